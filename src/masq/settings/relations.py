@@ -1,0 +1,87 @@
+"""What settings demand of each other (accounting.md 7.3)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import ip_address
+
+from masq.errors import SettingError
+from masq.settings.table import Settings
+from masq.settings.values import CrashPoint
+from masq.types import NO_RATES, Mode
+from masq.wire.descriptor import KEY_LENGTH
+
+
+def check(settings: Settings, given: frozenset[str]) -> Settings:
+    """The settings with `warnings` complete and what the mode doesn't use taken out; SettingError for a contradiction.
+
+    `given`: names of the settings that aren't defaults.
+    """
+    mode = settings.neighborhood_mode
+    _check_neighbors(settings)
+    _check_blockchain_service(settings)
+    if mode is Mode.ZERO_HOP and "ip" in given:
+        raise SettingError(
+            "ip", "not allowed in mode zero-hop, in which no other Node is to find this one; leave it out"
+        )
+    if mode is Mode.CONSUME_ONLY and "dns-servers" in given:
+        raise SettingError("dns-servers", "not allowed in mode consume-only, which looks up no names; leave it out")
+    if settings.new_public_key is False and settings.db_password is None:
+        raise SettingError(
+            "new-public-key", "off insists on the stored key, which only opens with db-password; give that too"
+        )
+    return replace(
+        settings,
+        rate_pack=settings.rate_pack if mode.routes_data else NO_RATES,
+        dns_servers=() if mode is Mode.CONSUME_ONLY else settings.dns_servers,
+        warnings=(*settings.warnings, *_warnings(settings, given)),
+    )
+
+
+def _check_neighbors(settings: Settings) -> None:
+    mode = settings.neighborhood_mode
+    if not settings.neighbors and mode in (Mode.ORIGINATE_ONLY, Mode.CONSUME_ONLY):
+        raise SettingError(
+            "neighbors", f"required in mode {mode}; give the descriptor of at least one Node to connect to"
+        )
+    for neighbor in settings.neighbors:
+        if neighbor.chain != settings.chain:
+            raise SettingError(
+                "neighbors",
+                f"{neighbor} is a Node of chain {neighbor.chain.name}, and this one is to be of {settings.chain.name}",
+            )
+        if len(neighbor.key) != KEY_LENGTH and settings.fake_public_key is None:
+            raise SettingError("neighbors", f"the key of {neighbor} must have 43 characters")
+
+
+def _check_blockchain_service(settings: Settings) -> None:
+    """The one place that says who needs a provider: everybody with a Neighborhood, except test Nodes."""
+    testing = settings.fake_public_key is not None or settings.crash_point is not CrashPoint.NONE
+    if settings.blockchain_service_url is None and settings.neighborhood_mode is not Mode.ZERO_HOP and not testing:
+        raise SettingError(
+            "blockchain-service-url",
+            "required unless neighborhood-mode is zero-hop; give the URL of a JSON-RPC service of the chain",
+        )
+
+
+def _warnings(settings: Settings, given: frozenset[str]) -> list[str]:
+    mode = settings.neighborhood_mode
+    warnings = []
+    for name in ("ip", "clandestine-port"):
+        if name in given and not mode.accepts_connections:
+            warnings.append(f"{name}: not used in mode {mode}, which accepts no connections")
+    if "rate-pack" in given and not mode.routes_data:
+        warnings.append(f"rate-pack: not used in mode {mode}, which serves nobody")
+    if settings.neighbors and mode is Mode.ZERO_HOP:
+        warnings.append("neighbors: not used in mode zero-hop")
+    if "earning-wallet" not in given and mode.routes_data:
+        warnings.append("earning-wallet: none given, so what this Node earns goes to the MASQ project")
+    if not ip_address(settings.entry_ip).is_loopback:
+        warnings.append(
+            f"entry-ip: everyone who reaches {settings.entry_ip} can use this Node, at the cost of its consuming wallet"
+        )
+    if settings.exit_allow_private:
+        warnings.append("exit-allow-private: strangers reach this machine and its private network through this Node")
+    if settings.fake_public_key is not None:
+        warnings.append("fake-public-key: nothing is encrypted; for tests only")
+    return warnings

@@ -1,0 +1,426 @@
+"""The table of settings: names, types, defaults and help of everything an operator can say to a Node."""
+
+from __future__ import annotations
+
+# ruff: noqa: RUF009 - the calls in the class body are what makes the class the table
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from functools import partial
+from pathlib import Path
+from typing import Literal, TypeVar, cast, overload
+
+from masq.settings import values
+from masq.settings.values import (
+    CrashPoint,
+    LinkPolicy,
+    LogLevel,
+    MappingProtocol,
+    PackagePolicy,
+    PaymentThresholds,
+    ScanIntervals,
+)
+from masq.types import CHAINS, DEFAULT_CHAIN, DEFAULT_EARNING_WALLET, Address, Chain, Mode, RatePack, address_text
+from masq.types import DEFAULT_RATE_PACK as RATES
+from masq.wire.descriptor import Descriptor
+
+Bare = Literal["ignored", "clears", "refused"]
+"""What the option means without a value: as if not given; no value, whatever a config file says; an error."""
+
+Group = Literal["Network", "Chain and money", "Entry and exit", "Files and secrets", "Compatibility"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One row. `expects` reads after "what was given is not"; `default` is the text of it, None where there is none."""
+
+    name: str
+    parse: Callable[[str], object]
+    expects: str
+    help: str
+    group: Group
+    default: str | None
+    default_help: str
+    bare: Bare
+    secret: bool
+    hidden: bool
+
+    @property
+    def attribute(self) -> str:
+        return self.name.replace("-", "_")
+
+    @property
+    def variable(self) -> str:
+        """The environment variable."""
+        return "MASQ_" + self.attribute.upper()
+
+
+@overload
+def _setting(
+    name: str,
+    parse: Callable[[str], T],
+    expects: str,
+    help: str,
+    group: Group,
+    *,
+    default: str,
+    default_help: str = ...,
+    bare: Bare = ...,
+    secret: bool = ...,
+    hidden: bool = ...,
+) -> T: ...
+@overload
+def _setting(
+    name: str,
+    parse: Callable[[str], T],
+    expects: str,
+    help: str,
+    group: Group,
+    *,
+    default_help: str = ...,
+    bare: Bare = ...,
+    secret: bool = ...,
+    hidden: bool = ...,
+) -> T | None: ...
+def _setting(
+    name: str,
+    parse: Callable[[str], T],
+    expects: str,
+    help: str,
+    group: Group,
+    *,
+    default: str | None = None,
+    default_help: str = "",
+    bare: Bare = "ignored",
+    secret: bool = False,
+    hidden: bool = False,
+) -> T | None:
+    row = Setting(name, parse, expects, help, group, default, default_help, bare, secret, hidden)
+    value = None if default is None else parse(default)
+    # What dataclass() is to see is a field; what the type checker is to see is the field's type.
+    entry: object = field(default=value, repr=not secret, metadata={"setting": row})
+    return cast("T | None", entry)
+
+
+def _words(words: type[LogLevel | MappingProtocol | LinkPolicy | PackagePolicy | CrashPoint | Mode]) -> str:
+    return "one of " + ", ".join(words)
+
+
+ON_OFF = "on or off"
+PORT = "a port from 1025 to 65535"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything an operator decided, valid as a whole when it comes from `load`. A field is a row of the table."""
+
+    chain: Chain = _setting(
+        "chain",
+        values.chain,
+        "one of " + ", ".join(CHAINS),
+        "The blockchain that payments travel on. Only Nodes of the same chain talk to each other.",
+        "Network",
+        default=DEFAULT_CHAIN,
+    )
+    neighborhood_mode: Mode = _setting(
+        "neighborhood-mode",
+        partial(values.word, Mode),
+        _words(Mode),
+        "What this Node does for others. standard: relays, exits and accepts connections; originate-only: relays and "
+        "exits over connections that it opened itself; consume-only: nothing; zero-hop: no network at all, traffic "
+        "leaves from this machine.",
+        "Network",
+        default=Mode.STANDARD,
+    )
+    ip: str | None = _setting(
+        "ip",
+        values.own_ip,
+        "an IPv4 address",
+        "The public IP address of this Node. Without it (or with 0.0.0.0) the router is asked.",
+        "Network",
+        default_help="ask the router",
+    )
+    clandestine_port: int | None = _setting(
+        "clandestine-port",
+        values.port,
+        PORT,
+        "The TCP port for other Nodes, in mode standard.",
+        "Network",
+        default_help="the port of the last run; at the first run one is chosen",
+    )
+    neighbors: tuple[Descriptor, ...] = _setting(
+        "neighbors",
+        values.neighbors,
+        "a list of Node descriptors, separated by commas",
+        "Descriptors of the Nodes to join the network at: masq://<chain>:<key>@<IP>:<port>[/<port>], separated by "
+        "commas. Required in the modes originate-only and consume-only.",
+        "Network",
+        default="",
+        default_help="the neighbors of the last run",
+    )
+    min_hops: int = _setting(
+        "min-hops",
+        values.hops,
+        "a number from 1 to 6",
+        "How many Nodes the traffic of this user passes at least; the last one is the exit.",
+        "Network",
+        default="3",
+    )
+    mapping_protocol: MappingProtocol | None = _setting(
+        "mapping-protocol",
+        partial(values.word, MappingProtocol),
+        _words(MappingProtocol),
+        "The only protocol to ask the router for an open port with; without a value: try them all.",
+        "Network",
+        default_help="try them all",
+        bare="clears",
+    )
+    link_policy: LinkPolicy = _setting(
+        "link-policy",
+        partial(values.word, LinkPolicy),
+        _words(LinkPolicy),
+        "Links to other Nodes. auto: encrypted and authenticated where the other Node can, else those of MASQ Node "
+        "0.9.1; secure: only the former; masq: only the latter.",
+        "Network",
+        default=LinkPolicy.AUTO,
+        bare="refused",
+    )
+    package_policy: PackagePolicy = _setting(
+        "package-policy",
+        partial(values.word, PackagePolicy),
+        _words(PackagePolicy),
+        "How this user's streams travel. auto: by circuits where every Node of the route can, else in packages of MASQ "
+        "Node 0.9.1; circuits: only the former; masq: only the latter.",
+        "Network",
+        default=PackagePolicy.AUTO,
+        bare="refused",
+    )
+    package_data: int = _setting(
+        "package-data",
+        values.package_data,
+        "a number from 1024 to 65536",
+        "Bytes of data in one package of MASQ Node 0.9.1, between Nodes that take more than that version sends.",
+        "Network",
+        default="65536",
+        bare="refused",
+    )
+    country: str | None = _setting(
+        "country",
+        values.country,
+        "a country code of two letters",
+        "The country that this Node says it is in.",
+        "Network",
+        default_help="follows from the IP address",
+        bare="refused",
+    )
+    blockchain_service_url: str | None = _setting(
+        "blockchain-service-url",
+        values.url,
+        "an http:// or https:// URL",
+        "The JSON-RPC service of the chain. Required unless the mode is zero-hop.",
+        "Chain and money",
+    )
+    consuming_private_key: bytes | None = _setting(
+        "consuming-private-key",
+        values.private_key,
+        "64 hex digits",
+        "The private key of the wallet that pays for this user's traffic.",
+        "Chain and money",
+        default_help="none: this Node serves others, and its own user's traffic is refused",
+        secret=True,
+    )
+    consuming_private_key_file: Path | None = _setting(
+        "consuming-private-key-file",
+        values.path,
+        "a path",
+        "A file that holds consuming-private-key and nothing else.",
+        "Chain and money",
+        bare="refused",
+    )
+    earning_wallet: Address = _setting(
+        "earning-wallet",
+        values.wallet,
+        "0x and 40 hex digits",
+        "The address that others pay to.",
+        "Chain and money",
+        default=address_text(DEFAULT_EARNING_WALLET),
+        default_help="a wallet of the MASQ project",
+    )
+    gas_price: int = _setting(
+        "gas-price",
+        values.gas_price,
+        f"a number from 1 to {values.MAX_U64}",
+        "The gas price, in gwei, to fall back on.",
+        "Chain and money",
+        default="1",
+        bare="refused",
+    )
+    rate_pack: RatePack = _setting(
+        "rate-pack",
+        values.rate_pack,
+        "4 whole numbers, separated by |",
+        "Prices in wei: per byte and per package as relay, per byte and per package as exit. Used in the modes "
+        "standard and originate-only.",
+        "Chain and money",
+        default="|".join(str(rate) for rate in RATES),
+    )
+    payment_thresholds: PaymentThresholds = _setting(
+        "payment-thresholds",
+        values.payment_thresholds,
+        "6 whole numbers, separated by |",
+        "When debts are paid and debtors banned: debt threshold (gwei), maturity (s), payment grace period (s), "
+        "permanent debt allowed (gwei), threshold interval (s), unban below (gwei).",
+        "Chain and money",
+        default="1000000000|1200|1200|500000000|21600|500000000",
+    )
+    scans: bool = _setting(
+        "scans",
+        values.on_off,
+        ON_OFF,
+        "Whether debts and payments are looked through at regular times.",
+        "Chain and money",
+        default="on",
+    )
+    scan_intervals: ScanIntervals = _setting(
+        "scan-intervals",
+        values.scan_intervals,
+        "3 whole numbers from 1 up, separated by |",
+        "Seconds between scans of pending payments, of debts to pay, and of payments received. 0, which MASQ Node "
+        "0.9.1 takes and answers with a busy loop, is refused.",
+        "Chain and money",
+        default="600|600|600",
+    )
+    entry_ip: str = _setting(
+        "entry-ip",
+        values.ip,
+        "an IP address",
+        "The address that browsers reach the entry (SOCKS5 and HTTP proxy) at.",
+        "Entry and exit",
+        default="127.0.0.1",
+        bare="refused",
+    )
+    entry_port: int = _setting(
+        "entry-port",
+        values.any_port,
+        "a port from 0 to 65535",
+        "The TCP port of the entry; 0: any free one.",
+        "Entry and exit",
+        default="1080",
+        bare="refused",
+    )
+    dns_port: int | None = _setting(
+        "dns-port",
+        values.any_port,
+        "a port from 0 to 65535",
+        "The port, at the entry's address, of a DNS server for programs that know no proxy; 0: any free one.",
+        "Entry and exit",
+        default_help="no such server",
+        bare="refused",
+    )
+    dns_servers: tuple[str, ...] = _setting(
+        "dns-servers",
+        values.ips,
+        "a list of IP addresses, separated by commas",
+        "The DNS servers (port 53) that this Node, as exit, asks. Not allowed in mode consume-only.",
+        "Entry and exit",
+        default="1.1.1.1",
+    )
+    exit_allow_private: bool = _setting(
+        "exit-allow-private",
+        values.on_off,
+        ON_OFF,
+        "Whether others may reach this machine and its private network through this Node's exit. For tests.",
+        "Entry and exit",
+        default="off",
+        bare="refused",
+    )
+    data_directory: Path = _setting(
+        "data-directory",
+        values.path,
+        "a path",
+        "Where this Node keeps its files.",
+        "Files and secrets",
+        default=".",
+        default_help="$XDG_DATA_HOME/MASQ/<chain>, or ~/.local/share/MASQ/<chain>",
+    )
+    config_file: Path | None = _setting(
+        "config-file",
+        values.path,
+        "a path",
+        "A TOML file with settings, of the same names. A name that starts with neither /, ~ nor ./ is looked for in "
+        "the data directory, which must then be given too. Not allowed inside a config file.",
+        "Files and secrets",
+        default_help="config.toml in the data directory, if there is one",
+    )
+    db_password: str | None = _setting(
+        "db-password",
+        values.password,
+        "text",
+        "The password that protects the books and keys of this Node on disk.",
+        "Files and secrets",
+        secret=True,
+    )
+    db_password_file: Path | None = _setting(
+        "db-password-file",
+        values.path,
+        "a path",
+        "A file that holds db-password in its only line.",
+        "Files and secrets",
+        bare="refused",
+    )
+    new_public_key: bool | None = _setting(
+        "new-public-key",
+        values.on_off,
+        ON_OFF,
+        "on: take a new identity; off: insist on the stored one, which needs db-password.",
+        "Files and secrets",
+        default_help="the stored identity if there is one",
+    )
+    log_level: LogLevel = _setting(
+        "log-level",
+        partial(values.word, LogLevel),
+        _words(LogLevel),
+        "How much is logged.",
+        "Files and secrets",
+        default=LogLevel.WARN,
+    )
+    ui_port: int = _setting(
+        "ui-port",
+        values.port,
+        PORT,
+        "The TCP port on 127.0.0.1 for user interfaces.",
+        "Files and secrets",
+        default="5333",
+    )
+    real_user: str | None = _setting(
+        "real-user",
+        values.real_user,
+        "<uid>:<gid>:<home directory>",
+        "Accepted and not used: this Node needs no privilege, so it has none to give up.",
+        "Compatibility",
+    )
+    crash_point: CrashPoint = _setting(
+        "crash-point",
+        partial(values.word, CrashPoint),
+        _words(CrashPoint),
+        "Accepted and not used: a test aid of MASQ Node 0.9.1.",
+        "Compatibility",
+        default=CrashPoint.NONE,
+        hidden=True,
+    )
+    fake_public_key: bytes | None = _setting(
+        "fake-public-key",
+        values.fake_key,
+        "base64 of at least one byte",
+        "For tests: a network without encryption, in which this is the public key of this Node.",
+        "Compatibility",
+        hidden=True,
+    )
+    warnings: tuple[str, ...] = ()
+    """What works and still deserves a second thought, one line each."""
+
+
+SETTINGS: dict[str, Setting] = {
+    row.name: row for row in (entry.metadata.get("setting") for entry in fields(Settings)) if isinstance(row, Setting)
+}

@@ -1,0 +1,262 @@
+"""The values of settings: text -> value. Each function raises ValueError, whose text (if any) says what is wrong."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode
+from enum import StrEnum
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+from urllib.parse import urlsplit
+
+from masq.errors import MalformedError
+from masq.types import CHAINS, Address, Chain, RatePack, parse_address
+from masq.wire.descriptor import MAX_PORT, MIN_PORT, Descriptor, parse_descriptor
+
+MAX_U64 = 2**64 - 1
+MAX_THRESHOLD_INTERVAL = 10**9
+
+_DIGITS = re.compile(r"[0-9]{1,20}")
+_PRIVATE_KEY = re.compile(r"[0-9A-Fa-f]{64}")
+_REAL_USER = re.compile(r"[0-9]*:[0-9]*:.*")
+_COUNTRY = re.compile(r"[A-Za-z]{2}")
+
+E = TypeVar("E", bound=StrEnum)
+
+
+class LogLevel(StrEnum):
+    OFF = "off"
+    ERROR = "error"
+    WARN = "warn"
+    INFO = "info"
+    DEBUG = "debug"
+    TRACE = "trace"
+
+
+class MappingProtocol(StrEnum):
+    """How to ask a router for an open port."""
+
+    PCP = "pcp"
+    PMP = "pmp"
+    IGDP = "igdp"
+
+
+class LinkPolicy(StrEnum):
+    """Which links to other Nodes are allowed."""
+
+    AUTO = "auto"
+    SECURE = "secure"
+    MASQ = "masq"
+
+
+class PackagePolicy(StrEnum):
+    """How streams of this Node's user travel."""
+
+    AUTO = "auto"
+    CIRCUITS = "circuits"
+    MASQ = "masq"
+
+
+class CrashPoint(StrEnum):
+    MESSAGE = "message"
+    PANIC = "panic"
+    ERROR = "error"
+    NONE = "none"
+
+
+class ScanIntervals(NamedTuple):
+    """Seconds from the start of one scan to the start of the next of its kind (accounting.md 2.1)."""
+
+    pending_payable: int
+    payable: int
+    receivable: int
+
+
+class PaymentThresholds(NamedTuple):
+    """When debts are paid, and debtors banned (accounting.md 2.2)."""
+
+    debt_threshold_gwei: int
+    maturity_threshold_sec: int
+    payment_grace_period_sec: int
+    permanent_debt_allowed_gwei: int
+    threshold_interval_sec: int
+    unban_below_gwei: int
+
+
+def number(text: str, low: int, high: int) -> int:
+    if not _DIGITS.fullmatch(text) or not low <= int(text) <= high:
+        raise ValueError
+    return int(text)
+
+
+def port(text: str) -> int:
+    """A port that needs no privilege."""
+    return number(text, MIN_PORT, MAX_PORT)
+
+
+def any_port(text: str) -> int:
+    return number(text, 0, MAX_PORT)
+
+
+def hops(text: str) -> int:
+    return number(text, 1, 6)
+
+
+def gas_price(text: str) -> int:
+    return number(text, 1, MAX_U64)
+
+
+def package_data(text: str) -> int:
+    return number(text, 1024, 65536)
+
+
+def numbers(text: str, count: int) -> tuple[int, ...]:
+    """`count` unsigned 64-bit numbers, separated by `|`."""
+    parts = text.split("|")
+    if len(parts) != count:
+        hint = "; the delimiter is |" if len(parts) == 1 else ""
+        raise ValueError(f"expected {count} numbers but {len(parts)} supplied{hint}")
+    for part in parts:
+        if not _DIGITS.fullmatch(part) or int(part) > MAX_U64:
+            raise ValueError(f"{part!r} is no whole number from 0 to {MAX_U64}")
+    return tuple(int(part) for part in parts)
+
+
+def rate_pack(text: str) -> RatePack:
+    return RatePack(*numbers(text, 4))
+
+
+def scan_intervals(text: str) -> ScanIntervals:
+    intervals = ScanIntervals(*numbers(text, 3))
+    if 0 in intervals:
+        raise ValueError("an interval of 0 seconds would scan in an endless busy loop; `scans off` turns scans off")
+    return intervals
+
+
+def payment_thresholds(text: str) -> PaymentThresholds:
+    thresholds = PaymentThresholds(*numbers(text, 6))
+    debt, permanent = thresholds.debt_threshold_gwei, thresholds.permanent_debt_allowed_gwei
+    if debt <= permanent:
+        raise ValueError(f"the debt threshold {debt} must be greater than the permanent debt allowed {permanent}")
+    if not 1 <= thresholds.threshold_interval_sec <= MAX_THRESHOLD_INTERVAL:
+        interval = thresholds.threshold_interval_sec
+        raise ValueError(f"the threshold interval {interval} must be from 1 to {MAX_THRESHOLD_INTERVAL} seconds")
+    return thresholds
+
+
+def word(kind: type[E], text: str) -> E:
+    """A member of `kind`, in any letter case."""
+    try:
+        return kind(text.lower())
+    except ValueError:
+        raise ValueError from None
+
+
+def on_off(text: str) -> bool:
+    if text not in ("on", "off"):
+        raise ValueError
+    return text == "on"
+
+
+def chain(text: str) -> Chain:
+    if text not in CHAINS:
+        raise ValueError
+    return CHAINS[text]
+
+
+def _address(text: str) -> IPv4Address | IPv6Address:
+    try:
+        return ip_address(text)
+    except ValueError:
+        raise ValueError from None
+
+
+def own_ip(text: str) -> str | None:
+    """0.0.0.0 means "ask the router", as if no address were given: None."""
+    address = _address(text)
+    if not isinstance(address, IPv4Address):
+        raise ValueError("MASQ Nodes can only be reached by IPv4")
+    return None if address.is_unspecified else str(address)
+
+
+def ip(text: str) -> str:
+    return str(_address(text))
+
+
+def ips(text: str) -> tuple[str, ...]:
+    return tuple(ip(part.strip()) for part in text.split(","))
+
+
+def neighbors(text: str) -> tuple[Descriptor, ...]:
+    """Keys may still have any length here: which one is right depends on another setting. Empty text: no neighbors."""
+    descriptors: list[Descriptor] = []
+    for part in text.split(",") if text else ():
+        try:
+            descriptor = parse_descriptor(part.strip(), key_length=None)
+        except MalformedError as error:
+            raise ValueError(str(error)) from None
+        if descriptor.address is None:
+            raise ValueError(f"{descriptor} has no address; a neighbor must have one")
+        if descriptor not in descriptors:
+            descriptors.append(descriptor)
+    return tuple(descriptors)
+
+
+def private_key(text: str) -> bytes:
+    if not _PRIVATE_KEY.fullmatch(text):
+        raise ValueError(f"it has {len(text)} characters" if len(text) != 64 else "")
+    return bytes.fromhex(text)
+
+
+def password(text: str) -> str:
+    """Bytes of the command line that are no UTF-8 arrive as lone surrogates, which no key can be derived from."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("it is not in UTF-8") from None
+    return text
+
+
+def wallet(text: str) -> Address:
+    try:
+        return parse_address(text)
+    except ValueError:
+        raise ValueError from None
+
+
+def fake_key(text: str) -> bytes:
+    key = b64decode(text, validate=True)
+    if not key:
+        raise ValueError
+    return key
+
+
+def url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname or not text.isprintable() or " " in text:
+        raise ValueError
+    parts.port  # noqa: B018 - a port that is no number shows only when it is asked for
+    return text
+
+
+def real_user(text: str) -> str:
+    if not _REAL_USER.fullmatch(text):
+        raise ValueError
+    return text
+
+
+def country(text: str) -> str:
+    if not _COUNTRY.fullmatch(text):
+        raise ValueError
+    return text.upper()
+
+
+def path(text: str) -> Path:
+    """A path; a leading `~` is the user's home. Not made absolute: what it is relative to depends on the setting."""
+    if "\0" in text:
+        raise ValueError
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise ValueError(str(error)) from None

@@ -1,0 +1,474 @@
+"""Settings: every wrong value is one line that names it; the sources win in order; modes demand what they must."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from masq.errors import LocalError, SettingError
+from masq.settings import (
+    SETTINGS,
+    LinkPolicy,
+    LogLevel,
+    MappingProtocol,
+    PackagePolicy,
+    ScanIntervals,
+    Settings,
+    default_data_directory,
+    gather,
+    load,
+    read_config_file,
+)
+from masq.settings.reference import reference
+from masq.settings.saving import save
+from masq.types import CHAINS, DEFAULT_EARNING_WALLET, DEFAULT_RATE_PACK, NO_RATES, Mode, NodeAddress, RatePack
+
+KEY = "11" * 32
+WALLET = "0x" + "aB" * 20
+NEIGHBOR = "masq://dev:ZjPLnb9RrgsRM1D9edqH8jx9DkbPZSWqqFqLnmdKhsk@112.55.78.0:7878"
+OTHER_NEIGHBOR = "masq://dev:OHsC2CAm4rmfCkaFfiynwxflUgVTJRb2oY5mWxNCQkY@150.60.42.72:6642/4789/5254"
+URL = "http://127.0.0.1:8545"
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Nobody's real config file takes part in a test."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def valid(**settings: str) -> Settings:
+    """Settings from a command line; what is required and not said is added."""
+    line = {"chain": "dev", "blockchain-service-url": URL}
+    line.update({name.replace("_", "-"): text for name, text in settings.items()})
+    return load(line, {})
+
+
+def refusal(line: dict[str, str], environment: dict[str, str] | None = None) -> SettingError:
+    with pytest.raises(SettingError) as error:
+        load(line, environment or {})
+    assert "\n" not in str(error.value)
+    return error.value
+
+
+def test_defaults(home: Path) -> None:
+    settings = load({"blockchain-service-url": URL}, {})
+    assert settings.chain.name == "base-mainnet"
+    assert settings.neighborhood_mode is Mode.STANDARD
+    assert settings.data_directory == home / ".local/share/MASQ/base-mainnet"
+    assert settings.rate_pack == DEFAULT_RATE_PACK
+    assert settings.earning_wallet == DEFAULT_EARNING_WALLET
+    assert settings.scan_intervals == ScanIntervals(600, 600, 600)
+    assert settings.payment_thresholds.debt_threshold_gwei == 10**9
+    assert settings.payment_thresholds.unban_below_gwei == 5 * 10**8
+    assert (settings.min_hops, settings.scans, settings.dns_servers) == (3, True, ("1.1.1.1",))
+    assert (settings.entry_ip, settings.entry_port, settings.ui_port) == ("127.0.0.1", 1080, 5333)
+    assert (settings.link_policy, settings.package_policy) == (LinkPolicy.AUTO, PackagePolicy.AUTO)
+    assert settings.package_data == 65536
+    assert settings.log_level is LogLevel.WARN
+    assert settings.neighbors == ()
+    assert settings.ip is settings.clandestine_port is settings.consuming_private_key is settings.new_public_key is None
+    assert [warning.partition(":")[0] for warning in settings.warnings] == ["earning-wallet"]
+
+
+def test_the_command_line_of_an_operator_of_0_9_1() -> None:
+    settings = load(
+        {
+            "chain": "dev",
+            "neighborhood-mode": "standard",
+            "ip": "10.9.0.2",
+            "clandestine-port": "5678",
+            "min-hops": "1",
+            "log-level": "TRACE",
+            "data-directory": "n1",
+            "real-user": "1000:1000:/home/u",
+            "dns-servers": "1.1.1.1,9.9.9.9",
+            "scans": "off",
+            "blockchain-service-url": URL,
+            "consuming-private-key": KEY,
+            "earning-wallet": WALLET,
+            "neighbors": f"{NEIGHBOR},{OTHER_NEIGHBOR}",
+            "gas-price": "30",
+            "rate-pack": "1|2|3|4",
+            "payment-thresholds": "20001|10000|1000|20000|1000|20000",
+            "scan-intervals": "1|2|3",
+            "mapping-protocol": "PCP",
+            "db-password": "booga",
+            "new-public-key": "on",
+            "ui-port": "5334",
+            "crash-point": "None",
+        },
+        {},
+    )
+    assert settings.chain == CHAINS["dev"]
+    assert (settings.ip, settings.clandestine_port, settings.min_hops) == ("10.9.0.2", 5678, 1)
+    assert settings.log_level is LogLevel.TRACE
+    assert settings.data_directory == Path("n1").absolute()
+    assert settings.dns_servers == ("1.1.1.1", "9.9.9.9")
+    assert settings.scans is False
+    assert settings.consuming_private_key == bytes.fromhex(KEY)
+    assert settings.earning_wallet == b"\xab" * 20
+    assert [neighbor.address for neighbor in settings.neighbors] == [
+        NodeAddress("112.55.78.0", (7878,)),
+        NodeAddress("150.60.42.72", (4789, 5254, 6642)),
+    ]
+    assert settings.rate_pack == RatePack(1, 2, 3, 4)
+    assert settings.scan_intervals == ScanIntervals(1, 2, 3)
+    assert settings.mapping_protocol is MappingProtocol.PCP
+    assert settings.new_public_key is True
+    assert [warning.partition(":")[0] for warning in settings.warnings] == ["consuming-private-key", "db-password"]
+    assert "--db-password-file" in settings.warnings[1]
+
+
+WRONG = {
+    "chain": ["bitcoin", "DEV"],
+    "neighborhood-mode": ["relay"],
+    "ip": ["1.2.3", "1.2.3.256", "::1", "localhost"],
+    "clandestine-port": ["1024", "65536", "http", "-1", "+5678", "٥٦٧٨", "1" * 5000],
+    "neighbors": [
+        "masq://dev:AQ@1.2.3.4:5678",
+        NEIGHBOR + ",",
+        NEIGHBOR.replace("112.55.78.0", "node.example"),
+        NEIGHBOR.replace("7878", "1024"),
+        NEIGHBOR.partition("@")[0] + "@:",
+        NEIGHBOR.replace("dev", "base-mainnet"),
+    ],
+    "min-hops": ["0", "7", "three"],
+    "mapping-protocol": ["none", "upnp"],
+    "link-policy": ["tls", ""],
+    "package-policy": ["none"],
+    "package-data": ["1023", "65537"],
+    "country": ["DEU", "1", "ÄÖ"],
+    "blockchain-service-url": ["127.0.0.1:8545", "ftp://x", "http://", "http://x:y", "http://[", "http://a b"],
+    "consuming-private-key": [KEY[:-1], KEY + "0", "g" * 64, "0x" + KEY],
+    "consuming-private-key-file": ["no-such-file", "\0", "", "."],
+    "earning-wallet": [WALLET[2:], WALLET + "0", "0x" + "g" * 40],
+    "gas-price": ["0", "-1", "1.5", str(2**64), ""],
+    "rate-pack": ["8|9", "1|2|3|4|5", "1|2|3|x", "1 2 3 4", f"1|2|3|{2**64}", "1|2|3|"],
+    "payment-thresholds": [
+        "19999|10000|1000|20000|1000|20000",
+        "20000|10000|1000|20000|1000|20000",
+        "20001|10000|1000|20000|0|20000",
+        "20001|10000|1000|20000|1000000001|20000",
+        "1|2|3",
+    ],
+    "scans": ["yes", "On", "1"],
+    "scan-intervals": ["0|600|600", "600|600", "600|600|600s"],
+    "entry-ip": ["localhost", ""],
+    "entry-port": ["65536", "x"],
+    "dns-port": ["65536", "dns"],
+    "dns-servers": ["1.1.1.1,", "dns.example", "1.1.1.1 9.9.9.9"],
+    "exit-allow-private": ["yes"],
+    "data-directory": ["\0", "~nobody-of-this-name/x"],
+    "config-file": ["no-such-file.toml", "./no-such-file.toml", "/no/such/file.toml"],
+    "db-password": ["\udcff"],
+    "db-password-file": ["no-such-file"],
+    "new-public-key": ["maybe", "off"],
+    "log-level": ["verbose"],
+    "ui-port": ["80"],
+    "real-user": ["root", "1000:1000"],
+    "crash-point": ["boom"],
+    "fake-public-key": ["A", "====", "ä"],
+}
+
+
+def test_every_setting_has_a_wrong_value_here() -> None:
+    assert set(WRONG) == set(SETTINGS)
+
+
+@pytest.mark.parametrize(("name", "text"), [(name, text) for name, texts in WRONG.items() for text in texts])
+def test_a_wrong_value_is_one_line_that_names_the_setting(name: str, text: str) -> None:
+    line = {"chain": "dev", "blockchain-service-url": URL, name: text}
+    error = refusal(line)
+    assert error.name == name
+    assert str(error).startswith(f"{name}: ")
+
+
+@given(st.sampled_from(sorted(SETTINGS)), st.text(max_size=100))
+def test_any_text_is_a_value_or_a_setting_error(name: str, text: str) -> None:
+    try:
+        load({"chain": "dev", "blockchain-service-url": URL, name: text}, {})
+    except SettingError:
+        pass
+
+
+def test_errors_say_what_was_given_and_expected_and_where() -> None:
+    assert str(refusal({"min-hops": "7"})) == "min-hops: '7' is not a number from 1 to 6"
+    assert "expected 4 numbers but 2 supplied" in str(refusal({"rate-pack": "8|9"}))
+    assert "the delimiter is |" in str(refusal({"rate-pack": "8,9,1,2"}))
+    assert "19999 must be greater than the permanent debt allowed 20000" in str(
+        refusal({"payment-thresholds": "19999|10000|1000|20000|1000|20000"})
+    )
+    assert "busy loop" in str(refusal({"scan-intervals": "600|0|600"}))
+    assert "(in environment variable MASQ_MIN_HOPS)" in str(refusal({}, {"MASQ_MIN_HOPS": "7"}))
+    Path("c.toml").write_text("min-hops = 7")
+    assert f"(in {Path('c.toml').absolute()})" in str(refusal({"config-file": "./c.toml"}))
+
+
+def test_secrets_are_neither_in_errors_nor_in_repr() -> None:
+    assert "gggg" not in str(refusal({"consuming-private-key": "g" * 64}))
+    settings = valid(consuming_private_key=KEY, db_password="sesame")
+    assert "sesame" not in repr(settings)
+    assert repr(bytes.fromhex(KEY)) not in repr(settings)
+
+
+def test_thresholds_at_the_bounds() -> None:
+    settings = valid(payment_thresholds="20001|0|0|20000|1000000000|0")
+    assert settings.payment_thresholds.threshold_interval_sec == 10**9
+
+
+# Sources
+
+
+def test_config_file_below_environment_below_command_line(home: Path) -> None:
+    data = home / "data"
+    data.mkdir()
+    (data / "config.toml").write_text(
+        f'blockchain-service-url = "{URL}"\nmin-hops = 1\ngas-price = 10\nui-port = 6001\n'
+    )
+    settings = load(
+        {"data-directory": str(data), "min-hops": "3"},
+        {"MASQ_MIN_HOPS": "2", "MASQ_GAS_PRICE": "20", "MASQ_OTHER": "x"},
+    )
+    assert (settings.min_hops, settings.gas_price, settings.ui_port) == (3, 20, 6001)
+
+
+NUMBERS = st.integers(1, 6).map(str) | st.none()
+
+
+@given(NUMBERS, NUMBERS, NUMBERS)
+def test_the_last_source_that_speaks_wins(in_file: str | None, in_environment: str | None, in_line: str | None) -> None:
+    Path("law.toml").write_text("" if in_file is None else f"min-hops = {in_file}")
+    line = {"blockchain-service-url": URL, "config-file": "./law.toml"}
+    if in_line is not None:
+        line["min-hops"] = in_line
+    environment = {} if in_environment is None else {"MASQ_MIN_HOPS": in_environment}
+    assert load(line, environment).min_hops == int(in_line or in_environment or in_file or "3")
+
+
+def test_the_config_file_can_be_named(home: Path) -> None:
+    data = home / "data"
+    data.mkdir()
+    (data / "other.toml").write_text("min-hops = 2\nscans = false\n")
+    (home / "here.toml").write_text('min-hops = 4\ndata-directory = "elsewhere"')
+    url = {"blockchain-service-url": URL}
+    settings = load({**url, "data-directory": str(data), "config-file": "other.toml"}, {})
+    assert (settings.min_hops, settings.scans, settings.config_file) == (2, False, data / "other.toml")
+    for name in ("./here.toml", "~/here.toml", str(home / "here.toml")):
+        settings = load({**url, "config-file": name}, {})
+        assert (settings.min_hops, settings.data_directory) == (4, home / "elsewhere")
+    assert "give data-directory too" in str(refusal({**url, "config-file": "here.toml"}))
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "problem"),
+    [
+        (b"hops = 3", "hops", "no setting of this name"),
+        (b"config-file = 'x.toml'", "config-file", "can't name another"),
+        (b"[chain]\nname = 'dev'", "chain", "not a table"),
+        (b"neighbors = []", "neighbors", "not an array"),
+        (b"scans = 2024-01-01", "scans", "not a date"),
+        (b"gas-price = 0x" + b"f" * 9000, "gas-price", "not a longer number"),
+        (b"min-hops 3", "config-file", "is no TOML"),
+        (b"min-hops = 3\nmin-hops = 4", "config-file", "is no TOML"),
+        (b"a=" + b"[" * 100_000, "config-file", "is no TOML"),
+        (b"\xff\xfe", "config-file", "no text in UTF-8"),
+        (b"#" * (1 << 20) + b"##", "config-file", "has more than"),
+        (b"gas-price = ''", "gas-price", "needs a value"),
+        (b"min-hops = true", "min-hops", "'on' is not a number"),
+        (b"min-hops = inf", "min-hops", "'inf' is not a number"),
+    ],
+)
+def test_a_wrong_config_file(content: bytes, name: str, problem: str) -> None:
+    path = Path("wrong.toml").absolute()
+    path.write_bytes(content)
+    error = refusal({"config-file": str(path), "blockchain-service-url": URL})
+    assert error.name == name
+    assert problem in error.problem
+    assert str(path) in error.problem
+
+
+@given(st.binary(max_size=200) | st.text(alphabet='chainmp-os =3"[]{}\n', max_size=80).map(str.encode))
+def test_any_config_file_is_read_or_refused(content: bytes) -> None:
+    path = Path("any.toml")
+    path.write_bytes(content)
+    try:
+        read_config_file(path)
+    except SettingError:
+        pass
+
+
+def test_a_directory_is_no_config_file(home: Path) -> None:
+    (home / "d" / "config.toml").mkdir(parents=True)
+    assert "can't be read" in str(refusal({"data-directory": "d"}))
+
+
+def test_the_config_file_of_a_data_directory_cant_lead_to_another(home: Path) -> None:
+    directory = default_data_directory("base-mainnet", {})
+    directory.mkdir(parents=True)
+    (directory / "config.toml").write_text('chain = "dev"')
+    assert "name the file with config-file" in str(refusal({"blockchain-service-url": URL}))
+
+
+def test_default_data_directory(home: Path) -> None:
+    assert default_data_directory("dev", {}) == home / ".local/share/MASQ/dev"
+    assert default_data_directory("dev", {"XDG_DATA_HOME": "relative"}) == home / ".local/share/MASQ/dev"
+    assert valid().data_directory == home / ".local/share/MASQ/dev"
+    assert load({"chain": "dev", "neighborhood-mode": "zero-hop"}, {"XDG_DATA_HOME": "/x"}).data_directory == Path(
+        "/x/MASQ/dev"
+    )
+
+
+def test_options_without_a_value() -> None:
+    settings = load(
+        {"blockchain-service-url": URL, "min-hops": "", "mapping-protocol": ""},
+        {"MASQ_MIN_HOPS": "5", "MASQ_MAPPING_PROTOCOL": "pcp", "MASQ_GAS_PRICE": ""},
+    )
+    assert settings.min_hops == 5
+    assert settings.mapping_protocol is None
+    assert "min-hops: given without a value, so it counts as not given" in settings.warnings
+
+
+# Secrets
+
+
+def test_secrets_from_files(home: Path) -> None:
+    key, password = home / "key", home / "password"
+    key.write_text(KEY + "\n")
+    password.write_text(" with spaces \n")
+    key.chmod(0o600)
+    password.chmod(0o644)
+    settings = valid(consuming_private_key_file=str(key), db_password_file="~/password")
+    assert settings.consuming_private_key == bytes.fromhex(KEY)
+    assert settings.db_password == " with spaces "
+    assert any(warning.startswith("db-password-file: others can read") for warning in settings.warnings)
+    assert not any(warning.startswith("consuming") for warning in settings.warnings)
+    assert valid(consuming_private_key=KEY.upper(), consuming_private_key_file=str(key)).consuming_private_key
+    assert "holds another consuming-private-key than the command line" in str(
+        refusal({"consuming-private-key": "22" * 32, "consuming-private-key-file": str(key)})
+    )
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"a\nb\n", b"\xff", b"x" * 5000])
+def test_wrong_secret_files(content: bytes) -> None:
+    Path("secret").write_bytes(content)
+    assert refusal({"db-password-file": "secret"}).name == "db-password-file"
+
+
+def test_a_wrong_key_in_a_file_is_not_shown() -> None:
+    Path("key").write_text("nonsense")
+    error = refusal({"consuming-private-key-file": "key"})
+    assert "it has 8 characters (in key)" in str(error)
+    assert "nonsense" not in str(error)
+
+
+def test_a_config_file_with_secrets_is_for_its_owner() -> None:
+    path = Path("c.toml").absolute()
+    path.write_text('db-password = "x"')
+    path.chmod(0o640)
+    assert any(warning.startswith("config-file: ") for warning in valid(config_file=str(path)).warnings)
+    path.chmod(0o600)
+    assert not any(warning.startswith("config-file: ") for warning in valid(config_file=str(path)).warnings)
+
+
+# Modes
+
+
+@pytest.mark.parametrize("mode", ["originate-only", "consume-only"])
+def test_modes_without_a_listener_need_neighbors(mode: str) -> None:
+    line = {"chain": "dev", "neighborhood-mode": mode, "blockchain-service-url": URL}
+    assert refusal(line).name == "neighbors"
+    assert load({**line, "neighbors": NEIGHBOR}, {}).neighbors
+
+
+def test_consume_only_serves_nobody() -> None:
+    line = {"chain": "dev", "neighborhood-mode": "consume-only", "neighbors": NEIGHBOR, "blockchain-service-url": URL}
+    assert refusal({**line, "dns-servers": "1.1.1.1"}).name == "dns-servers"
+    settings = load({**line, "rate-pack": "1|2|3|4", "ip": "1.2.3.4"}, {})
+    assert settings.rate_pack == NO_RATES
+    assert settings.dns_servers == ()
+    assert [warning.partition(":")[0] for warning in settings.warnings] == ["ip", "rate-pack"]
+
+
+def test_zero_hop() -> None:
+    line = {"chain": "dev", "neighborhood-mode": "zero-hop"}
+    assert refusal({**line, "ip": "0.0.0.0"}).name == "ip"
+    settings = load({**line, "neighbors": NEIGHBOR}, {})
+    assert settings.rate_pack == NO_RATES
+    assert settings.blockchain_service_url is None
+    assert settings.warnings == ("neighbors: not used in mode zero-hop",)
+
+
+def test_who_needs_a_blockchain_service() -> None:
+    assert refusal({}).name == "blockchain-service-url"
+    assert refusal({"scans": "off"}).name == "blockchain-service-url"
+    assert load({"crash-point": "panic"}, {}).blockchain_service_url is None
+    fake = load({"chain": "dev", "fake-public-key": "AQIDBA==", "neighbors": "masq://dev:AgMEBQ@10.9.0.1:6789"}, {})
+    assert fake.fake_public_key == b"\1\2\3\4"
+    assert fake.neighbors[0].key == b"\2\3\4\5"
+
+
+def test_own_address_0_0_0_0_asks_the_router() -> None:
+    assert valid(ip="0.0.0.0").ip is None
+
+
+def test_an_open_entry_is_warned_of() -> None:
+    assert any(warning.startswith("entry-ip") for warning in valid(entry_ip="0.0.0.0").warnings)
+
+
+def test_gather_asks_for_nothing_but_single_values() -> None:
+    settings, given_names = gather({"chain": "dev"}, {"MASQ_MIN_HOPS": "2"})
+    assert settings.min_hops == 2
+    assert given_names == {"chain", "min-hops"}
+
+
+# Saving
+
+
+def test_saving_keeps_what_is_there(home: Path) -> None:
+    path = home / "new" / "config.toml"
+    save(path, {"earning-wallet": WALLET})
+    assert path.stat().st_mode & 0o777 == 0o600
+    path.write_text('# mine\nmin-hops = 2\nearning-wallet = "' + WALLET.lower() + '"')
+    path.chmod(0o644)
+    save(path, {"consuming-private-key": KEY, "earning-wallet": WALLET})
+    assert path.read_text() == (
+        f'# mine\nmin-hops = 2\nearning-wallet = "{WALLET.lower()}"\nconsuming-private-key = "{KEY}"\n'
+    )
+    assert path.stat().st_mode & 0o777 == 0o600
+    before = path.read_bytes()
+    save(path, {"consuming-private-key": KEY})
+    assert path.read_bytes() == before
+
+
+def test_saving_never_replaces_a_wallet(home: Path) -> None:
+    path = home / "config.toml"
+    save(path, {"consuming-private-key": KEY})
+    before = path.read_bytes()
+    with pytest.raises(SettingError, match="already holds another"):
+        save(path, {"earning-wallet": WALLET, "consuming-private-key": "22" * 32})
+    assert path.read_bytes() == before
+    assert [entry.name for entry in home.iterdir()] == ["config.toml"]
+
+
+def test_saving_where_nothing_can_be_written(home: Path) -> None:
+    (home / "file").write_text("")
+    with pytest.raises(LocalError, match="can't be written"):
+        save(home / "file" / "config.toml", {"earning-wallet": WALLET})
+
+
+# The reference
+
+
+def test_the_reference_in_docs_is_up_to_date() -> None:
+    written = Path(__file__).parents[1] / "docs" / "settings.md"
+    assert written.read_text() == reference(), "run `python -m masq.settings > docs/settings.md`"
+
+
+def test_the_reference_names_every_setting() -> None:
+    headings = {line.removeprefix("### ") for line in reference().splitlines() if line.startswith("### ")}
+    assert headings == set(SETTINGS)
