@@ -22,6 +22,7 @@ from masq.settings import (
     load,
     read_config_file,
 )
+from masq.settings.command_line import split
 from masq.settings.reference import reference
 from masq.settings.saving import save
 from masq.types import CHAINS, DEFAULT_EARNING_WALLET, DEFAULT_RATE_PACK, NO_RATES, Mode, NodeAddress, RatePack
@@ -222,6 +223,32 @@ def test_thresholds_at_the_bounds() -> None:
 
 
 # Sources
+
+
+def test_words_of_a_command_line() -> None:
+    words = ["--ip", "--chain", "dev", "--scans=off", "--db-password=--a=b", "--min-hops", "-1", "--mapping-protocol"]
+    assert split(words) == {
+        "ip": "",
+        "chain": "dev",
+        "scans": "off",
+        "db-password": "--a=b",
+        "min-hops": "-1",
+        "mapping-protocol": "",
+    }
+
+
+@given(st.lists(st.text(max_size=20) | st.sampled_from([f"--{name}" for name in SETTINGS])))
+def test_any_words_are_settings_or_refused(words: list[str]) -> None:
+    try:
+        names = set(split(words))
+    except SettingError:
+        return
+    assert names <= set(SETTINGS)
+
+
+@given(st.dictionaries(st.sampled_from(sorted(SETTINGS)), st.text(max_size=20)))
+def test_words_and_settings_are_inverse(settings: dict[str, str]) -> None:
+    assert split([f"--{name}={text}" for name, text in settings.items()]) == settings
 
 
 def test_config_file_below_environment_below_command_line(home: Path) -> None:

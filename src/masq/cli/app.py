@@ -1,0 +1,115 @@
+"""The commands besides `run`: `status`, `descriptor`, `wallet ...`, `demo`.
+
+What a command needs is imported inside it, so that each waits only for what it uses.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from masq.settings import gather
+
+app = typer.Typer(
+    name="masq",
+    help="A MASQ Network Node: traffic of anyone, over several Nodes, paid per byte.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+wallet = typer.Typer(help="Make, recover and show the wallets of a Node.", no_args_is_help=True)
+app.add_typer(wallet, name="wallet")
+
+DataDirectory = Annotated[
+    str | None, typer.Option("--data-directory", metavar="DIR", help="Where the Node keeps its files.")
+]
+ChainName = Annotated[str | None, typer.Option("--chain", metavar="CHAIN", help="The chain of the Node.")]
+Save = Annotated[
+    bool, typer.Option("--save", help="Put the wallets into config.toml of the data directory, for `masq run`.")
+]
+Language = Annotated[str, typer.Option(metavar="LANGUAGE", help="The language of the phrase.")]
+Passphrase = Annotated[str, typer.Option(metavar="TEXT", help="The passphrase that belongs to the phrase, if any.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from masq import __version__
+
+        typer.echo(f"masq {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _masq(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command("run", add_help_option=False, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def _run(context: typer.Context) -> None:
+    """Run a Node until it is told to stop."""
+    from masq.cli.run import run
+
+    run(context.args)
+
+
+@app.command()
+def status(
+    data_directory: DataDirectory = None,
+    chain: ChainName = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the Node's answer as it is.")] = False,
+) -> None:
+    """Show how the Node on this machine is doing."""
+    from masq.cli.status import ask, document, show
+
+    answer = ask(_data_directory(data_directory, chain))
+    if as_json:
+        sys.stdout.buffer.write(answer)
+        sys.stdout.buffer.flush()
+        return
+    from rich.console import Console
+
+    show(document(answer), Console(highlight=False))
+
+
+@app.command()
+def descriptor(data_directory: DataDirectory = None, chain: ChainName = None) -> None:
+    """Print the descriptor of the Node on this machine: what others give as --neighbors."""
+    from masq.cli.status import ask, document, printable
+    from masq.errors import UnavailableError
+
+    text = document(ask(_data_directory(data_directory, chain))).get("descriptor")
+    if not isinstance(text, str) or not text:
+        raise UnavailableError("the Node has no descriptor (yet); in mode zero-hop it never has one")
+    typer.echo(printable(text))
+
+
+@app.command()
+def demo(
+    nodes: Annotated[int, typer.Option(help="How many Nodes to run.")] = 8,
+    hops: Annotated[int, typer.Option(help="How many Nodes the traffic passes.")] = 3,
+    once: Annotated[bool, typer.Option("--once", help="End after one round.")] = False,
+    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the figures here, too.")] = None,
+    size: Annotated[int, typer.Option(metavar="MIB", help="How many MiB to transfer.")] = 64,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the files of all Nodes.")] = False,
+) -> None:
+    """Run a whole network on this machine, with a chain of its own, and use it."""
+    from masq.demo.options import DemoOptions
+
+    options = DemoOptions(nodes=nodes, hops=hops, once=once, json=json, size=size, keep=keep)
+    from masq.demo.main import run_demo
+
+    raise SystemExit(run_demo(options))
+
+
+def _data_directory(directory: str | None, chain: str | None) -> Path:
+    given = {"data-directory": directory, "chain": chain}
+    settings, _ = gather({name: text for name, text in given.items() if text is not None}, os.environ)
+    return settings.data_directory
