@@ -1,0 +1,191 @@
+"""The CBOR profile of the network (protocol.md 1): cbor2 with its doors closed, and a fast coder for arrays of small ints."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import Any, Final
+
+import cbor2
+import numpy as np
+
+from masq.errors import MalformedError
+
+_MAX_DEPTH: Final = 128
+_SELF_DESCRIBE: Final = b"\xd9\xd9\xf7"
+_PREFIX: Final = 0x18
+"""Head of an integer from 24 to 255; smaller ones are one byte."""
+
+
+def encode(value: object) -> bytes:
+    """The forms that the network emits: definite, shortest, in insertion order (protocol.md 1.1)."""
+    return cbor2.dumps(value)
+
+
+def decode(data: bytes) -> Any:
+    """The one item that `data` consists of. MalformedError for anything else (protocol.md 1.4)."""
+    if data.startswith(_SELF_DESCRIBE):
+        data = data[3:]
+    source = BytesIO(data)
+    try:
+        value = cbor2.CBORDecoder(
+            source,
+            max_depth=_MAX_DEPTH,
+            read_size=max(4096, len(data)),
+            allow_duplicate_keys=False,
+            strict_hashable_types=True,
+            semantic_decoders=_NO_TAGS,
+        ).decode()
+    except (cbor2.CBORError, ValueError, TypeError, ArithmeticError, MemoryError, RecursionError, LookupError) as error:
+        raise MalformedError(f"not CBOR: {error}") from error
+    if source.tell() != len(data):
+        raise MalformedError(f"{len(data) - source.tell()} bytes after the CBOR item")
+    return value
+
+
+def _refuse_tag(decoder: object, *_: object) -> Any:
+    raise ValueError("a tag, which this network does not use")
+
+
+# Tags would decode to dates, regular expressions, shared references: nothing that any message of the network holds.
+_NO_TAGS: Final = {tag: _refuse_tag for tag in (*range(6), 25, 28, 29, 30, 35, 36, 37, 43000, 52, 54, 100, 256, 258, 260, 261, 1004, 55799)}
+
+
+def fields(value: Any, names: tuple[str, ...], what: str) -> list[Any]:
+    """The values of the named fields of a structure, which may be a map or a positional array; absent ones are `ABSENT`."""
+    if isinstance(value, dict):
+        get = value.get
+        return [get(name, ABSENT) for name in names]
+    if isinstance(value, list):
+        if len(value) != len(names):
+            raise MalformedError(f"{what}: {len(value)} fields instead of {len(names)}")
+        return value
+    raise MalformedError(f"{what}: neither a map nor an array")
+
+
+class _Absent:
+    def __repr__(self) -> str:
+        return "absent"
+
+
+ABSENT: Final = _Absent()
+
+
+def byte_string(value: Any, what: str, length: int | None = None) -> bytes:
+    if type(value) is not bytes:
+        raise MalformedError(f"{what}: not a byte string")
+    if length is not None and len(value) != length:
+        raise MalformedError(f"{what}: {len(value)} bytes instead of {length}")
+    return value
+
+
+def unsigned(value: Any, what: str, bits: int) -> int:
+    if type(value) is not int or not 0 <= value < 1 << bits:
+        raise MalformedError(f"{what}: not an unsigned {bits}-bit integer")
+    return value
+
+
+def boolean(value: Any, what: str) -> bool:
+    if type(value) is not bool:
+        raise MalformedError(f"{what}: neither true nor false")
+    return value
+
+
+def text(value: Any, what: str) -> str:
+    if type(value) is not str:
+        raise MalformedError(f"{what}: not text")
+    return value
+
+
+def array(value: Any, what: str) -> list[Any]:
+    if type(value) is not list:
+        raise MalformedError(f"{what}: not an array")
+    return value
+
+
+def byte_array(value: Any, what: str, length: int | None = None) -> bytes:
+    """Bytes from an array of integers (protocol.md 1.3)."""
+    try:
+        data = bytes(array(value, what))
+    except (ValueError, TypeError) as error:
+        raise MalformedError(f"{what}: not an array of integers from 0 to 255") from error
+    if length is not None and len(data) != length:
+        raise MalformedError(f"{what}: {len(data)} integers instead of {length}")
+    return data
+
+
+def is_none(value: Any) -> bool:
+    """Null, or undefined, which readers of the network take for it."""
+    return value is None or value is cbor2.undefined
+
+
+# --- arrays of small integers, vectorised ----------------------------------------------------------------------------
+# A message's inner payload travels as an array of integers, so each byte from 24 up gets a prefix byte. For 64 KiB of
+# data this coder takes 0.2 ms per direction where a generic one takes 2.
+
+
+def encode_byte_array(data: bytes) -> bytes:
+    """The CBOR array of the integers that `data` consists of."""
+    size = len(data)
+    if size < 512:
+        return cbor2.dumps(list(data))
+    pairs = bytearray(2 * size)
+    pairs[::2] = bytes((_PREFIX,)) * size
+    pairs[1::2] = data
+    small = np.flatnonzero(np.frombuffer(data, np.uint8) < 24)
+    return _array_head(size) + np.delete(np.frombuffer(pairs, np.uint8), small * 2).tobytes()
+
+
+def decode_byte_array(data: bytes) -> bytes:
+    """The reverse, if `data` is just such an array in its shortest form; MalformedError otherwise."""
+    size, start = _read_array_head(data)
+    body = data[start:]
+    if len(body) < 512:
+        value = byte_array(decode(data), "byte array")
+    elif len(body) == size:
+        value = body
+    else:
+        value = _drop_prefixes(body)
+    if len(value) != size or sum_of_sizes(value) != len(body):
+        raise MalformedError("not an array of small integers in shortest form")
+    return value
+
+
+def sum_of_sizes(data: bytes) -> int:
+    """Bytes that the integers of `data` take in CBOR."""
+    if len(data) < 512:
+        return sum(1 if byte < 24 else 2 for byte in data)
+    return len(data) + int(np.count_nonzero(np.frombuffer(data, np.uint8) >= 24))
+
+
+def _drop_prefixes(body: bytes) -> bytes:
+    cells = np.frombuffer(body, np.uint8)
+    prefix = cells == _PREFIX
+    # A run of 0x18 bytes is pairs of prefix and value 24 from its start; only its odd last one is a prefix alone.
+    inner = np.flatnonzero(prefix[1:] & prefix[:-1]) + 1
+    last, is_value = -1, False
+    for position in inner.tolist():
+        is_value = not is_value if position == last + 1 else True
+        last = position
+        if is_value:
+            prefix[position] = False
+    return cells[~prefix].tobytes()
+
+
+def _array_head(size: int) -> bytes:
+    if size < 24:
+        return bytes((0x80 | size,))
+    for code, width in ((0x98, 1), (0x99, 2), (0x9A, 4), (0x9B, 8)):
+        if size < 1 << 8 * width:
+            return bytes((code,)) + size.to_bytes(width, "big")
+    raise ValueError("too long for an array")
+
+
+def _read_array_head(data: bytes) -> tuple[int, int]:
+    if data:
+        code = data[0]
+        if 0x80 <= code <= 0x97:
+            return code & 0x1F, 1
+        width = {0x98: 1, 0x99: 2, 0x9A: 4}.get(code)
+        if width is not None and len(data) > width:
+            return int.from_bytes(data[1 : 1 + width], "big"), 1 + width
+    raise MalformedError("not a definite array")
