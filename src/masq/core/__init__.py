@@ -1,1 +1,1 @@
-"""TODO"""
+"""The Node as a synchronous state machine: inputs with a `now`, effects out. No I/O, no clock, no randomness of its own."""

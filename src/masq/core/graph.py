@@ -1,0 +1,152 @@
+"""What a Node knows of the network: records, addresses, and who is whose neighbor (protocol.md 9.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Final
+
+from masq.types import NodeAddress, PublicKey
+from masq.wire.message import NodeRecord
+
+ISOLATED_GRACE: Final = 30.0
+"""Seconds that a record nobody lists is kept."""
+MAX_KNOWN: Final = 2_000
+
+
+@dataclass(slots=True)
+class Known:
+    """A record, where its Node is reached if we were told, and when it was last renewed."""
+
+    record: NodeRecord
+    address: NodeAddress | None
+    updated: float
+
+
+class Graph:
+    """All known Nodes. The root is ourselves: never removed, and the only one whose neighbors we edit."""
+
+    def __init__(self, root: NodeRecord, address: NodeAddress | None, now: float) -> None:
+        self.root_key: PublicKey = root.public_key
+        self._known: dict[PublicKey, Known] = {root.public_key: Known(root, address, now)}
+        self._by_ip: dict[str, PublicKey] = {address.ip: root.public_key} if address else {}
+        self.revision = 0
+        """Changes with every change of a record: what was derived from the graph is stale then."""
+
+    def __contains__(self, key: PublicKey) -> bool:
+        return key in self._known
+
+    def __iter__(self) -> Iterator[Known]:
+        return iter(self._known.values())
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    @property
+    def root(self) -> NodeRecord:
+        return self._known[self.root_key].record
+
+    @property
+    def root_address(self) -> NodeAddress | None:
+        return self._known[self.root_key].address
+
+    def record(self, key: PublicKey) -> NodeRecord | None:
+        known = self._known.get(key)
+        return known.record if known else None
+
+    def address(self, key: PublicKey) -> NodeAddress | None:
+        known = self._known.get(key)
+        return known.address if known else None
+
+    def at(self, ip: str) -> PublicKey | None:
+        """The key of the Node known at this IP address."""
+        return self._by_ip.get(ip)
+
+    def add(self, record: NodeRecord, address: NodeAddress | None, now: float) -> None:
+        """Add or replace a Node."""
+        self.forget(record.public_key)
+        self._known[record.public_key] = Known(record, address, now)
+        if address:
+            self._by_ip[address.ip] = record.public_key
+        self.revision += 1
+
+    def update(self, record: NodeRecord, address: NodeAddress | None, now: float) -> str | None:
+        """Take a newer record of a known Node. Returns why not, if it may not change so (neighborhood.md 2.7)."""
+        known = self._known[record.public_key]
+        if record.rates != known.record.rates:
+            return "the rate pack changed"
+        if address and known.address and address != known.address:
+            return "the address changed"
+        known.record, known.updated = record, now
+        if address and not known.address:
+            self.learn_address(record.public_key, address)
+        self.revision += 1
+        return None
+
+    def learn_address(self, key: PublicKey, address: NodeAddress) -> None:
+        self._known[key].address = address
+        self._by_ip[address.ip] = key
+
+    def forget_address(self, key: PublicKey) -> None:
+        known = self._known.get(key)
+        if known and known.address and key != self.root_key:
+            if self._by_ip.get(known.address.ip) == key:
+                del self._by_ip[known.address.ip]
+            known.address = None
+
+    def forget(self, key: PublicKey) -> None:
+        if key in self._known and key != self.root_key:
+            self.forget_address(key)
+            del self._known[key]
+            self.revision += 1
+
+    def set_root(self, record: NodeRecord) -> None:
+        known = self._known[self.root_key]
+        self._known[self.root_key] = replace(known, record=record)
+        self.revision += 1
+
+    # --- neighbors ---
+
+    def is_full(self, one: PublicKey, other: PublicKey) -> bool:
+        """Whether each lists the other: only such links carry traffic."""
+        a, b = self._known.get(one), self._known.get(other)
+        return bool(a and b and other in a.record.neighbors and one in b.record.neighbors)
+
+    def full_neighbors(self, key: PublicKey) -> list[NodeRecord]:
+        known = self._known.get(key)
+        if known is None:
+            return []
+        return [self._known[other].record for other in sorted(known.record.neighbors) if self.is_full(key, other)]
+
+    def degree(self, key: PublicKey) -> int:
+        """Gossip degree: accepting full neighbors, and listed keys that we hold no record of (neighborhood.md 1.3)."""
+        known = self._known.get(key)
+        if known is None:
+            return 0
+        accepting = sum(record.accepts_connections for record in self.full_neighbors(key))
+        return accepting + sum(other not in self._known for other in known.record.neighbors)
+
+    def listed(self) -> set[PublicKey]:
+        """All keys that somebody lists, and the root."""
+        keys = {self.root_key}
+        for known in self._known.values():
+            keys |= known.record.neighbors
+        return keys
+
+    def cull(self, now: float) -> list[PublicKey]:
+        """Forget Nodes that the root can't reach over anybody's list, after a grace; returns their keys.
+
+        Reachability rather than mere reference: dead Nodes that list each other go, too.
+        """
+        reached = {self.root_key}
+        edge = [self.root_key]
+        while edge:
+            known = self._known.get(edge.pop())
+            for key in known.record.neighbors if known else ():
+                if key not in reached:
+                    reached.add(key)
+                    edge.append(key)
+        gone = [k for k, known in self._known.items() if k not in reached and now - known.updated >= ISOLATED_GRACE]
+        for key in gone:
+            self.forget(key)
+        return gone
