@@ -7,8 +7,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from masq.types import Endpoint, PublicKey
+from masq.types import Address, Endpoint, PublicKey, RatePack
 from masq.wire.message import Gossip, GossipFailure
+from masq.wire.package import Package
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What a Node is paid for: which Node, to which earning wallet, at which rates."""
+
+    key: PublicKey
+    wallet: Address
+    rates: RatePack
+
 
 # --- links: TCP connections between Nodes ----------------------------------------------------------------------------
 
@@ -85,6 +96,34 @@ class Tell:
     message: Gossip | GossipFailure
 
 
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """Send a package to a neighbor. Packages of one `flow` share a bound on what may wait for it."""
+
+    key: PublicKey
+    package: Package
+    flow: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Earn:
+    """Book what a payer owes us for a package of `size` bytes, as relay or as exit."""
+
+    payer: Address
+    size: int
+    as_exit: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Owe:
+    """Book what we owe for a package: to the exit for `exit_size` plain bytes (None: nothing), to relays for its payload."""
+
+    exit: Service
+    exit_size: int | None
+    relays: tuple[Service, ...]
+    payload_size: int
+
+
 # --- the rest ----------------------------------------------------------------------------------------------------------
 
 
@@ -105,4 +144,7 @@ class Log:
     detail: str = ""
 
 
-Effect = Dial | WriteLink | CloseLink | Connect | WriteSocket | EndSocket | CloseSocket | Reading | Tell | SaveConfig | Log
+LinkEffect = Dial | WriteLink | CloseLink
+SocketEffect = Connect | WriteSocket | EndSocket | CloseSocket | Reading
+InnerEffect = Tell | Forward | Earn | Owe
+Effect = LinkEffect | SocketEffect | InnerEffect | SaveConfig | Log

@@ -95,18 +95,25 @@ class ClientResponse:
     packet: SequencedPacket
     window: int | None = None
     """As in ClientRequest, for the other direction."""
+    reason: str | None = None
+    """Why the stream ends, if it fails (protocol.md 14.3)."""
 
     def inner(self) -> bytes:
         value: dict[str, object] = {"stream_key": self.stream_key, "sequenced_packet": self.packet.encode()}
         if self.window is not None:
             value["window"] = self.window
+        if self.reason is not None:
+            value["reason"] = self.reason
         return cbor.encode(value)
 
     @classmethod
     def decode(cls, value: Any) -> ClientResponse:
         stream_key, packet = cbor.fields(value, ("stream_key", "sequenced_packet"), "ClientResponse")
         return cls(
-            cbor.byte_string(stream_key, "stream key", _STREAM_KEY_SIZE), SequencedPacket.decode(packet), _window(value)
+            cbor.byte_string(stream_key, "stream key", _STREAM_KEY_SIZE),
+            SequencedPacket.decode(packet),
+            _window(value),
+            _reason(value),
         )
 
 
@@ -115,19 +122,29 @@ def _window(value: Any) -> int | None:
     return None if window is None else cbor.unsigned(window, "window", 63)
 
 
+def _reason(value: Any) -> str | None:
+    reason = value.get("reason") if isinstance(value, dict) else None
+    return None if reason is None else cbor.text(reason, "reason")[:200]
+
+
 @dataclass(frozen=True, slots=True)
 class DnsResolveFailed:
     """The exit found no such host, or couldn't connect to it (protocol.md 7.3)."""
 
     stream_key: bytes
+    reason: str | None = None
+    """As in ClientResponse."""
 
     def inner(self) -> bytes:
-        return cbor.encode({"stream_key": self.stream_key})
+        value: dict[str, object] = {"stream_key": self.stream_key}
+        if self.reason is not None:
+            value["reason"] = self.reason
+        return cbor.encode(value)
 
     @classmethod
     def decode(cls, value: Any) -> DnsResolveFailed:
         (stream_key,) = cbor.fields(value, ("stream_key",), "DnsResolveFailed")
-        return cls(cbor.byte_string(stream_key, "stream key", _STREAM_KEY_SIZE))
+        return cls(cbor.byte_string(stream_key, "stream key", _STREAM_KEY_SIZE), _reason(value))
 
 
 class GossipFailure(StrEnum):

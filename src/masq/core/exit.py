@@ -1,0 +1,309 @@
+"""The exit: streams of others to servers of the Internet (protocol.md 8.4; MASQ: ProxyClient)."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from masq.core.effects import CloseSocket, Connect, Earn, EndSocket, Forward, Log, Reading, WriteSocket
+from masq.core.flow import MAX_HELD, WINDOW, Incoming, Outgoing
+from masq.crypto import Keys
+from masq.errors import CryptoError, MalformedError
+from masq.types import Address, PublicKey
+from masq.wire.message import ClientRequest, ClientResponse, DnsResolveFailed, encode_message
+from masq.wire.package import Hop, Package, shift
+
+MAX_STREAMS: Final = 8_192
+MAX_STREAMS_PER_PAYER: Final = 2_048
+IDLE: Final = 7_200.0
+"""Seconds without a byte in either direction after which a stream is closed."""
+
+ExitEffect = Connect | WriteSocket | EndSocket | CloseSocket | Reading | Forward | Earn | Log
+
+
+@dataclass(slots=True)
+class ExitStream:
+    """One connection to a server, for somebody whose alias key and way back are all that we know."""
+
+    key: bytes
+    socket: int
+    host: str
+    port: int
+    originator_key: bytes
+    payer: Address
+    next_key: PublicKey
+    hops: list[bytes]
+    credits: bool
+    """Whether the originator is of ours: it grants credit, reads reasons, and is billed for failures."""
+    connected: bool = False
+    incoming: Incoming = field(default_factory=Incoming)
+    outgoing: Outgoing = field(default_factory=Outgoing)
+    early: deque[bytes] = field(default_factory=deque)
+    """Data that came before the server was connected."""
+    held: int = 0
+    """Bytes that the server has not taken yet."""
+    unbilled: list[int] = field(default_factory=list)
+    congested: bool = False
+    reading: bool = True
+    granted: int = WINDOW
+    active: float = 0.0
+
+
+class Exit:
+    """All streams of which this Node is the exit."""
+
+    def __init__(self, keys: Keys) -> None:
+        self._keys = keys
+        self._streams: dict[bytes, ExitStream] = {}
+        self._by_socket: dict[int, ExitStream] = {}
+
+    def __iter__(self) -> Iterator[ExitStream]:
+        return iter(self._streams.values())
+
+    def owns(self, socket: int) -> bool:
+        return socket in self._by_socket
+
+    # --- from the network ---
+
+    def request(
+        self, request: ClientRequest, hop: Hop, package: Package, payer: Address, socket: int, now: float
+    ) -> list[ExitEffect]:
+        """A request by `payer`, whose proof was verified. `socket` is the id for a connection, if one is to be made."""
+        stream = self._streams.get(request.stream_key)
+        data = request.packet.data
+        if stream is None:
+            if not data and request.window is None or request.window == 0:
+                return []  # An empty closing packet of a stream that is over.
+            stream = ExitStream(
+                request.stream_key,
+                socket,
+                request.hostname or "",
+                request.port,
+                request.originator_key,
+                payer,
+                hop.next_key,
+                package.hops,
+                request.window is not None,
+                active=now,
+            )
+            if not request.hostname:
+                return self._refuse(stream, "no host name came with the first packet")
+            if (
+                len(self._streams) >= MAX_STREAMS
+                or sum(other.payer == payer for other in self._streams.values()) >= MAX_STREAMS_PER_PAYER
+            ):
+                return self._refuse(stream, "the exit serves too many streams already")
+            self._streams[stream.key] = self._by_socket[socket] = stream
+            effects: list[ExitEffect] = [Connect(socket, _host(request.hostname), request.port)]
+        else:
+            effects = []
+            stream.next_key, stream.hops, stream.payer = hop.next_key, package.hops, payer
+            stream.originator_key = request.originator_key
+        stream.active = now
+        if data:
+            effects += self._bill(stream, len(data))
+        if request.window == 0:
+            self._remove(stream)
+            return [*effects, CloseSocket(stream.socket)]
+        if request.window is not None:
+            stream.outgoing.limit = max(stream.outgoing.limit or 0, request.window)
+        try:
+            ready = stream.incoming.push(request.packet)
+        except MalformedError as error:
+            return effects + self._abort(stream, str(error))
+        if ready:
+            effects += self._to_server(stream, ready)
+            if stream.key not in self._streams:
+                return effects
+        if stream.incoming.ended and stream.connected:
+            effects += self._no_more_from_client(stream)
+        return effects + self._may_read(stream)
+
+    def neighbor_lost(self, key: PublicKey) -> list[ExitEffect]:
+        """The next Node of ways back is gone: their streams end."""
+        lost = [stream for stream in self._streams.values() if stream.next_key == key]
+        for stream in lost:
+            self._remove(stream)
+        return [CloseSocket(stream.socket) for stream in lost]
+
+    # --- from the server ---
+
+    def connected(self, socket: int, now: float) -> list[ExitEffect]:
+        stream = self._by_socket.get(socket)
+        if stream is None:
+            return [CloseSocket(socket)]
+        stream.connected, stream.active = True, now
+        effects: list[ExitEffect] = [Earn(stream.payer, size, True) for size in stream.unbilled]
+        stream.unbilled.clear()
+        effects += [WriteSocket(socket, data) for data in stream.early]
+        stream.early.clear()
+        if not stream.congested:
+            stream.held = 0
+        if stream.incoming.ended:
+            effects += self._no_more_from_client(stream)
+        return effects + self._may_read(stream) + self._grant(stream)
+
+    def connect_failed(self, socket: int, reason: str) -> list[ExitEffect]:
+        """Name resolution or connecting failed, or the target is not allowed."""
+        stream = self._by_socket.get(socket)
+        if stream is None:
+            return []
+        self._remove(stream)
+        return self._refuse(stream, reason)
+
+    def received(self, socket: int, data: bytes, now: float) -> list[ExitEffect]:
+        """Bytes of the server, at most the package size at once."""
+        stream = self._by_socket.get(socket)
+        if stream is None:
+            return [CloseSocket(socket)]
+        stream.active = now
+        return self._respond(stream, data) + self._may_read(stream)
+
+    def ended(self, socket: int, now: float) -> list[ExitEffect]:
+        """The server sends no more."""
+        stream = self._by_socket.get(socket)
+        if stream is None:
+            return [CloseSocket(socket)]
+        effects = self._respond(stream, b"", last=True)
+        if stream.incoming.ended or not stream.credits:
+            self._remove(stream)
+            effects.append(CloseSocket(socket))
+        return effects
+
+    def closed(self, socket: int, reason: str) -> list[ExitEffect]:
+        """The connection to the server broke."""
+        stream = self._by_socket.get(socket)
+        return [] if stream is None else self._abort(stream, reason)
+
+    def congested(self, socket: int) -> None:
+        stream = self._by_socket.get(socket)
+        if stream is not None:
+            stream.congested = True
+
+    def drained(self, socket: int) -> list[ExitEffect]:
+        """The server has taken what was written."""
+        stream = self._by_socket.get(socket)
+        if stream is None:
+            return []
+        stream.congested, stream.held = False, 0
+        return self._grant(stream)
+
+    def hold(self, key: PublicKey, on: bool) -> list[ExitEffect]:
+        """The link to a Node is congested, or free again: servers whose data goes there are (not) read."""
+        effects: list[ExitEffect] = []
+        for stream in self._streams.values():
+            if stream.next_key == key and stream.connected and not stream.outgoing.ended:
+                if on and stream.reading:
+                    stream.reading = False
+                    effects.append(Reading(stream.socket, False))
+                elif not on:
+                    effects += self._may_read(stream)
+        return effects
+
+    def tick(self, now: float) -> list[ExitEffect]:
+        idle = [stream for stream in self._streams.values() if now - stream.active > IDLE]
+        effects: list[ExitEffect] = []
+        for stream in idle:
+            effects += self._abort(stream, "nothing was sent for two hours")
+        return effects
+
+    # --- inside ---
+
+    def _to_server(self, stream: ExitStream, data: bytes) -> list[ExitEffect]:
+        if stream.congested or not stream.connected:
+            stream.held += len(data)
+            if stream.held > MAX_HELD:
+                return self._abort(stream, "the server reads too slowly, and the originator knows no back-pressure")
+        if not stream.connected:
+            stream.early.append(data)
+            return []
+        return [WriteSocket(stream.socket, data), *self._grant(stream)]
+
+    def _grant(self, stream: ExitStream) -> list[ExitEffect]:
+        """Credit for the originator, once half of what it had is used up and the server keeps pace."""
+        if not stream.credits or stream.congested or not stream.connected or stream.outgoing.ended:
+            return []
+        limit = stream.incoming.received + WINDOW
+        if limit - stream.granted < WINDOW // 2:
+            return []
+        stream.granted = limit
+        return self._respond(stream, b"")
+
+    def _may_read(self, stream: ExitStream) -> list[ExitEffect]:
+        on = not stream.outgoing.blocked
+        if on == stream.reading or not stream.connected or stream.outgoing.ended:
+            return []
+        stream.reading = on
+        return [Reading(stream.socket, on)]
+
+    def _no_more_from_client(self, stream: ExitStream) -> list[ExitEffect]:
+        if stream.credits and not stream.outgoing.ended:
+            return [EndSocket(stream.socket)]
+        # An originator of 0.9.1 closes only when its client is gone; and both ends are done otherwise.
+        self._remove(stream)
+        return [CloseSocket(stream.socket)]
+
+    def _refuse(self, stream: ExitStream, reason: str) -> list[ExitEffect]:
+        named = _literal(stream.host) is None and bool(stream.host)
+        log = Log("info", "exit_refused", reason)
+        if named:
+            failed = DnsResolveFailed(stream.key, reason if stream.credits else None)
+            billed: list[ExitEffect] = [Earn(stream.payer, 0, True)] if stream.credits else []
+            return [*billed, *self._send(stream, encode_message(failed)), log]
+        return [*self._respond(stream, b"", last=True, reason=reason), log]
+
+    def _abort(self, stream: ExitStream, reason: str) -> list[ExitEffect]:
+        self._remove(stream)
+        effects: list[ExitEffect] = [CloseSocket(stream.socket)]
+        if not stream.outgoing.ended or stream.credits:
+            effects += self._respond(stream, b"", last=True, reason=reason)
+        return effects
+
+    def _remove(self, stream: ExitStream) -> None:
+        self._streams.pop(stream.key, None)
+        self._by_socket.pop(stream.socket, None)
+
+    def _bill(self, stream: ExitStream, size: int) -> list[ExitEffect]:
+        # Of 0.9.1 a request is free if the server can't be reached; originators of ours book it, so we do.
+        if stream.credits or stream.connected:
+            return [Earn(stream.payer, size, True)]
+        stream.unbilled.append(size)
+        return []
+
+    def _respond(
+        self, stream: ExitStream, data: bytes, last: bool = False, reason: str | None = None
+    ) -> list[ExitEffect]:
+        packet = stream.outgoing.packet(data, last)
+        window = None
+        if stream.credits:
+            window = 0 if reason is not None else stream.granted
+        message = ClientResponse(stream.key, packet, window, reason if stream.credits else None)
+        return [Earn(stream.payer, len(data), True), *self._send(stream, encode_message(message))]
+
+    def _send(self, stream: ExitStream, message: bytes) -> list[ExitEffect]:
+        try:
+            payload = self._keys.seal(stream.originator_key, message)
+        except CryptoError as error:
+            self._remove(stream)
+            return [CloseSocket(stream.socket), Log("warning", "bad_originator_key", str(error))]
+        package = Package(shift(stream.hops, self._keys), payload)
+        return [Forward(stream.next_key, package, package.hops[0][:32])]
+
+
+def _host(name: str) -> str:
+    """The host without a port that 0.9.1 tolerates inside the name."""
+    literal = _literal(name)
+    return literal or name
+
+
+def _literal(name: str) -> str | None:
+    """The IP address, if the name is one, with or without a port behind it."""
+    for text in (name, name.rpartition(":")[0], name.strip("[]")):
+        try:
+            return str(ipaddress.ip_address(text))
+        except ValueError:
+            continue
+    return None
