@@ -145,7 +145,7 @@ WRONG = {
     "package-data": ["1023", "65537"],
     "country": ["DEU", "1", "ÄÖ"],
     "blockchain-service-url": ["127.0.0.1:8545", "ftp://x", "http://", "http://x:y", "http://[", "http://a b"],
-    "consuming-private-key": [KEY[:-1], KEY + "0", "g" * 64, "0x" + KEY],
+    "consuming-private-key": [KEY[:-1], KEY + "0", "g" * 64, "0x" + KEY, "0" * 64, "f" * 64],
     "consuming-private-key-file": ["no-such-file", "\0", "", "."],
     "earning-wallet": [WALLET[2:], WALLET + "0", "0x" + "g" * 40],
     "gas-price": ["0", "-1", "1.5", str(2**64), ""],

@@ -1,1 +1,1 @@
-"""TODO"""
+"""What a human types: the command `masq` and its subcommands."""

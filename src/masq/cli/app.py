@@ -5,14 +5,14 @@ What a command needs is imported inside it, so that each waits only for what it 
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from masq.settings import gather
+from masq.cli.options import ChainName, DataDirectory, settings_of
+from masq.cli.wallets import wallet
 
 app = typer.Typer(
     name="masq",
@@ -21,18 +21,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-wallet = typer.Typer(help="Make, recover and show the wallets of a Node.", no_args_is_help=True)
 app.add_typer(wallet, name="wallet")
-
-DataDirectory = Annotated[
-    str | None, typer.Option("--data-directory", metavar="DIR", help="Where the Node keeps its files.")
-]
-ChainName = Annotated[str | None, typer.Option("--chain", metavar="CHAIN", help="The chain of the Node.")]
-Save = Annotated[
-    bool, typer.Option("--save", help="Put the wallets into config.toml of the data directory, for `masq run`.")
-]
-Language = Annotated[str, typer.Option(metavar="LANGUAGE", help="The language of the phrase.")]
-Passphrase = Annotated[str, typer.Option(metavar="TEXT", help="The passphrase that belongs to the phrase, if any.")]
 
 
 def _version(wanted: bool) -> None:
@@ -69,7 +58,7 @@ def status(
     """Show how the Node on this machine is doing."""
     from masq.cli.status import ask, document, show
 
-    answer = ask(_data_directory(data_directory, chain))
+    answer = ask(settings_of(data_directory, chain).data_directory)
     if as_json:
         sys.stdout.buffer.write(answer)
         sys.stdout.buffer.flush()
@@ -85,7 +74,7 @@ def descriptor(data_directory: DataDirectory = None, chain: ChainName = None) ->
     from masq.cli.status import ask, document, printable
     from masq.errors import UnavailableError
 
-    text = document(ask(_data_directory(data_directory, chain))).get("descriptor")
+    text = document(ask(settings_of(data_directory, chain).data_directory)).get("descriptor")
     if not isinstance(text, str) or not text:
         raise UnavailableError("the Node has no descriptor (yet); in mode zero-hop it never has one")
     typer.echo(printable(text))
@@ -107,9 +96,3 @@ def demo(
     from masq.demo.main import run_demo
 
     raise SystemExit(run_demo(options))
-
-
-def _data_directory(directory: str | None, chain: str | None) -> Path:
-    given = {"data-directory": directory, "chain": chain}
-    settings, _ = gather({name: text for name, text in given.items() if text is not None}, os.environ)
-    return settings.data_directory

@@ -16,6 +16,7 @@ from masq.wire.descriptor import MAX_PORT, MIN_PORT, Descriptor, parse_descripto
 
 MAX_U64 = 2**64 - 1
 MAX_THRESHOLD_INTERVAL = 10**9
+SECP256K1_ORDER = 0xFFFFFFFF_FFFFFFFF_FFFFFFFF_FFFFFFFE_BAAEDCE6_AF48A03B_BFD25E8C_D0364141
 
 _DIGITS = re.compile(r"[0-9]{1,20}")
 _PRIVATE_KEY = re.compile(r"[0-9A-Fa-f]{64}")
@@ -206,6 +207,8 @@ def neighbors(text: str) -> tuple[Descriptor, ...]:
 def private_key(text: str) -> bytes:
     if not _PRIVATE_KEY.fullmatch(text):
         raise ValueError(f"it has {len(text)} characters" if len(text) != 64 else "")
+    if not 0 < int(text, 16) < SECP256K1_ORDER:
+        raise ValueError("a private key is above 0 and below the order of secp256k1")
     return bytes.fromhex(text)
 
 

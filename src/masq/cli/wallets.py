@@ -1,0 +1,142 @@
+"""`masq wallet`: make, recover and show the wallets of a Node (accounting.md 5.2-5.5)."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from getpass import getpass
+from typing import Annotated
+
+import typer
+
+from masq.cli.options import ChainName, DataDirectory, settings_of
+from masq.errors import SettingError
+from masq.settings.saving import save
+from masq.settings.sources import CONFIG_FILE
+from masq.types import DEFAULT_EARNING_WALLET, Address, address_text
+
+MAX_PHRASE = 4096
+
+wallet = typer.Typer(help="Make, recover and show the wallets of a Node.", no_args_is_help=True)
+
+Language = Annotated[
+    str, typer.Option(metavar="LANGUAGE", help="The language of the phrase, as in English or Traditional Chinese.")
+]
+Passphrase = Annotated[str, typer.Option(metavar="TEXT", help="The passphrase that belongs to the phrase, if any.")]
+Save = Annotated[
+    bool, typer.Option("--save", help=f"Put the wallets into {CONFIG_FILE} of the data directory, for `masq run`.")
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Wallets:
+    """What a phrase yields: the key that pays, its address, and the address to be paid at."""
+
+    consuming_key: bytes
+    consuming: Address
+    earning: Address
+
+
+@wallet.command()
+def create(
+    words: Annotated[int, typer.Option(metavar="N", help="How many words: 12, 15, 18, 21 or 24.")] = 24,
+    language: Language = "English",
+    passphrase: Passphrase = "",
+    save_them: Save = False,
+    data_directory: DataDirectory = None,
+    chain: ChainName = None,
+) -> None:
+    """Make new wallets, and print the phrase that they can be recovered with."""
+    import secrets
+
+    from masq.chain.phrase import entropy_size, phrase_of
+
+    try:
+        size = entropy_size(words)
+    except ValueError as error:
+        raise SettingError("words", str(error)) from None
+    try:
+        phrase = phrase_of(secrets.token_bytes(size), language)
+    except ValueError as error:
+        raise SettingError("language", str(error)) from None
+    made = _wallets_of(phrase, passphrase, language)
+    # Before the phrase is shown: nobody should write down the phrase of wallets that this Node then doesn't use.
+    place = _save(made, data_directory, chain) if save_them else None
+    typer.echo(f"phrase            {phrase}")
+    _print(made, place)
+    typer.echo(
+        "Write the phrase down and keep it secret: who has it has the wallets, and nothing else brings them back."
+    )
+
+
+@wallet.command()
+def recover(
+    phrase: Annotated[
+        str | None,
+        typer.Option(metavar="TEXT", help="The phrase; better leave this out, and it is asked for and not shown."),
+    ] = None,
+    language: Language = "English",
+    passphrase: Passphrase = "",
+    save_them: Save = False,
+    data_directory: DataDirectory = None,
+    chain: ChainName = None,
+) -> None:
+    """Recover wallets from their phrase, which is asked for or read from standard input."""
+    recovered = _wallets_of(_ask_for_phrase() if phrase is None else phrase, passphrase, language)
+    _print(recovered, _save(recovered, data_directory, chain) if save_them else None)
+
+
+@wallet.command()
+def show(
+    data_directory: DataDirectory = None,
+    chain: ChainName = None,
+    reveal: Annotated[bool, typer.Option("--reveal", help="Show the private key, too.")] = False,
+) -> None:
+    """Show the wallets that `masq run` would find in the config file and the environment."""
+    from masq.chain.wallet import Wallet
+
+    settings = settings_of(data_directory, chain)
+    key = settings.consuming_private_key
+    typer.echo(f"consuming wallet  {'none' if key is None else address_text(Wallet(key).address)}")
+    of_the_project = " (of the MASQ project: none is set)" if settings.earning_wallet == DEFAULT_EARNING_WALLET else ""
+    typer.echo(f"earning wallet    {address_text(settings.earning_wallet)}{of_the_project}")
+    if reveal and key is not None:
+        typer.echo(f"consuming key     {key.hex()}")
+
+
+def _wallets_of(phrase: str, passphrase: str, language: str) -> Wallets:
+    from masq.chain.derivation import CONSUMING_PATH, EARNING_PATH, derive
+    from masq.chain.phrase import seed_of
+    from masq.chain.wallet import Wallet
+
+    try:
+        seed = seed_of(phrase, passphrase, language)
+        key = derive(seed, CONSUMING_PATH)
+        return Wallets(key, Wallet(key).address, Wallet(derive(seed, EARNING_PATH)).address)
+    except ValueError as error:
+        raise SettingError("phrase", str(error)) from None
+
+
+def _ask_for_phrase() -> str:
+    """One line, which isn't echoed on a terminal."""
+    try:
+        return getpass("Phrase: ") if sys.stdin.isatty() else sys.stdin.readline(MAX_PHRASE).strip()
+    except EOFError:
+        return ""
+    except UnicodeDecodeError:
+        raise SettingError("phrase", "standard input is no text in UTF-8") from None
+
+
+def _save(wallets: Wallets, directory: str | None, chain: str | None) -> str:
+    """Returns the path that it wrote to."""
+    path = settings_of(directory, chain).data_directory / CONFIG_FILE
+    key, earning = wallets.consuming_key.hex(), address_text(wallets.earning)
+    save(path, {"consuming-private-key": key, "earning-wallet": earning})
+    return str(path)
+
+
+def _print(wallets: Wallets, place: str | None) -> None:
+    typer.echo(f"consuming wallet  {address_text(wallets.consuming)}")
+    typer.echo(f"earning wallet    {address_text(wallets.earning)}")
+    if place is not None:
+        typer.echo(f"Saved in {place}, which only its owner can read.")

@@ -1,0 +1,149 @@
+"""`masq wallet` in a real process, with the phrases and addresses that MASQ Node 0.9.1 was tested with."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+TIMBER = (
+    "timber cage wide hawk phone shaft pattern movie army dizzy hen tackle lamp absent write kind term toddler sphere "
+    "ripple idle dragon curious hold"
+)
+PANDA = (
+    "panda eyebrow bullet gorilla call smoke muffin taste mesh discover soft ostrich alcohol speed nation flash devote "
+    "level hobby quick inner drive ghost inside"
+)
+PANDA_KEY = "ff1e68eb7bf2f48651c47ef0177eb815857322257c5894bb4cfd1176c9989314"
+PANDA_ADDRESS = "0x63f9a92d8d61b48a9fff8d58080425a3012d05c8"
+
+
+def environment(home: Path) -> dict[str, str]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("MASQ_", "XDG_"))}
+    return {**clean, "HOME": str(home), "TERM": "dumb", "PYTHONUTF8": "1"}
+
+
+def wallet(*words: str, home: Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "masq.cli.main", "wallet", *words],
+        input=stdin,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
+        cwd=home,
+        env=environment(home),
+    )
+
+
+def facts(output: str) -> dict[str, str]:
+    return {line[:18].strip(): line[18:] for line in output.splitlines() if line[16:18] == "  "}
+
+
+def test_recover(tmp_path: Path) -> None:
+    result = wallet("recover", "--passphrase", "Test123!", home=tmp_path, stdin=TIMBER + "\n")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert facts(result.stdout) == {
+        "consuming wallet": "0x2dcfb0b4c2515ae04dcb2a36e9d7d4251b3611bc",
+        "earning wallet": "0x20ef925bbbfca786bd426baed8c6ae45e4284e12",
+    }
+    assert not list(tmp_path.iterdir())
+
+
+def test_recover_save_and_show(tmp_path: Path) -> None:
+    result = wallet("recover", "--save", "--phrase", PANDA, "--data-directory", "d", home=tmp_path)
+    assert result.returncode == 0, result.stderr
+    path = tmp_path / "d" / "config.toml"
+    assert str(path) in result.stdout
+    assert tomllib.loads(path.read_text())["consuming-private-key"] == PANDA_KEY
+    assert path.stat().st_mode & 0o777 == 0o600
+    shown = wallet("show", "--data-directory", "d", home=tmp_path)
+    assert facts(shown.stdout) == facts(result.stdout)
+    assert facts(shown.stdout)["consuming wallet"] == PANDA_ADDRESS
+    assert PANDA_KEY not in shown.stdout
+    assert (
+        facts(wallet("show", "--data-directory", "d", "--reveal", home=tmp_path).stdout)["consuming key"] == PANDA_KEY
+    )
+    before = path.read_bytes()
+    again = wallet("recover", "--save", "--phrase", PANDA, "--data-directory", "d", home=tmp_path)
+    assert again.returncode == 0
+    other = wallet("create", "--save", "--data-directory", "d", home=tmp_path)
+    assert other.returncode == 2
+    assert other.stdout == ""
+    assert other.stderr.startswith("masq: consuming-private-key: ")
+    assert "already holds another" in other.stderr
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(("language", "words"), [("English", 24), ("English", 12), ("Japanese", 15), ("Chinese", 21)])
+def test_create_then_recover(tmp_path: Path, language: str, words: int) -> None:
+    options = ("--language", language, "--passphrase", "pass", "--chain", "dev")
+    made = wallet("create", "--words", str(words), "--save", *options, home=tmp_path)
+    assert made.returncode == 0, made.stderr
+    assert (tmp_path / ".local/share/MASQ/dev/config.toml").exists()
+    told = facts(made.stdout)
+    phrase = told.pop("phrase")
+    assert len(phrase.split()) == words
+    recovered = wallet("recover", *options, home=tmp_path, stdin=phrase)
+    assert facts(recovered.stdout) == told
+    assert told["consuming wallet"] != told["earning wallet"]
+
+
+def test_two_wallets_are_never_the_same(tmp_path: Path) -> None:
+    assert wallet("create", home=tmp_path).stdout != wallet("create", home=tmp_path).stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "stdin", "error"),
+    [
+        (("create", "--words", "13"), "", "words: a phrase has 12, 15, 18, 21 or 24 words, not 13"),
+        (("create", "--language", "Klingon"), "", "language: no language of phrases is called 'Klingon'"),
+        (("recover",), TIMBER.replace("hold", "cage"), "phrase: the checksum of the phrase is wrong"),
+        (("recover",), TIMBER.replace("hold", "holdd"), "phrase: not in the word list of English: word 24"),
+        (("recover",), "", "phrase: a phrase has 12, 15, 18, 21 or 24 words, not 0"),
+        (("recover",), "x " * 100_000, "phrase: a phrase has"),
+    ],
+)
+def test_what_is_wrong_is_one_line(tmp_path: Path, words: tuple[str, ...], stdin: str, error: str) -> None:
+    result = wallet(*words, home=tmp_path, stdin=stdin)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.startswith(f"masq: {error}")
+    assert result.stderr.count("\n") == 1
+    assert "holdd" not in result.stderr
+
+
+def test_show_without_wallets(tmp_path: Path) -> None:
+    result = wallet("show", "--reveal", home=tmp_path)
+    assert result.returncode == 0
+    assert facts(result.stdout)["consuming wallet"] == "none"
+    assert "of the MASQ project" in result.stdout
+
+
+def test_the_phrase_is_not_echoed_on_a_terminal(tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "masq.cli.main", "wallet", "recover"],
+        stdin=theirs,
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        cwd=tmp_path,
+        env=environment(tmp_path),
+        start_new_session=True,
+    )
+    os.close(theirs)
+    said = b""
+    while b"Phrase: " not in said:
+        said += os.read(ours, 1000)
+    os.write(ours, PANDA.encode() + b"\n")
+    output, _ = process.communicate(timeout=60)
+    try:
+        said += os.read(ours, 10_000)
+    except OSError:  # Linux: the other end is closed and nothing is left.
+        pass
+    os.close(ours)
+    assert facts(output.decode())["consuming wallet"] == PANDA_ADDRESS
+    assert b"panda" not in said
