@@ -75,8 +75,8 @@ class Exit:
         stream = self._streams.get(request.stream_key)
         data = request.packet.data
         if stream is None:
-            if not data and request.window is None or request.window == 0:
-                return []  # An empty closing packet of a stream that is over.
+            if not data and (request.window is None or request.packet.last):
+                return []  # The closing packet of a stream that is over.
             stream = ExitStream(
                 request.stream_key,
                 socket,
@@ -89,6 +89,8 @@ class Exit:
                 request.window is not None,
                 active=now,
             )
+            if request.window is not None and request.packet.sequence:
+                return self._respond(stream, b"", last=True, reason="the exit does not know this stream any more")
             if not request.hostname:
                 return self._refuse(stream, "no host name came with the first packet")
             if (

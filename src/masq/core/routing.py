@@ -70,6 +70,12 @@ class Routes:
             exit_record.extensions,
         )
 
+    def zero_hop(self) -> Route:
+        """The route of a Node that is its own exit: from itself to itself and back."""
+        root = self._graph.root
+        way = (root.public_key, root.public_key)
+        return Route(way, way, _service(root), (), (), root.extensions)
+
     def _services(self, keys: tuple[PublicKey, ...]) -> tuple[Service, ...]:
         return tuple(_service(record) for key in keys if (record := self._graph.record(key)))
 

@@ -1,0 +1,363 @@
+"""The entry: streams of our own users into the network (protocol.md 8.5; MASQ: ProxyServer)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from masq.chain.wallet import Wallet
+from masq.core.effects import CloseSocket, EndSocket, Forward, Log, Owe, Reading, WriteSocket
+from masq.core.flow import MAX_HELD, WINDOW, Incoming, Outgoing
+from masq.core.routing import Route, Routes
+from masq.crypto import Keys
+from masq.errors import MalformedError, UnavailableError
+from masq.types import PublicKey
+from masq.wire.message import ClientRequest, ClientResponse, DnsResolveFailed, encode_message
+from masq.wire.package import Package, Payer, PayerOf, round_trip, shift
+
+RETRIES: Final = 3
+"""Further exits that are tried when one can't reach the server."""
+MAX_UNANSWERED: Final = 256 * 1024
+"""Bytes kept for a retry; a stream that has sent more without an answer is not retried."""
+ROUTE_LIFE: Final = 60.0
+"""Seconds in which new streams of one isolation group share a route."""
+ROUTE_MEMORY: Final = 600.0
+"""Seconds after its last use that answers over a route are still known; 0.9.1 demands 120."""
+SILENT_EXIT: Final = 120.0
+"""Seconds without a byte after which a stream over a 0.9.1 exit is over: such an exit often never reports the end."""
+
+SERVER_FIRST: Final = 0.03
+"""Seconds after which a stream is opened at the exit though the client has said nothing: the server may speak first."""
+
+EntryEffect = WriteSocket | EndSocket | CloseSocket | Reading | Forward | Owe | Log
+
+
+@dataclass(slots=True)
+class Way:
+    """A route with its sealed elements: used for all packets of a stream, and by the streams of one group."""
+
+    route: Route
+    hops: list[bytes]
+    return_id: int
+    made: float
+    used: float
+
+    @property
+    def first(self) -> PublicKey:
+        return self.route.over[1] if len(self.route.over) > 1 else self.route.over[0]
+
+    @property
+    def ours(self) -> bool:
+        """Whether the exit is a Node of ours, which keeps to credit and reports how streams end."""
+        return "flow1" in self.route.exit_extensions
+
+
+@dataclass(slots=True)
+class EntryStream:
+    """One connection of a client."""
+
+    key: bytes
+    socket: int
+    host: str
+    port: int
+    group: str
+    way: Way
+    opened: float
+    active: float
+    incoming: Incoming = field(default_factory=Incoming)
+    outgoing: Outgoing = field(default_factory=Outgoing)
+    unanswered: list[bytes] | None = field(default_factory=list)
+    """What was sent, as long as nothing was answered; None once it can't be sent again."""
+    retries: int = RETRIES
+    granted: int = WINDOW
+    congested: bool = False
+    held: int = 0
+    reading: bool = True
+    tried: set[PublicKey] = field(default_factory=set)
+
+
+class Entry:
+    """All streams of our own users."""
+
+    def __init__(
+        self,
+        keys: Keys,
+        alias: Keys,
+        routes: Routes,
+        wallet: Wallet | None,
+        hops: int,
+        random: Callable[[int], bytes],
+    ) -> None:
+        """`alias`: the key pair that answers are sealed to. `hops`: 0 means that we are our own exit."""
+        self._keys = keys
+        self.alias = alias
+        self._routes = routes
+        self._wallet = wallet
+        self._hops = hops
+        self._random = random
+        self._payers: dict[PublicKey, Payer] = {}
+        self._streams: dict[bytes, EntryStream] = {}
+        self._by_socket: dict[int, EntryStream] = {}
+        self._ways: dict[int, Way] = {}
+        self._shared: dict[str, Way] = {}
+        self._next_return_id = int.from_bytes(random(4), "big")
+
+    def __iter__(self) -> Iterator[EntryStream]:
+        return iter(self._streams.values())
+
+    def owns(self, socket: int) -> bool:
+        return socket in self._by_socket
+
+    # --- from the client ---
+
+    def open(self, socket: int, host: str, port: int, group: str, now: float) -> list[EntryEffect]:
+        """A client wants to be connected. UnavailableError says why it can't be.
+
+        `group` isolates: streams of different groups share no route.
+        """
+        if self._wallet is None and self._hops:
+            raise UnavailableError("no consuming wallet: give --consuming-private-key to pay for what you use")
+        way = self._way(group, now, ())
+        stream = EntryStream(self._random(20), socket, host, port, group, way, now, now)
+        stream.outgoing.limit = WINDOW if way.ours else None
+        self._streams[stream.key] = self._by_socket[socket] = stream
+        return []
+
+    def received(self, socket: int, data: bytes, now: float) -> list[EntryEffect]:
+        """Bytes of the client, at most the package size at once."""
+        stream = self._by_socket.get(socket)
+        if stream is None:
+            return [CloseSocket(socket)]
+        stream.active = now
+        return self._send(stream, data, now) + self._may_read(stream)
+
+    def ended(self, socket: int, now: float) -> list[EntryEffect]:
+        """The client sends no more; it may still read."""
+        stream = self._by_socket.get(socket)
+        if stream is None or stream.outgoing.ended:
+            return []
+        effects = self._send(stream, b"", now, last=True)
+        if stream.incoming.ended:
+            self._remove(stream)
+            effects.append(CloseSocket(socket))
+        return effects
+
+    def closed(self, socket: int, now: float) -> list[EntryEffect]:
+        """The client is gone: the exit is told to stop."""
+        stream = self._by_socket.get(socket)
+        return [] if stream is None else self._stop_exit(stream, now)
+
+    def congested(self, socket: int) -> None:
+        stream = self._by_socket.get(socket)
+        if stream is not None:
+            stream.congested = True
+
+    def drained(self, socket: int, now: float) -> list[EntryEffect]:
+        stream = self._by_socket.get(socket)
+        if stream is None:
+            return []
+        stream.congested, stream.held = False, 0
+        return self._grant(stream, now)
+
+    # --- from the network ---
+
+    def response(
+        self, message: ClientResponse | DnsResolveFailed, return_id: int, payload_size: int, now: float
+    ) -> list[EntryEffect]:
+        """What an exit answered, over a way of ours."""
+        way = self._ways.get(return_id)
+        if way is None:
+            return [Log("info", "unknown_return_route", "an answer over a route that is forgotten was dropped")]
+        way.used = now
+        size = 0 if isinstance(message, DnsResolveFailed) else len(message.packet.data)
+        effects: list[EntryEffect] = [Owe(way.route.exit, size, way.route.relays_back, payload_size)]
+        stream = self._streams.get(message.stream_key)
+        if stream is None:
+            return effects
+        stream.active = now
+        if isinstance(message, DnsResolveFailed):
+            return effects + self._failed(stream, message.reason, now)
+        return effects + self._answered(stream, message, now)
+
+    def neighbor_lost(self, key: PublicKey, now: float) -> list[EntryEffect]:
+        """The first Node of some ways is gone: their streams are taken over another way, or end."""
+        self._shared = {group: way for group, way in self._shared.items() if way.first != key}
+        effects: list[EntryEffect] = []
+        for stream in [stream for stream in self._streams.values() if stream.way.first == key]:
+            effects += self._again(stream, "the first Node of the route closed the link", now)
+        return effects
+
+    def hold(self, key: PublicKey, on: bool) -> list[EntryEffect]:
+        """The link to a neighbor is congested, or free again: clients whose data goes there are (not) read."""
+        effects: list[EntryEffect] = []
+        for stream in self._streams.values():
+            if stream.way.first == key and not stream.outgoing.ended:
+                if on and stream.reading:
+                    stream.reading = False
+                    effects.append(Reading(stream.socket, False))
+                elif not on:
+                    effects += self._may_read(stream)
+        return effects
+
+    def tick(self, now: float) -> list[EntryEffect]:
+        effects: list[EntryEffect] = []
+        for stream in list(self._streams.values()):
+            if stream.way.ours and not stream.outgoing.next and now - stream.opened >= SERVER_FIRST:
+                effects += self._emit(stream, b"", False, stream.granted, now)
+            if not stream.way.ours and stream.incoming.received and now - stream.active > SILENT_EXIT:
+                effects += self._close(stream, None, now)
+        in_use = {id(stream.way) for stream in self._streams.values()}
+        self._ways = {
+            number: way for number, way in self._ways.items() if id(way) in in_use or now - way.used < ROUTE_MEMORY
+        }
+        self._shared = {group: way for group, way in self._shared.items() if now - way.made < ROUTE_LIFE}
+        return effects
+
+    def next_wake(self, now: float) -> float:
+        waiting = [stream.opened + SERVER_FIRST for stream in self._streams.values() if not stream.outgoing.next]
+        return max(now, min([now + 10.0, *waiting]))
+
+    # --- inside ---
+
+    def _way(self, group: str, now: float, avoid: tuple[PublicKey, ...]) -> Way:
+        way = self._shared.get(group)
+        if way is None or avoid or now - way.made >= ROUTE_LIFE:
+            route = self._routes.find(self._hops, 1_000, avoid) if self._hops else self._routes.zero_hop()
+            number = self._next_return_id
+            self._next_return_id = (number + 1) & 0xFFFFFFFF
+            payer_of: PayerOf = self._payer
+            hops = round_trip(self._keys, route.over, route.back, payer_of, number)
+            way = Way(route, hops, number, now, now)
+            self._ways[number] = self._shared[group] = way
+        way.used = now
+        return way
+
+    def _payer(self, reader: PublicKey) -> Payer | None:
+        if self._wallet is None:
+            return None
+        payer = self._payers.get(reader)
+        if payer is None:
+            if len(self._payers) > 4096:
+                self._payers.clear()
+            payer = self._payers[reader] = Payer.sign(self._wallet, self._keys.digest_of(reader))
+        return payer
+
+    def _send(self, stream: EntryStream, data: bytes, now: float, last: bool = False) -> list[EntryEffect]:
+        if stream.outgoing.ended:
+            return []
+        if stream.unanswered is not None and data:
+            stream.unanswered.append(data)
+            if sum(map(len, stream.unanswered)) > MAX_UNANSWERED:
+                stream.unanswered = None
+        return self._emit(stream, data, last, stream.granted, now)
+
+    def _emit(self, stream: EntryStream, data: bytes, last: bool, window: int, now: float) -> list[EntryEffect]:
+        way = stream.way
+        way.used = now
+        request = ClientRequest(
+            stream.key,
+            stream.outgoing.packet(data, last),
+            stream.host,
+            stream.port,
+            "TLS" if stream.port == 443 else "HTTP",
+            self.alias.public_key,
+            window if way.ours else None,
+        )
+        payload = self._keys.seal(way.route.exit.key, encode_message(request))
+        package = Package(shift(way.hops, self._keys), payload)
+        # 0.9.1 takes nothing for an empty request, though it books one as originator; ours don't book it.
+        exit_size = None if way.ours and not data else len(data)
+        return [
+            Owe(way.route.exit, exit_size, way.route.relays_over, len(payload)),
+            Forward(way.first, package, package.hops[0][:32]),
+        ]
+
+    def _answered(self, stream: EntryStream, message: ClientResponse, now: float) -> list[EntryEffect]:
+        stream.unanswered = None
+        if message.window is not None:
+            if message.window == 0:
+                return self._close(stream, message.reason or "the exit closed the stream", now)
+            stream.outgoing.limit = max(stream.outgoing.limit or 0, message.window)
+        try:
+            data = stream.incoming.push(message.packet)
+        except MalformedError as error:
+            return self._stop_exit(stream, now) + [CloseSocket(stream.socket, str(error))]
+        effects = self._may_read(stream)
+        if data:
+            if stream.incoming.received > stream.granted and stream.way.ours:
+                return self._close(stream, "the exit sent more than it was allowed to", now)
+            if stream.congested:
+                stream.held += len(data)
+                if stream.held > MAX_HELD:
+                    reason = "the client reads too slowly, and this exit (0.9.1) can't be told to wait"
+                    return self._close(stream, reason, now)
+            effects += [WriteSocket(stream.socket, data), *self._grant(stream, now)]
+        if stream.incoming.ended:
+            if stream.outgoing.ended or not stream.way.ours:
+                self._remove(stream)
+                effects.append(CloseSocket(stream.socket))
+            else:
+                effects.append(EndSocket(stream.socket))
+        return effects
+
+    def _grant(self, stream: EntryStream, now: float) -> list[EntryEffect]:
+        """Credit for the exit, once half of what it had is used up and the client keeps pace."""
+        if not stream.way.ours or stream.congested or stream.incoming.ended:
+            return []
+        limit = stream.incoming.received + WINDOW
+        if limit - stream.granted < WINDOW // 2:
+            return []
+        stream.granted = limit
+        return self._emit(stream, b"", stream.outgoing.ended, limit, now)
+
+    def _may_read(self, stream: EntryStream) -> list[EntryEffect]:
+        on = not stream.outgoing.blocked
+        if on == stream.reading or stream.outgoing.ended:
+            return []
+        stream.reading = on
+        return [Reading(stream.socket, on)]
+
+    def _failed(self, stream: EntryStream, reason: str | None, now: float) -> list[EntryEffect]:
+        text = reason or f"the exit could not resolve or reach {stream.host}"
+        return self._again(stream, text, now)
+
+    def _again(self, stream: EntryStream, reason: str, now: float) -> list[EntryEffect]:
+        """Take a stream that nothing was answered to over another way, or close it."""
+        self._shared.pop(stream.group, None)
+        if stream.unanswered is None or not stream.retries:
+            return self._close(stream, reason, now)
+        stream.retries -= 1
+        stream.tried.add(stream.way.route.exit.key)
+        try:
+            try:
+                way = self._way(stream.group, now, tuple(sorted(stream.tried)))
+            except UnavailableError:
+                way = self._way(stream.group, now, ())  # The same exit again, if there is no other, as 0.9.1 does.
+        except UnavailableError as error:
+            return self._close(stream, f"{reason}; {error}", now)
+        stream.way = way
+        again, ended = stream.unanswered, stream.outgoing.ended
+        stream.outgoing = Outgoing(limit=WINDOW if way.ours else None)
+        effects: list[EntryEffect] = []
+        for data in again:
+            effects += self._emit(stream, data, False, stream.granted, now)
+        if ended:
+            effects += self._emit(stream, b"", True, stream.granted, now)
+        return effects
+
+    def _close(self, stream: EntryStream, reason: str | None, now: float) -> list[EntryEffect]:
+        effects = [] if reason is None and stream.outgoing.ended else self._stop_exit(stream, now)
+        self._remove(stream)
+        return [*effects, CloseSocket(stream.socket, reason)]
+
+    def _stop_exit(self, stream: EntryStream, now: float) -> list[EntryEffect]:
+        """Tell the exit that nobody listens any more: the last packet, and credit 0 for an exit of ours."""
+        self._remove(stream)
+        if stream.outgoing.ended and not stream.way.ours:
+            return []
+        return self._emit(stream, b"", True, 0, now)
+
+    def _remove(self, stream: EntryStream) -> None:
+        self._streams.pop(stream.key, None)
+        self._by_socket.pop(stream.socket, None)

@@ -1,0 +1,344 @@
+"""The Node: its parts put together, and what concerns a sibling handed on. The drivers talk to this alone."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from masq.chain.wallet import Wallet
+from masq.core.accountant.accountant import Accountant
+from masq.core.accountant.effects import AccountantEffect
+from masq.core.effects import CloseLink, Earn, Effect, Forward, Log, Owe, Tell
+from masq.core.entry import Entry
+from masq.core.exit import Exit
+from masq.core.links import GOSSIP_FLOW, Links
+from masq.core.neighborhood import Contact, Neighborhood, Profile
+from masq.core.relay import ForEntry, ForExit, Relay, Relayed
+from masq.core.routing import Routes
+from masq.crypto import Keys
+from masq.errors import CryptoError, MalformedError, PeerError, UnavailableError
+from masq.types import Endpoint, Mode, PublicKey
+from masq.wire.frame import mask, unmask
+from masq.wire.message import encode_message
+from masq.wire.package import Package, single_hop
+
+ROUTE_CHECK: Final = 10_000
+"""Bytes of the imagined request with which a Node looks whether it has a route."""
+HOUSEKEEPING: Final = 5.0
+NOBODY: Final = bytes(20)
+
+NodeEffect = Effect | AccountantEffect
+
+
+@dataclass(frozen=True, slots=True)
+class NodeConfig:
+    """What a Node is made of."""
+
+    keys: Keys
+    alias: Keys
+    mode: Mode
+    profile: Profile
+    wallet: Wallet | None
+    hops: int
+    contacts: tuple[Contact, ...] = ()
+    first_version: int = 0
+    scans: bool = True
+
+
+class Node:
+    """One Node. Every input takes `now` (seconds, steady, from any origin) and returns the effects to carry out, in order."""
+
+    def __init__(self, config: NodeConfig, accountant: Accountant, random: Callable[[int], bytes], now: float) -> None:
+        self.config = config
+        self.keys = config.keys
+        self.accountant = accountant
+        zero_hop = config.mode is Mode.ZERO_HOP
+        self.hops = 0 if zero_hop else config.hops
+        self.links = Links()
+        self.neighborhood = Neighborhood(
+            config.keys, config.profile, list(config.contacts), config.hops, config.first_version, now
+        )
+        self.routes = Routes(self.neighborhood.graph, random)
+        self.relay = Relay(config.keys, config.alias, charges=not zero_hop)
+        self.entry = Entry(config.keys, config.alias, self.routes, config.wallet, self.hops, random)
+        self.exit = Exit(config.keys)
+        self._serves = config.mode is not Mode.CONSUME_ONLY
+        self._next_socket = 1
+        self._route_revision = -1
+        self.has_route = False
+        self._scanning = False
+        self._housekept = now
+
+    # --- time ---
+
+    def start(self, now: float) -> list[NodeEffect]:
+        return self.tick(now)
+
+    def tick(self, now: float) -> list[NodeEffect]:
+        """Does what is due; to be called at `next_wake`, or whenever."""
+        effects = self._carry(self.neighborhood.tick(now), now)
+        effects += self._carry(self.entry.tick(now), now)
+        if now - self._housekept >= HOUSEKEEPING:
+            self._housekept = now
+            effects += self._carry(self.exit.tick(now), now)
+        effects += self.accountant.tick(now)
+        return effects + self._look_for_route(now)
+
+    def next_wake(self, now: float) -> float:
+        return min(
+            now + HOUSEKEEPING,
+            self.neighborhood.next_wake(now),
+            self.entry.next_wake(now),
+            self.accountant.next_wake(),
+        )
+
+    # --- links ---
+
+    def accept(self, peer: Endpoint, now: float) -> int | None:
+        """A peer has connected: the id of the link, or None if it is to be refused."""
+        return self.links.accept(peer)
+
+    def dialled(self, link: int, now: float) -> list[NodeEffect]:
+        return list(self.links.dialled(link))
+
+    def dial_failed(self, link: int, reason: str, now: float) -> list[NodeEffect]:
+        entry = self.links.get(link)
+        peer = entry.peer if entry else None
+        return [Log("info", "dial_failed", f"{peer}: {reason}"), *self.link_closed(link, now)]
+
+    def link_received(self, link: int, data: bytes | bytearray | memoryview, now: float) -> list[NodeEffect]:
+        """Bytes from a peer: whole frames are opened and dealt with."""
+        entry = self.links.get(link)
+        if entry is None:
+            return [CloseLink(link)]
+        try:
+            frames = self.links.received(link, data)
+        except MalformedError as error:
+            return [
+                Log("warning", "link_refused", f"{entry.peer}: {error}"),
+                CloseLink(link),
+                *self.link_closed(link, now),
+            ]
+        effects: list[NodeEffect] = []
+        for frame in frames:
+            try:
+                arrival = self.relay.open(unmask(frame))
+            except PeerError as error:
+                effects.append(Log("info", "package_dropped", f"from {entry.peer}: {error}"))
+                continue
+            effects += self._arrived(arrival, entry.peer, now)
+        return effects
+
+    def link_congested(self, link: int) -> list[NodeEffect]:
+        """The driver's buffer for this link is full."""
+        self.links.congested(link)
+        return self._hold(link, True)
+
+    def link_drained(self, link: int, now: float) -> list[NodeEffect]:
+        """The driver can take more. It asks again until it gets nothing or is full."""
+        effects: list[NodeEffect] = list(self.links.drained(link))
+        return effects or self._hold(link, False)
+
+    def link_closed(self, link: int, now: float) -> list[NodeEffect]:
+        ip = self.links.closed(link)
+        if ip is None:
+            return []
+        key = self.neighborhood.graph.at(ip)
+        effects = self._carry(self.neighborhood.link_lost(ip, now), now)
+        if key is not None:
+            effects += self._carry(self.entry.neighbor_lost(key, now), now)
+            effects += self._carry(self.exit.neighbor_lost(key), now)
+        return effects + self._look_for_route(now)
+
+    def _hold(self, link: int, on: bool) -> list[NodeEffect]:
+        entry = self.links.get(link)
+        key = self.neighborhood.graph.at(entry.peer.ip) if entry else None
+        return [] if key is None else [*self.entry.hold(key, on), *self.exit.hold(key, on)]
+
+    # --- sockets ---
+
+    def open(self, host: str, port: int, group: str, now: float) -> tuple[int, list[NodeEffect]]:
+        """A client asks for a connection: the id of its socket. UnavailableError says why there can't be one."""
+        socket = self._socket()
+        return socket, self._carry(self.entry.open(socket, host, port, group, now), now)
+
+    def connected(self, socket: int, address: str, now: float) -> list[NodeEffect]:
+        return self._carry(self.exit.connected(socket, now), now)
+
+    def connect_failed(self, socket: int, reason: str, now: float) -> list[NodeEffect]:
+        return self._carry(self.exit.connect_failed(socket, reason), now)
+
+    def socket_received(self, socket: int, data: bytes, now: float) -> list[NodeEffect]:
+        if self.entry.owns(socket):
+            return self._carry(self.entry.received(socket, data, now), now)
+        return self._carry(self.exit.received(socket, data, now), now)
+
+    def socket_ended(self, socket: int, now: float) -> list[NodeEffect]:
+        if self.entry.owns(socket):
+            return self._carry(self.entry.ended(socket, now), now)
+        return self._carry(self.exit.ended(socket, now), now)
+
+    def socket_closed(self, socket: int, reason: str, now: float) -> list[NodeEffect]:
+        if self.entry.owns(socket):
+            return self._carry(self.entry.closed(socket, now), now)
+        return self._carry(self.exit.closed(socket, reason), now)
+
+    def socket_congested(self, socket: int) -> None:
+        self.entry.congested(socket)
+        self.exit.congested(socket)
+
+    def socket_drained(self, socket: int, now: float) -> list[NodeEffect]:
+        if self.entry.owns(socket):
+            return self._carry(self.entry.drained(socket, now), now)
+        return self._carry(self.exit.drained(socket), now)
+
+    # --- inside ---
+
+    def _socket(self) -> int:
+        self._next_socket += 1
+        return self._next_socket
+
+    def _arrived(self, arrival: object, source: Endpoint, now: float) -> list[NodeEffect]:
+        match arrival:
+            case Relayed(forward, earn):
+                if not self.config.profile.routes_data:
+                    return [Log("info", "package_dropped", f"from {source}: this Node relays nothing")]
+                if self.accountant.is_delinquent(earn.payer):
+                    return [_delinquent(earn.payer, source)]
+                return self._carry([earn, forward], now)
+            case ForExit(request, hop, package, payer):
+                if not self._serves:
+                    return [Log("info", "package_dropped", f"from {source}: this Node is no exit")]
+                if payer is not None and self.accountant.is_delinquent(payer):
+                    return [_delinquent(payer, source)]
+                return self._carry(
+                    self.exit.request(request, hop, package, payer or NOBODY, self._socket(), now), now
+                )
+            case ForEntry(message, return_id, payload_size):
+                return self._carry(self.entry.response(message, return_id, payload_size, now), now)
+            case _:
+                effects = self._carry(self.neighborhood.receive(arrival.message, source, now), now)  # type: ignore[attr-defined]
+                return effects + self._look_for_route(now)
+
+    def _carry(self, effects: Iterable[Effect], now: float) -> list[NodeEffect]:
+        """Hand on what concerns a sibling; the rest is for the driver."""
+        out: list[NodeEffect] = []
+        todo: deque[Effect] = deque(effects)
+        while todo:
+            effect = todo.popleft()
+            match effect:
+                case Forward(key, package, flow):
+                    out += self._forward(key, package, flow, now)
+                case Earn(payer, size, as_exit):
+                    if self.hops or payer != NOBODY:
+                        book = self.accountant.exit_provided if as_exit else self.accountant.routing_provided
+                        out += book(payer, size, now)
+                case Owe(service, exit_size, relays, payload_size):
+                    if self.hops:
+                        out += self.accountant.consumed(
+                            None if exit_size is None else (service.wallet, service.rates, exit_size),
+                            [(relay.wallet, relay.rates) for relay in relays],
+                            payload_size,
+                            now,
+                        )
+                case Tell(key, endpoint, message):
+                    try:
+                        payload = self.keys.seal(key, encode_message(message))
+                        package = Package(single_hop(self.keys, key), payload)
+                        out += self.links.send(endpoint, mask(self.keys.seal(key, package.encode())), GOSSIP_FLOW)
+                    except CryptoError as error:
+                        out.append(Log("warning", "gossip_not_sent", f"{endpoint}: {error}"))
+                case _:
+                    out.append(effect)
+        return out
+
+    def _forward(self, key: PublicKey, package: Package, flow: bytes, now: float) -> list[NodeEffect]:
+        if key == self.keys.public_key:
+            try:
+                return self._arrived(self.relay.arrive(package), Endpoint("0.0.0.0", 0), now)
+            except PeerError as error:
+                return [Log("warning", "package_dropped", f"from ourselves: {error}")]
+        address = self.neighborhood.graph.address(key)
+        if address is None:
+            return [Log("info", "package_dropped", "the next Node of a route is not known, or its address isn't")]
+        try:
+            frame = mask(self.keys.seal(key, package.encode()))
+        except CryptoError as error:
+            return [Log("info", "package_dropped", f"the next Node's key is bad: {error}")]
+        return list(self.links.send(address.endpoint, frame, flow))
+
+    def _look_for_route(self, now: float) -> list[NodeEffect]:
+        graph = self.neighborhood.graph
+        if not self.hops or self._route_revision == graph.revision:
+            return []
+        self._route_revision = graph.revision
+        try:
+            self.routes.find(self.hops, ROUTE_CHECK)
+            found = True
+        except UnavailableError:
+            found = False
+        effects: list[NodeEffect] = []
+        if found != self.has_route:
+            self.has_route = found
+            text = f"a route over {self.hops} hops was found" if found else "there is no route any more"
+            effects.append(Log("info", "route", text))
+        if found and not self._scanning and self.config.scans:
+            self._scanning = True
+            effects += self.accountant.start_scans(now)
+        return effects
+
+    @property
+    def stage(self) -> str:
+        """NotConnected, ConnectedToNeighbor or RouteFound (neighborhood.md 5.5), or ZeroHop."""
+        if not self.hops:
+            return "ZeroHop"
+        if self.has_route:
+            return "RouteFound"
+        graph = self.neighborhood.graph
+        return "ConnectedToNeighbor" if graph.full_neighbors(graph.root_key) else "NotConnected"
+
+    def status(self, now: float) -> dict[str, Any]:
+        """A snapshot for people and tests; keys are stable, amounts decimal text."""
+        graph = self.neighborhood.graph
+        neighbors = []
+        for key in sorted(graph.root.neighbors):
+            address = graph.address(key)
+            neighbors.append(
+                {
+                    "key": key.hex(),
+                    "address": str(address.endpoint) if address else None,
+                    "full": graph.is_full(graph.root_key, key),
+                }
+            )
+        return {
+            "mode": str(self.config.mode),
+            "stage": self.stage,
+            "public_key": self.keys.public_key.hex(),
+            "version": graph.root.version,
+            "nodes_known": len(graph),
+            "neighbors": neighbors,
+            "routes": {"available": self.has_route or not self.hops, "hops": self.hops},
+            "streams": [
+                {
+                    "id": stream.key.hex(),
+                    "target": f"{stream.host}:{stream.port}",
+                    "route": [key.hex() for key in stream.way.route.over],
+                    "back": [key.hex() for key in stream.way.route.back],
+                    "sent": stream.outgoing.sent,
+                    "received": stream.incoming.received,
+                    "age": now - stream.opened,
+                }
+                for stream in self.entry
+            ],
+            "serving": sum(1 for _ in self.exit),
+            "links": [
+                {"peer": str(link.peer), "outbound": link.outbound, "queued": link.queued, "dropped": link.dropped}
+                for link in self.links
+            ],
+        }
+
+
+def _delinquent(payer: bytes, source: Endpoint) -> Log:
+    return Log("info", "delinquent", f"a package from {source} was dropped: its payer 0x{payer.hex()} owes too much")

@@ -1,0 +1,145 @@
+"""Packages that arrive: opened, then relayed, or found to be for a part of this Node (protocol.md 8.1-8.3; MASQ: Hopper)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from masq.core.effects import Earn, Forward
+from masq.crypto import Keys
+from masq.errors import PeerError
+from masq.types import Address
+from masq.wire.message import ClientRequest, ClientResponse, DnsResolveFailed, Gossip, GossipFailure, Message, decode_message
+from masq.wire.package import Component, Hop, Package, Payer, open_hop, open_return_route_id, shift
+
+CACHE: Final = 4_096
+"""Opened elements and verified proofs that are remembered: the packages of a stream repeat them."""
+
+
+class Unpaid(PeerError):
+    """Nobody proved to pay for this package, or the payer owes too much."""
+
+
+@dataclass(frozen=True, slots=True)
+class Relayed:
+    """A package for another Node, and what it earns."""
+
+    forward: Forward
+    earn: Earn
+
+
+@dataclass(frozen=True, slots=True)
+class ForExit:
+    request: ClientRequest
+    hop: Hop
+    package: Package
+    payer: Address | None
+
+
+@dataclass(frozen=True, slots=True)
+class ForEntry:
+    message: ClientResponse | DnsResolveFailed
+    return_id: int
+    payload_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class ForNeighborhood:
+    message: Gossip | GossipFailure
+
+
+Arrival = Relayed | ForExit | ForEntry | ForNeighborhood
+
+_EXPECTED: Final = {
+    Component.PROXY_CLIENT: (ClientRequest,),
+    Component.PROXY_SERVER: (ClientResponse, DnsResolveFailed),
+    Component.NEIGHBORHOOD: (Gossip, GossipFailure),
+}
+
+
+class Relay:
+    """Opens packages with this Node's keys. Anything wrong is a PeerError, and concerns that package alone."""
+
+    def __init__(self, keys: Keys, alias: Keys, charges: bool) -> None:
+        """`charges` is False for a zero-hop Node, which serves itself without a wallet."""
+        self._keys = keys
+        self._alias = alias
+        self._charges = charges
+        self._hops: dict[bytes, Hop] = {}
+        self._return_ids: dict[bytes, int] = {}
+        self._proven: set[Payer] = set()
+
+    def open(self, box: bytes) -> Arrival:
+        """What a sealed package from a link is."""
+        return self.arrive(Package.decode(self._keys.open(box)))
+
+    def arrive(self, package: Package) -> Arrival:
+        """What an opened package is. A hop from ourselves to ourselves is taken at once."""
+        for _ in range(2):
+            if not package.hops:
+                raise Unpaid("a package without a route")
+            element = package.hops[0]
+            hop = self._hops.get(element)
+            if hop is None:
+                hop = _remember(self._hops, element, open_hop(element, self._keys))
+            if hop.component is not Component.HOPPER:
+                return self._local(hop, package)
+            if hop.next_key != self._keys.public_key:
+                return self._relay(hop, package)
+            package = Package(shift(package.hops, self._keys), package.payload)
+        raise Unpaid("a package that goes round in circles")
+
+    def _relay(self, hop: Hop, package: Package) -> Relayed:
+        payer = self._proven_payer(hop)
+        if payer is None:
+            raise Unpaid("a package to relay without a payer")
+        shifted = Package(shift(package.hops, self._keys), package.payload)
+        flow = shifted.hops[0][:32]
+        return Relayed(Forward(hop.next_key, shifted, flow), Earn(payer, len(package.payload), False))
+
+    def _local(self, hop: Hop, package: Package) -> Arrival:
+        keys = self._alias if hop.component is Component.PROXY_SERVER else self._keys
+        message: Message = decode_message(keys.open(package.payload))
+        if not isinstance(message, _EXPECTED[hop.component]):
+            raise Unpaid(f"a {type(message).__name__} for the wrong component")
+        if isinstance(message, ClientRequest):
+            payer = self._proven_payer(hop)
+            if payer is None and self._charges:
+                raise Unpaid("a request without a payer")
+            return ForExit(message, hop, package, payer)
+        if isinstance(message, ClientResponse | DnsResolveFailed):
+            return ForEntry(message, self._return_id(package), len(package.payload))
+        if hop.payer is not None:
+            raise Unpaid("gossip that was relayed")  # Direct gossip never has a payer: somebody poses as our neighbor.
+        return ForNeighborhood(message)
+
+    def _return_id(self, package: Package) -> int:
+        if len(package.hops) < 2:
+            raise Unpaid("an answer without a return route id")
+        element = package.hops[1]
+        number = self._return_ids.get(element)
+        if number is None:
+            number = _remember(self._return_ids, element, open_return_route_id(element, self._keys))
+        return number
+
+    def _proven_payer(self, hop: Hop) -> Address | None:
+        payer = hop.payer
+        if payer is None:
+            return None
+        if payer not in self._proven:
+            if not payer.proves(self._keys.digest):
+                raise Unpaid("a payer whose proof is not valid for this Node")
+            if len(self._proven) >= CACHE:
+                self._proven.clear()
+            self._proven.add(payer)
+        return payer.address
+
+
+_T = TypeVar("_T")
+
+
+def _remember(cache: dict[bytes, _T], element: bytes, value: _T) -> _T:
+    if len(cache) >= CACHE:
+        cache.clear()
+    cache[element] = value
+    return value
