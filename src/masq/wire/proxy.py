@@ -1,0 +1,240 @@
+"""What clients say on the entry port: SOCKS5 (RFC 1928, 1929), HTTP CONNECT and plain HTTP proxying (RFC 9110, 9112)."""
+
+from __future__ import annotations
+
+import base64
+import ipaddress
+import re
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Final
+from urllib.parse import urlsplit
+
+MAX_HEAD: Final = 65_536
+"""Bytes of an HTTP request head."""
+
+_TOKEN: Final = re.compile(rb"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
+_DROPPED: Final = {b"proxy-connection", b"proxy-authorization", b"proxy-authenticate", b"keep-alive"}
+
+
+class Speech(Enum):
+    """How the client is to be answered."""
+
+    SOCKS5 = auto()
+    CONNECT = auto()
+    HTTP = auto()
+
+
+class Failure(Enum):
+    """Why a client gets no connection: its SOCKS5 reply code and HTTP status."""
+
+    GENERAL = (1, 502, "Bad Gateway")
+    NOT_ALLOWED = (2, 403, "Forbidden")
+    NO_WALLET = (2, 402, "Payment Required")
+    NO_ROUTE = (3, 503, "Service Unavailable")
+    UNREACHABLE = (4, 504, "Gateway Timeout")
+    UNSUPPORTED = (7, 501, "Not Implemented")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a client wants to go."""
+
+    speech: Speech
+    host: str
+    port: int
+    group: str
+    """Isolation: the user name and password given, or empty."""
+    rest: bytes
+    """The first bytes for the server."""
+
+
+class Refused(Exception):
+    """The client's wish can't be fulfilled: `answer` is what it is told before the connection ends."""
+
+    def __init__(self, answer: bytes, problem: str) -> None:
+        super().__init__(problem)
+        self.answer = answer
+
+
+class Greeting:
+    """Reads a client's opening, piece by piece. What it is told on the way is in `answers`."""
+
+    def __init__(self) -> None:
+        self._buffer = b""
+        self._stage = 0
+        self._group = ""
+        self.answers = b""
+
+    def feed(self, data: bytes) -> Target | None:
+        """The target once it is known. Refused for what is malformed or not supported."""
+        self._buffer += data
+        if not self._buffer:
+            return None
+        first = self._buffer[0]
+        if first == 5:
+            return self._socks()
+        if first == 4:
+            raise Refused(b"\x00\x5b" + bytes(6), "SOCKS4 is not spoken here: use SOCKS5 (socks5h://) or HTTP")
+        if 0x41 <= first <= 0x5A:
+            return self._http()
+        raise Refused(b"", f"a client opened with byte 0x{first:02x}: neither SOCKS5 nor HTTP")
+
+    # --- SOCKS5 ---
+
+    def _socks(self) -> Target | None:
+        if self._stage == 0:
+            if len(self._buffer) < 2 or len(self._buffer) < 2 + self._buffer[1]:
+                return None
+            methods, self._buffer = self._buffer[2 : 2 + self._buffer[1]], self._buffer[2 + self._buffer[1] :]
+            # A client that offers a name is asked for it: it isolates its streams from those of others.
+            method = 2 if 2 in methods else 0 if 0 in methods else 0xFF
+            self.answers += bytes((5, method))
+            if method == 0xFF:
+                raise Refused(self._take_answers(), "the client offers no authentication method that is known here")
+            self._stage = 1 if method == 2 else 2
+            self._buffer = b"\x05" + self._buffer  # Keeps the first byte telling the protocol apart.
+        if self._stage == 1:
+            said = self._buffer[1:]
+            if len(said) < 2 or len(said) < 3 + said[1] or len(said) < 3 + said[1] + said[2 + said[1]]:
+                return None
+            name = said[2 : 2 + said[1]]
+            end = 3 + said[1] + said[2 + said[1]]
+            secret = said[3 + said[1] : end]
+            if said[0] != 1:
+                raise Refused(b"\x01\x01", "the client's authentication is of an unknown version")
+            self._group = f"{name.hex()}:{secret.hex()}"
+            self.answers += b"\x01\x00"
+            self._buffer = b"\x05" + said[end:]
+            self._stage = 2
+        return self._socks_request(self._buffer[1:])
+
+    def _socks_request(self, said: bytes) -> Target | None:
+        if len(said) < 5:
+            return None
+        version, command, _, kind, length = said[:5]
+        size = {1: 4, 4: 16, 3: length + 1}.get(kind)
+        if version != 5 or size is None:
+            raise Refused(self._take_answers() + socks_reply(8), "the client's request is malformed")
+        if command != 1:
+            raise Refused(self._take_answers() + socks_reply(7), "only CONNECT is supported of SOCKS5's commands")
+        end = 4 + size
+        if len(said) < end + 2:
+            return None
+        address = said[4:end]
+        if kind == 3:
+            try:
+                host = address[1:].decode("ascii")
+            except UnicodeDecodeError:
+                host = ""
+            if not _is_host(host):
+                raise Refused(self._take_answers() + socks_reply(8), "the client's host name is malformed")
+        else:
+            host = str(ipaddress.ip_address(address))
+        port = int.from_bytes(said[end : end + 2], "big")
+        return Target(Speech.SOCKS5, host, port, self._group, said[end + 2 :])
+
+    def _take_answers(self) -> bytes:
+        answers, self.answers = self.answers, b""
+        return answers
+
+    # --- HTTP ---
+
+    def _http(self) -> Target | None:
+        end = self._buffer.find(b"\r\n\r\n")
+        if end < 0:
+            if len(self._buffer) > MAX_HEAD:
+                raise Refused(http_page(431, "Request Header Fields Too Large", "The head is too long."), "a head too long")
+            return None
+        head, body = self._buffer[:end], self._buffer[end + 4 :]
+        line, *fields = head.split(b"\r\n")
+        words = line.split(b" ")
+        headers = [field.partition(b":") for field in fields]
+        if (
+            len(words) != 3
+            or not _TOKEN.match(words[0])
+            or words[2] not in (b"HTTP/1.1", b"HTTP/1.0")
+            or not all(separator and _TOKEN.match(name) for name, separator, _ in headers)
+        ):
+            raise Refused(http_page(400, "Bad Request", "This is no HTTP/1.1 request."), "a malformed HTTP request")
+        method, target, version = words
+        values = {name.lower(): value.strip() for name, _, value in headers}
+        group = _credentials(values.get(b"proxy-authorization", b""))
+        if method == b"CONNECT":
+            host, port = _authority(target, None)
+            return Target(Speech.CONNECT, host, port, group, body)
+        url = target if target.lower().startswith(b"http://") else b"http://" + values.get(b"host", b"") + target
+        if target.startswith(b"/") or target.lower().startswith(b"http://"):
+            authority, _, path = url[7:].partition(b"/")
+            if b"?" in authority or b"#" in authority:
+                authority, path = re.split(rb"[?#]", authority, maxsplit=1)[0], b""
+            host, port = _authority(authority.rpartition(b"@")[2], 80)
+            upgrade = b"upgrade" in values.get(b"connection", b"").lower()
+            # One request a connection: the answer then ends where the stream ends, whatever the exit.
+            lines = [b" ".join((method, b"/" + path, version))]
+            if b"host" not in values:
+                lines.append(b"Host: " + authority)
+            for (name, _, _), field in zip(headers, fields, strict=True):
+                if name.lower() in _DROPPED or (name.lower() == b"connection" and not upgrade):
+                    continue
+                lines.append(field)
+            if not upgrade:
+                lines.append(b"Connection: close")
+            return Target(Speech.HTTP, host, port, group, b"\r\n".join(lines) + b"\r\n\r\n" + body)
+        text = "Give the whole URL (http://host/path), or use CONNECT for everything that is not plain HTTP."
+        raise Refused(http_page(400, "Bad Request", text), "an HTTP request without a host")
+
+
+def _authority(text: bytes, default: int | None) -> tuple[str, int]:
+    try:
+        parts = urlsplit("//" + text.decode("ascii"))
+        host, port = parts.hostname, parts.port or default
+    except ValueError:
+        host, port = None, None
+    if not host or not _is_host(host) or port is None or parts.username is not None:
+        raise Refused(http_page(400, "Bad Request", "The target is not host:port."), "a malformed target")
+    return host, port
+
+
+def _is_host(host: str) -> bool:
+    return 0 < len(host) <= 253 and host.isascii() and host.isprintable() and not set(host) & set(" /@\\?#")
+
+
+def _credentials(value: bytes) -> str:
+    scheme, _, encoded = value.partition(b" ")
+    if scheme.lower() != b"basic":
+        return ""
+    try:
+        name, _, secret = base64.b64decode(encoded, validate=True).partition(b":")
+    except ValueError:
+        return ""
+    return f"{name.hex()}:{secret.hex()}"
+
+
+def accepted(speech: Speech) -> bytes:
+    """What a client is told when its stream is on its way."""
+    match speech:
+        case Speech.SOCKS5:
+            return socks_reply(0)
+        case Speech.CONNECT:
+            return b"HTTP/1.1 200 Connection established\r\n\r\n"
+        case Speech.HTTP:
+            return b""
+
+
+def refused(speech: Speech, failure: Failure, reason: str) -> bytes:
+    """What a client is told when it gets no stream."""
+    code, status, phrase = failure.value
+    return socks_reply(code) if speech is Speech.SOCKS5 else http_page(status, phrase, reason)
+
+
+def socks_reply(code: int) -> bytes:
+    return bytes((5, code, 0, 1)) + bytes(6)
+
+
+def http_page(status: int, phrase: str, reason: str) -> bytes:
+    """An error page that says what happened."""
+    text = reason.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    body = f"<!doctype html><title>{status} {phrase}</title><h1>{phrase}</h1><p>MASQ Node: {text}</p>\n".encode()
+    head = f"HTTP/1.1 {status} {phrase}\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: {len(body)}\r\n"
+    return head.encode() + b"Connection: close\r\n\r\n" + body
