@@ -205,7 +205,7 @@ class RpcClient:
 
     def _http_error(self, method: str, status: int, answer: bytes) -> RpcError:
         # Some providers refuse with a status of HTTP and say why in the form of JSON-RPC, or in plain text.
-        # Only a status of 4xx says that nothing was done: after 5xx, or a gateway's 408, a transaction may be on its way.
+        # Only 4xx says that nothing was done: after 5xx, or the 408 of a gateway, a transaction may be on its way.
         if not 400 <= status < 500 or status == 408:
             return NoAnswerError(method, self.host, f"HTTP status {status}")
         text = answer[:_MAX_MESSAGE].decode(errors="replace")
