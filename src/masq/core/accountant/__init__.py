@@ -1,0 +1,1 @@
+"""The Accountant: who owes whom, paying, being paid, and banning those who don't (accounting.md 1 and 2)."""

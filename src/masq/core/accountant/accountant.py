@@ -1,0 +1,369 @@
+"""The Accountant: books charges, pays what is due, credits what comes in, bans who doesn't pay (accounting.md 1, 2).
+
+Money is written before it moves: a payment is signed once, saved, and only then sent; whatever is lost, late or said
+twice by a provider, the same bytes are sent again until the chain shows what became of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final
+
+from masq.chain.erc20 import Transfer
+from masq.chain.receipt import Receipt
+from masq.chain.transaction import SignedTransaction
+from masq.core.accountant.effects import (
+    AccountantEffect,
+    AskReceipts,
+    AskTerms,
+    AskTransfers,
+    Notice,
+    Payment,
+    Save,
+    SendPayments,
+)
+from masq.core.accountant.ledger import BookEntry, Ledger
+from masq.core.accountant.thresholds import DEFAULT_THRESHOLDS, PaymentThresholds
+from masq.types import Address, RatePack, address_text
+
+SAVE_EVERY: Final = 1.0
+"""Seconds that charges are gathered before they are saved: what a crash can cost."""
+SCAN_TIMEOUT: Final = 120.0
+"""Seconds after which a scan without an answer counts as failed."""
+RETRY_REVERTED: Final = 600
+"""Seconds after which a debt whose payment was reverted is tried again."""
+
+Signer = Callable[[int, int, Address, int], SignedTransaction]
+"""Signs a transfer: nonce, gas price, recipient, wei."""
+
+
+class Scan(StrEnum):
+    """The Accountant's regular work on the chain, under the network's names."""
+
+    PENDING_PAYABLES = "pendingpayables"
+    PAYABLES = "payables"
+    RECEIVABLES = "receivables"
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the chain says before a payment: wei per gas, the wallet's coins, tokens and nonces."""
+
+    gas_price: int
+    coins: int
+    tokens: int
+    pending_nonce: int
+    gas_per_payment: int = 75_000
+
+
+@dataclass(frozen=True, slots=True)
+class AccountantConfig:
+    """`sign` is None without a consuming wallet: nothing is paid then."""
+
+    earning_wallet: Address
+    consuming_wallet: Address | None
+    rates: RatePack
+    sign: Signer | None = None
+    thresholds: PaymentThresholds = DEFAULT_THRESHOLDS
+    intervals: dict[Scan, float] = field(default_factory=lambda: dict.fromkeys(Scan, 600.0))
+    confirmations: int = 0
+    """Blocks that have to follow the one of a payment before it counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class SavedState:
+    """What the Accountant remembers over a restart."""
+
+    entries: tuple[BookEntry, ...] = ()
+    payments: tuple[Payment, ...] = ()
+    banned: tuple[Address, ...] = ()
+    start_block: int | None = None
+
+
+class Accountant:
+    """The state of all money matters. `now` is the Node's steady clock; `epoch` is unix time where that is 0."""
+
+    def __init__(self, config: AccountantConfig, saved: SavedState, epoch: float) -> None:
+        self._config = config
+        self._epoch = epoch
+        self.ledger = Ledger(saved.entries)
+        self._payments: dict[Address, Payment] = {payment.creditor: payment for payment in saved.payments}
+        self._banned: dict[Address, None] = dict.fromkeys(saved.banned)
+        self._own = {config.earning_wallet} | ({config.consuming_wallet} if config.consuming_wallet else set())
+        self._start_block = saved.start_block
+        self._most_blocks: int | None = None
+        self._due: dict[Scan, float] = {}
+        self._running: dict[Scan, float] = {}
+        self._doubted: set[bytes] = set()
+        self._reverted: dict[Address, int] = {}
+        self._unsaved_since: float | None = None
+        self.paid = self.earned = 0
+        """Wei confirmed since the start, out and in."""
+
+    # --- charges: the hot path ---
+
+    def routing_provided(self, payer: Address, size: int, now: float) -> list[AccountantEffect]:
+        """We relayed `size` bytes of sealed payload for `payer` (accounting.md 1.3)."""
+        return self._book(False, payer, self._config.rates.routing_charge(size), now)
+
+    def exit_provided(self, payer: Address, size: int, now: float) -> list[AccountantEffect]:
+        """We were exit for `size` plain bytes."""
+        return self._book(False, payer, self._config.rates.exit_charge(size), now)
+
+    def consumed(
+        self,
+        exit: tuple[Address, RatePack, int] | None,
+        relays: Sequence[tuple[Address, RatePack]],
+        payload_size: int,
+        now: float,
+    ) -> list[AccountantEffect]:
+        """Others carried a package of ours: the exit for plain bytes, each relay for the sealed payload."""
+        effects: list[AccountantEffect] = []
+        if exit is not None:
+            wallet, rates, size = exit
+            effects += self._book(True, wallet, rates.exit_charge(size), now)
+        for wallet, rates in relays:
+            effects += self._book(True, wallet, rates.routing_charge(payload_size), now)
+        return effects
+
+    def _book(self, payable: bool, wallet: Address, wei: int, now: float) -> list[AccountantEffect]:
+        if wallet in self._own:
+            return []
+        if not self.ledger.book(payable, wallet, wei, int(self._epoch + now)):
+            return [Notice("error", f"a charge of {wei} wei for {address_text(wallet)} is absurd and was not booked")]
+        if self._unsaved_since is None:
+            self._unsaved_since = now
+        return []
+
+    def is_delinquent(self, wallet: Address) -> bool:
+        """Whether a wallet is refused service until it has paid."""
+        return wallet in self._banned
+
+    # --- time ---
+
+    def start_scans(self, now: float) -> list[AccountantEffect]:
+        """A route exists, so scans begin: now, and then at their intervals."""
+        for scan in Scan:
+            self._due.setdefault(scan, now)
+        return self.tick(now)
+
+    def tick(self, now: float) -> list[AccountantEffect]:
+        effects: list[AccountantEffect] = []
+        if self._unsaved_since is not None and now - self._unsaved_since >= SAVE_EVERY:
+            effects += self.flush()
+        for scan, started in list(self._running.items()):
+            if now - started > SCAN_TIMEOUT:
+                effects += self.failed(scan, "the provider did not answer", now)
+        for scan, due in self._due.items():
+            if now >= due:
+                self._due[scan] = now + self._config.intervals[scan]
+                effects += self.scan(scan, now)
+        return effects
+
+    def next_wake(self) -> float:
+        times = list(self._due.values())
+        if self._unsaved_since is not None:
+            times.append(self._unsaved_since + SAVE_EVERY)
+        times += [started + SCAN_TIMEOUT for started in self._running.values()]
+        return min(times, default=float("inf"))
+
+    def flush(self) -> list[AccountantEffect]:
+        """Save the charges that were gathered."""
+        self._unsaved_since = None
+        entries = self.ledger.take_changes()
+        return [Save(entries)] if entries else []
+
+    # --- scans ---
+
+    def scan(self, scan: Scan, now: float) -> list[AccountantEffect]:
+        """Begin a scan, unless one of its kind is under way or there is nothing to do."""
+        if scan in self._running:
+            return []
+        match scan:
+            case Scan.PAYABLES:
+                if self._config.sign is None or not self._to_pay(now):
+                    return []
+                self._running[scan] = now
+                return [AskTerms()]
+            case Scan.PENDING_PAYABLES:
+                if not self._payments:
+                    return []
+                self._running[scan] = now
+                return [AskReceipts(tuple(payment.hash for payment in self._in_order()))]
+            case Scan.RECEIVABLES:
+                effects = self._judge(now)
+                self._running[scan] = now
+                return [*effects, AskTransfers(self._start_block, self._most_blocks)]
+
+    def _to_pay(self, now: float) -> list[tuple[Address, int]]:
+        """Creditors and what they are owed, oldest debt first."""
+        clock = int(self._epoch + now)
+        due = [
+            (account.since, wallet, account.wei)
+            for wallet, account in self.ledger.payables.items()
+            if wallet not in self._payments
+            and clock >= self._reverted.get(wallet, 0)
+            and self._config.thresholds.to_be_paid(account.wei, clock - account.since)
+        ]
+        return [(wallet, wei) for _, wallet, wei in sorted(due)]
+
+    def terms(self, terms: Terms, now: float) -> list[AccountantEffect]:
+        """The chain's answer: sign what can be afforded, save it, send it."""
+        if self._running.pop(Scan.PAYABLES, None) is None or self._config.sign is None:
+            return []
+        effects: list[AccountantEffect] = []
+        nonce = max([terms.pending_nonce, *(payment.nonce + 1 for payment in self._payments.values())])
+        tokens = terms.tokens - sum(payment.wei for payment in self._payments.values())
+        coins, fee = terms.coins, terms.gas_price * terms.gas_per_payment
+        made: list[Payment] = []
+        for creditor, wei in self._to_pay(now):
+            if wei > tokens or fee > coins:
+                lacking = "tokens" if wei > tokens else "coins for gas"
+                text = f"{address_text(creditor)} is owed {wei} wei, but the consuming wallet has not enough {lacking}"
+                effects.append(Notice("warning", f"{text}: send it some, or creditors will ban it"))
+                continue
+            signed = self._config.sign(nonce, terms.gas_price, creditor, wei)
+            made.append(Payment(creditor, wei, nonce, signed.raw, signed.hash, int(self._epoch + now)))
+            nonce, tokens, coins = nonce + 1, tokens - wei, coins - fee
+        if not made:
+            return effects
+        for payment in made:
+            self._payments[payment.creditor] = payment
+        self._soon(Scan.PENDING_PAYABLES, now)
+        return [*effects, *self.flush(), Save(payments=tuple(made)), SendPayments(tuple(made))]
+
+    def sent(self, results: Sequence[str | None], payments: Sequence[Payment], now: float) -> list[AccountantEffect]:
+        """Which payments the provider took (None) or refused (why). Either way the receipt decides, later."""
+        effects: list[AccountantEffect] = []
+        for payment, problem in zip(payments, results, strict=True):
+            if problem:
+                text = f"the provider did not take a payment to {address_text(payment.creditor)}: {problem}"
+                effects.append(Notice("warning", f"{text}; it is sent again later"))
+        return effects
+
+    def receipts(
+        self, found: Iterable[Receipt | None], head: int, latest_nonce: int, now: float
+    ) -> list[AccountantEffect]:
+        """What became of the payments under way; `latest_nonce` counts the wallet's transactions in blocks."""
+        if self._running.pop(Scan.PENDING_PAYABLES, None) is None:
+            return []
+        by_hash = {receipt.transaction_hash: receipt for receipt in found if receipt is not None}
+        effects: list[AccountantEffect] = []
+        over: list[bytes] = []
+        again: list[Payment] = []
+        for payment in self._in_order():
+            receipt = by_hash.get(payment.hash)
+            who = address_text(payment.creditor)
+            if receipt is not None:
+                if head - receipt.block < self._config.confirmations:
+                    continue
+                over.append(payment.hash)
+                del self._payments[payment.creditor]
+                if receipt.succeeded:
+                    self.ledger.settle(True, payment.creditor, payment.wei, payment.made)
+                    self.paid += payment.wei
+                    effects.append(Notice("info", f"{payment.wei} wei were paid to {who}"))
+                else:
+                    self._reverted[payment.creditor] = int(self._epoch + now) + RETRY_REVERTED
+                    effects.append(Notice("warning", f"a payment of {payment.wei} wei to {who} was reverted"))
+            elif latest_nonce > payment.nonce:
+                # Something else used the nonce, so this transaction can never be mined. Believed when seen twice.
+                if payment.hash in self._doubted:
+                    over.append(payment.hash)
+                    del self._payments[payment.creditor]
+                    effects.append(Notice("warning", f"a payment to {who} was displaced by another transaction"))
+                else:
+                    self._doubted.add(payment.hash)
+            else:
+                self._doubted.discard(payment.hash)
+                again.append(payment)
+        self._doubted -= set(over)
+        if over:
+            entries = self.ledger.take_changes()
+            self._unsaved_since = None
+            effects.insert(0, Save(entries=entries, ended_payments=tuple(over)))
+        if again:
+            effects.append(SendPayments(tuple(again)))
+        if self._payments:
+            self._soon(Scan.PENDING_PAYABLES, now)
+        return effects
+
+    def transfers(
+        self, transfers: Iterable[Transfer], last: int | None, now: float
+    ) -> list[AccountantEffect]:
+        """Tokens that came in, in the blocks up to `last`; None: there was no new block to look at."""
+        if self._running.pop(Scan.RECEIVABLES, None) is None or last is None:
+            return []
+        effects: list[AccountantEffect] = []
+        first = self._start_block or 0
+        for transfer in transfers:
+            if transfer.block < first or transfer.block > last:
+                effects.append(Notice("warning", "the provider showed a transfer of a block that was not asked for"))
+                continue
+            # A stranger's transfer is kept as his credit: it may be a debtor's who pays before we book.
+            self.ledger.settle(False, transfer.sender, transfer.amount, int(self._epoch + now))
+            self.earned += transfer.amount
+            effects.append(Notice("info", f"{transfer.amount} wei came in from {address_text(transfer.sender)}"))
+        self._start_block = last + 1
+        self._unsaved_since = None
+        save = Save(entries=self.ledger.take_changes(), config=(("start_block", str(self._start_block)),))
+        return [save, *effects, *self._judge(now)]
+
+    def failed(self, scan: Scan, problem: str, now: float, most_blocks: int | None = None) -> list[AccountantEffect]:
+        """A scan could not be finished; the next one tries again. `most_blocks`: the provider's limit, if it named one."""
+        self._running.pop(scan, None)
+        if most_blocks is not None:
+            self._most_blocks = max(1, most_blocks)
+            self._soon(scan, now)
+        return [Notice("warning", f"the scan for {scan} failed: {problem}")]
+
+    def _judge(self, now: float) -> list[AccountantEffect]:
+        """Ban who owes too much for too long, release who has paid."""
+        clock = int(self._epoch + now)
+        banned, released = [], []
+        for wallet, account in self.ledger.receivables.items():
+            if wallet in self._banned:
+                if self._config.thresholds.to_be_released(account.wei):
+                    released.append(wallet)
+            elif self._config.thresholds.to_be_banned(account.wei, clock - account.since):
+                banned.append(wallet)
+        if not banned and not released:
+            return []
+        for wallet in banned:
+            self._banned[wallet] = None
+        for wallet in released:
+            del self._banned[wallet]
+        notices = [Notice("warning", f"{address_text(wallet)} is banned until it pays") for wallet in banned]
+        notices += [Notice("info", f"{address_text(wallet)} has paid and is served again") for wallet in released]
+        return [*self.flush(), Save(banned=tuple(banned), released=tuple(released)), *notices]
+
+    def _soon(self, scan: Scan, now: float) -> None:
+        """Look again before the interval is over, if scans run at all."""
+        if scan in self._due:
+            self._due[scan] = min(self._due[scan], now + min(5.0, self._config.intervals[scan]))
+
+    def _in_order(self) -> list[Payment]:
+        return sorted(self._payments.values(), key=lambda payment: payment.nonce)
+
+    def books(self) -> dict[str, Any]:
+        """A snapshot for people: wei as decimal text."""
+
+        def listed(book: dict[Address, Any]) -> list[dict[str, Any]]:
+            return [
+                {"wallet": address_text(wallet), "wei": str(account.wei), "since": account.since}
+                for wallet, account in book.items()
+            ]
+
+        return {
+            "payables": listed(self.ledger.payables),
+            "receivables": listed(self.ledger.receivables),
+            "banned": [address_text(wallet) for wallet in self._banned],
+            "payments": [
+                {"wallet": address_text(p.creditor), "wei": str(p.wei), "hash": "0x" + p.hash.hex(), "made": p.made}
+                for p in self._in_order()
+            ],
+            "paid_wei": str(self.paid),
+            "earned_wei": str(self.earned),
+        }

@@ -1,0 +1,78 @@
+"""The two books: payables by earning wallet, receivables by consuming wallet. Amounts in wei; below zero is credit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from masq.types import Address
+
+LIMIT: Final = 2**126
+"""No balance reaches this, whatever rates somebody advertises."""
+
+
+@dataclass(slots=True)
+class Account:
+    """`since`: unix seconds of the last payment, or of the first booking if there was none (accounting.md 1.6)."""
+
+    wei: int
+    since: int
+
+
+@dataclass(frozen=True, slots=True)
+class BookEntry:
+    """The state of one account, to be stored."""
+
+    payable: bool
+    wallet: Address
+    wei: int
+    since: int
+
+
+class Ledger:
+    """Both books, and which of their accounts have changed since they were last saved."""
+
+    def __init__(self, entries: Iterable[BookEntry] = ()) -> None:
+        self.payables: dict[Address, Account] = {}
+        self.receivables: dict[Address, Account] = {}
+        self._changed: dict[tuple[bool, Address], None] = {}
+        for entry in entries:
+            book = self.payables if entry.payable else self.receivables
+            book[entry.wallet] = Account(entry.wei, entry.since)
+
+    @property
+    def changed(self) -> bool:
+        return bool(self._changed)
+
+    def book(self, payable: bool, wallet: Address, wei: int, now: int) -> bool:
+        """Add a charge. False, and nothing booked, if the balance would leave its bounds."""
+        book = self.payables if payable else self.receivables
+        account = book.get(wallet)
+        if account is None:
+            if wei >= LIMIT:
+                return False
+            book[wallet] = Account(wei, now)
+        elif account.wei + wei >= LIMIT:
+            return False
+        else:
+            account.wei += wei
+        self._changed[payable, wallet] = None
+        return True
+
+    def settle(self, payable: bool, wallet: Address, wei: int, when: int) -> None:
+        """Subtract what was paid at `when`; what exceeds the debt stays as credit."""
+        book = self.payables if payable else self.receivables
+        account = book.setdefault(wallet, Account(0, when))
+        account.wei = max(account.wei - wei, -LIMIT)
+        account.since = when
+        self._changed[payable, wallet] = None
+
+    def take_changes(self) -> tuple[BookEntry, ...]:
+        """The accounts to be saved; they count as saved from here on."""
+        changes = []
+        for payable, wallet in self._changed:
+            account = (self.payables if payable else self.receivables)[wallet]
+            changes.append(BookEntry(payable, wallet, account.wei, account.since))
+        self._changed.clear()
+        return tuple(changes)

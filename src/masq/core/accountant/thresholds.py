@@ -1,0 +1,53 @@
+"""When a debt is paid, and when a debtor is banned: a line that falls with the age of the debt (accounting.md 2.2-2.3, 2.7)."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+GWEI: Final = 10**9
+
+
+class PaymentThresholds(NamedTuple):
+    """In the order in which operators write them."""
+
+    debt_threshold_gwei: int
+    maturity_threshold_sec: int
+    payment_grace_period_sec: int
+    permanent_debt_allowed_gwei: int
+    threshold_interval_sec: int
+    unban_below_gwei: int
+
+    @property
+    def permanent(self) -> int:
+        """Wei that are never demanded."""
+        return self.permanent_debt_allowed_gwei * GWEI
+
+    def problem(self) -> str | None:
+        """Why these thresholds can't be used."""
+        if self.debt_threshold_gwei <= self.permanent_debt_allowed_gwei:
+            return "the debt threshold has to be greater than the permanent debt allowed"
+        if not 0 < self.threshold_interval_sec <= 10**9:
+            return "the threshold interval has to be from 1 to 1000000000 seconds"
+        return None
+
+    def limit(self, age: int) -> int:
+        """Wei that may be owed at this age, in whole seconds after maturity has begun to count."""
+        start, end = self.debt_threshold_gwei * GWEI, self.permanent
+        if age > self.maturity_threshold_sec + self.threshold_interval_sec:
+            return end
+        slope = -((start - end) // self.threshold_interval_sec)  # Truncated towards zero, as the network does.
+        return start + slope * (age - self.maturity_threshold_sec)
+
+    def to_be_paid(self, wei: int, age: int) -> bool:
+        """Whether a payable of this age is paid, all of it."""
+        return age > self.maturity_threshold_sec and wei > self.permanent and wei > self.limit(age)
+
+    def to_be_banned(self, wei: int, age: int) -> bool:
+        """Whether a debtor is banned: the same line, later by the grace period."""
+        return self.to_be_paid(wei, age - self.payment_grace_period_sec)
+
+    def to_be_released(self, wei: int) -> bool:
+        return wei <= self.unban_below_gwei * GWEI
+
+
+DEFAULT_THRESHOLDS: Final = PaymentThresholds(1_000_000_000, 1_200, 1_200, 500_000_000, 21_600, 500_000_000)
