@@ -1,0 +1,136 @@
+"""Carries out what the Accountant wants: books to the store, payments and questions to the chain."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+
+import structlog
+
+from masq.chain.erc20 import TransferQuery
+from masq.chain.receipt import Receipt
+from masq.chain.transaction import SignedTransaction
+from masq.core.accountant.accountant import Accountant, Scan, Terms
+from masq.core.accountant.effects import (
+    AccountantEffect,
+    AskReceipts,
+    AskTerms,
+    AskTransfers,
+    Notice,
+    Save,
+    SendPayments,
+)
+from masq.errors import LocalError, UnavailableError
+from masq.shell.rpc import RangeTooLargeError, RpcClient
+from masq.shell.store import Store
+from masq.types import Address, Chain
+
+log = structlog.get_logger()
+
+
+class Bank:
+    """The Accountant's hands. Saves are done when `perform` returns; what needs the chain is answered later."""
+
+    def __init__(
+        self,
+        accountant: Accountant,
+        store: Store,
+        chain: Chain,
+        rpc: RpcClient | None,
+        wallet: Address | None,
+        earning_wallet: Address,
+    ) -> None:
+        self._accountant = accountant
+        self._store = store
+        self._chain = chain
+        self._rpc = rpc
+        self._wallet = wallet
+        self._earning_wallet = earning_wallet
+        self.spawn: Callable[[Awaitable[None]], None]
+        self.carry: Callable[[Sequence[AccountantEffect]], None]
+        self.now: Callable[[], float]
+
+    def perform(self, effect: AccountantEffect) -> None:
+        match effect:
+            case Save():
+                self._store.save(effect)
+            case Notice(level, text):
+                getattr(log, level)("accountant", detail=text)
+            case AskTerms():
+                self._ask(Scan.PAYABLES, self._terms())
+            case SendPayments():
+                self._ask(None, self._send(effect))
+            case AskReceipts(hashes):
+                self._ask(Scan.PENDING_PAYABLES, self._receipts(hashes))
+            case AskTransfers(first, most):
+                self._ask(Scan.RECEIVABLES, self._transfers(first, most))
+
+    def save_config(self, name: str, value: str) -> None:
+        self._store.set(name, value)
+
+    def _ask(self, scan: Scan | None, work: Awaitable[Sequence[AccountantEffect]]) -> None:
+        self.spawn(self._answer(scan, work))
+
+    async def _answer(self, scan: Scan | None, work: Awaitable[Sequence[AccountantEffect]]) -> None:
+        try:
+            effects = await work
+        except RangeTooLargeError as error:
+            effects = self._accountant.failed(Scan.RECEIVABLES, str(error), self.now(), error.limit)
+        except (UnavailableError, LocalError) as error:
+            if scan is None:
+                effects = [Notice("warning", f"payments could not be sent, and will be again: {error}")]
+            else:
+                effects = self._accountant.failed(scan, str(error), self.now())
+        self.carry(effects)
+
+    @property
+    def _chain_client(self) -> RpcClient:
+        if self._rpc is None:
+            raise UnavailableError("no --blockchain-service-url is set")
+        return self._rpc
+
+    async def _terms(self) -> Sequence[AccountantEffect]:
+        rpc, wallet = self._chain_client, self._wallet
+        if wallet is None:
+            raise UnavailableError("there is no consuming wallet")
+        await self._check_chain()
+        terms = Terms(
+            await rpc.gas_price(),
+            await rpc.balance(wallet),
+            await rpc.token_balance(self._chain.contract, wallet),
+            await rpc.nonce(wallet, "pending"),
+            self._chain.gas_limit_base + 3_328,
+        )
+        return self._accountant.terms(terms, self.now())
+
+    async def _check_chain(self) -> None:
+        chain_id = await self._chain_client.chain_id()
+        if chain_id != self._chain.id:
+            raise UnavailableError(f"the provider serves chain {chain_id}, not {self._chain.name} ({self._chain.id})")
+
+    async def _send(self, effect: SendPayments) -> Sequence[AccountantEffect]:
+        transactions = [SignedTransaction(p.raw, p.hash, p.nonce) for p in effect.payments]
+        answers = await self._chain_client.send_raw_transactions(transactions)
+        problems = [None if isinstance(answer, bytes) else str(answer) for answer in answers]
+        return self._accountant.sent(problems, effect.payments, self.now())
+
+    async def _receipts(self, hashes: Sequence[bytes]) -> Sequence[AccountantEffect]:
+        rpc, wallet = self._chain_client, self._wallet
+        if wallet is None:
+            raise UnavailableError("there is no consuming wallet")
+        nonce = await rpc.nonce(wallet, "latest")
+        answers = await rpc.receipts(hashes)
+        head = await rpc.block_number()
+        found = [answer for answer in answers if isinstance(answer, Receipt)]
+        if len(found) < len(hashes) and any(isinstance(answer, Exception) for answer in answers):
+            nonce = 0  # What could not be asked is not known to be missing.
+        return self._accountant.receipts(found, head, nonce, self.now())
+
+    async def _transfers(self, first: int | None, most: int | None) -> Sequence[AccountantEffect]:
+        rpc = self._chain_client
+        head = await rpc.block_number()
+        start = head if first is None else first
+        if start > head:
+            return self._accountant.transfers((), None, self.now())
+        last = head if most is None else min(head, start + most - 1)
+        query = TransferQuery(self._chain.contract, self._earning_wallet, start, last)
+        return self._accountant.transfers(await rpc.logs(query), last, self.now())

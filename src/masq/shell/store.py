@@ -1,0 +1,192 @@
+"""The Node's memory on disk: books, payments, bans, keys, in one encrypted SQLite file.
+
+The cipher (ChaCha20-Poly1305, per page) notices every altered byte. Its key comes from the Node's password by scrypt,
+with a salt in a file beside the database; without a password a random key is kept in that file, which then protects
+nothing but copies of the database alone.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import apsw
+
+from masq.core.accountant.accountant import SavedState
+from masq.core.accountant.effects import Payment, Save
+from masq.core.accountant.ledger import BookEntry
+from masq.errors import LocalError
+
+SCHEMA: Final = 1
+_SCRYPT: Final = {"n": 2**15, "r": 8, "p": 1, "maxmem": 64 * 1024 * 1024}
+
+_TABLES: Final = """
+CREATE TABLE config (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE accounts (
+    payable INTEGER NOT NULL, wallet BLOB NOT NULL, wei TEXT NOT NULL, since INTEGER NOT NULL,
+    PRIMARY KEY (payable, wallet)) STRICT, WITHOUT ROWID;
+CREATE TABLE payments (
+    hash BLOB PRIMARY KEY, creditor BLOB NOT NULL, wei TEXT NOT NULL, nonce INTEGER NOT NULL,
+    raw BLOB NOT NULL, made INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE banned (wallet BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;
+"""
+
+
+class StoreError(LocalError):
+    """The Node's memory can't be read or written; the text says what to do."""
+
+
+class Store:
+    """An open database. Each save is one transaction, on disk when it returns; no half of one ever remains."""
+
+    def __init__(self, connection: apsw.Connection, lock: int, path: Path) -> None:
+        self._connection = connection
+        self._lock = lock
+        self._path = path
+
+    @classmethod
+    def open(cls, directory: Path, password: str | None) -> Store:
+        """Open the Node's memory in a directory, or begin one. StoreError if it can't be had."""
+        try:
+            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            lock = os.open(directory / "node.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StoreError(f"the data directory {directory} can't be used: {error.strerror}") from error
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(lock)
+            raise StoreError(f"another Node is using {directory}: give this one a --data-directory of its own") from error
+        path = directory / "node.db"
+        try:
+            key = _key(directory / "node.key", path, password)
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            connection = apsw.Connection(str(path))
+            connection.pragma("cipher", "chacha20")
+            connection.pragma("key", f"raw:{key.hex()}")
+            store = cls(connection, lock, path)
+            store._prepare(password)
+        except OSError as error:
+            os.close(lock)
+            raise StoreError(f"{path} can't be opened: {error.strerror}") from error
+        except StoreError:
+            os.close(lock)
+            raise
+        return store
+
+    def _prepare(self, password: str | None) -> None:
+        with self._mapped_errors():
+            try:
+                version = self._connection.pragma("user_version")
+            except apsw.NotADBError as error:
+                hint = "the password is wrong" if password is not None else "it needs the --db-password it was made with"
+                raise StoreError(f"{self._path} can't be read: {hint}, or the file was damaged or altered") from error
+            self._connection.pragma("journal_mode", "wal")
+            self._connection.pragma("synchronous", "full")
+            if version == 0:
+                with self._connection:
+                    self._connection.execute(_TABLES)
+                    self._connection.pragma("user_version", SCHEMA)
+            elif version != SCHEMA:
+                raise StoreError(f"{self._path} was written by a newer version of this program (schema {version})")
+            problems = [row[0] for row in self._connection.execute("PRAGMA quick_check")]
+            if problems != ["ok"]:
+                raise StoreError(f"{self._path} is damaged or was altered: {problems[0]}")
+
+    def close(self) -> None:
+        self._connection.close()
+        os.close(self._lock)
+
+    # --- values ---
+
+    def get(self, name: str) -> str | None:
+        with self._mapped_errors():
+            for (value,) in self._connection.execute("SELECT value FROM config WHERE name = ?", (name,)):
+                assert isinstance(value, str)
+                return value
+        return None
+
+    def set(self, name: str, value: str) -> None:
+        self.save(Save(config=((name, value),)))
+
+    # --- the Accountant's ---
+
+    def load(self) -> SavedState:
+        """What the Accountant knew when it was last saved."""
+        with self._mapped_errors():
+            entries = tuple(
+                BookEntry(bool(payable), wallet, int(wei), since)
+                for payable, wallet, wei, since in self._rows("SELECT payable, wallet, wei, since FROM accounts")
+            )
+            payments = tuple(
+                Payment(creditor, int(wei), nonce, raw, hash, made)
+                for creditor, wei, nonce, raw, hash, made in self._rows(
+                    "SELECT creditor, wei, nonce, raw, hash, made FROM payments"
+                )
+            )
+            banned = tuple(wallet for (wallet,) in self._rows("SELECT wallet FROM banned"))
+        start_block = self.get("start_block")
+        return SavedState(entries, payments, banned, None if start_block is None else int(start_block))
+
+    def save(self, save: Save) -> None:
+        """All of it or nothing; on disk when this returns."""
+        with self._mapped_errors(), self._connection:
+            execute = self._connection.executemany
+            execute(
+                "INSERT OR REPLACE INTO accounts (payable, wallet, wei, since) VALUES (?, ?, ?, ?)",
+                [(int(entry.payable), entry.wallet, str(entry.wei), entry.since) for entry in save.entries],
+            )
+            execute(
+                "INSERT INTO payments (hash, creditor, wei, nonce, raw, made) VALUES (?, ?, ?, ?, ?, ?)",
+                [(p.hash, p.creditor, str(p.wei), p.nonce, p.raw, p.made) for p in save.payments],
+            )
+            execute("DELETE FROM payments WHERE hash = ?", [(hash,) for hash in save.ended_payments])
+            execute("INSERT OR IGNORE INTO banned (wallet) VALUES (?)", [(wallet,) for wallet in save.banned])
+            execute("DELETE FROM banned WHERE wallet = ?", [(wallet,) for wallet in save.released])
+            execute("INSERT OR REPLACE INTO config (name, value) VALUES (?, ?)", list(save.config))
+
+    def _rows(self, query: str) -> Iterator[tuple]:  # type: ignore[type-arg]
+        yield from self._connection.execute(query)
+
+    @contextmanager
+    def _mapped_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except apsw.FullError as error:
+            raise StoreError(f"the disk is full: nothing more can be booked in {self._path}. Make room, then start again") from error
+        except (apsw.NotADBError, apsw.CorruptError) as error:
+            raise StoreError(f"{self._path} is damaged or was altered: restore it from a copy, or move it away") from error
+        except apsw.Error as error:
+            raise StoreError(f"{self._path} can't be used: {error}") from error
+        except (ValueError, TypeError) as error:
+            raise StoreError(f"{self._path} holds a value that makes no sense: {error}") from error
+
+
+def _key(path: Path, database: Path, password: str | None) -> bytes:
+    try:
+        stored = json.loads(path.read_text())
+        salt, key = bytes.fromhex(stored["salt"]), bytes.fromhex(stored.get("key", ""))
+    except FileNotFoundError:
+        if database.exists() and database.stat().st_size:
+            raise StoreError(f"{path} is missing: without it {database} can't be opened. Restore it from a copy") from None
+        salt, key = os.urandom(32), b"" if password else os.urandom(32)
+        content = {"salt": salt.hex()} | ({"key": key.hex()} if key else {})
+        temporary = path.with_suffix(".new")
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            json.dump(content, file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise StoreError(f"{path} is damaged: restore it from a copy") from error
+    if key and password:
+        raise StoreError(f"{database} was made without a password: start without --db-password")
+    if not key and not password:
+        raise StoreError(f"{database} is protected by a password: give it with --db-password or MASQ_DB_PASSWORD")
+    return key or hashlib.scrypt((password or "").encode(), salt=salt, dklen=32, **_SCRYPT)
