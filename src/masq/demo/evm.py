@@ -1,0 +1,184 @@
+"""A chain of one's own: py-evm in memory, with the token at its real address and one block per transaction."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from typing import Final, cast
+
+from eth.abc import ReceiptAPI, SignedTransactionAPI
+from eth.chains.base import MiningChain
+from eth.db.atomic import AtomicDB
+from eth.exceptions import PyEVMError
+from eth.typing import AccountDetails
+from eth.vm.forks.paris import ParisVM
+from eth.vm.spoof import SpoofTransaction
+from eth_typing import Address as EvmAddress
+from eth_utils.exceptions import ValidationError
+from rlp.exceptions import RLPException  # type: ignore[import-untyped]
+
+from masq.demo.funds import Funds
+from masq.keccak import keccak256
+from masq.types import Address, Chain
+
+GAS_PRICE: Final = 2_000_000_000
+"""What the chain suggests. The base fee starts at half of it and only falls: no block is nearly full."""
+
+_BLOCK_GAS: Final = 30_000_000
+_NOBODY: Final = bytes(20)
+_SUCCEEDED: Final = b"\x01"
+
+
+class RefusedTransactionError(Exception):
+    """The chain doesn't take the transaction, or the call failed; the text is in the words of go-ethereum."""
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """What a contract noted; `index` counts within the block."""
+
+    address: Address
+    topics: tuple[bytes, ...]
+    data: bytes
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mined:
+    """A transaction that has become the block `block`."""
+
+    hash: bytes
+    block: int
+    block_hash: bytes
+    sender: Address
+    to: Address
+    succeeded: bool
+    gas_used: int
+    gas_price: int
+    logs: tuple[Log, ...]
+
+
+class EvmChain:
+    """The state of the chain, and everything that was mined since the genesis block."""
+
+    def __init__(self, chain: Chain, funds: Mapping[Address, Funds]) -> None:
+        """`chain` gives the id, and the address where the token answers."""
+        configured = MiningChain.configure("DemoChain", vm_configuration=((0, ParisVM),), chain_id=chain.id)
+        self._id = chain.id
+        accounts = {EvmAddress(wallet): _account(owned.native) for wallet, owned in funds.items()}
+        built = configured.from_genesis(
+            AtomicDB(),
+            {"difficulty": 0, "gas_limit": _BLOCK_GAS, "timestamp": int(time.time()), "nonce": bytes(8)},
+            {**accounts, EvmAddress(chain.contract): _token(funds)},
+        )
+        assert isinstance(built, MiningChain)
+        self._chain = built
+        self.mined: list[Mined] = []
+        """By block, from block 1 on: each block has one transaction."""
+        self._by_hash: dict[bytes, Mined] = {}
+
+    @property
+    def head(self) -> int:
+        return len(self.mined)
+
+    def balance(self, wallet: Address) -> int:
+        return int(self._chain.get_vm().state.get_balance(EvmAddress(wallet)))
+
+    def nonce(self, wallet: Address) -> int:
+        return int(self._chain.get_vm().state.get_nonce(EvmAddress(wallet)))
+
+    def find(self, hash: bytes) -> Mined | None:
+        return self._by_hash.get(hash)
+
+    def call(self, to: Address, data: bytes) -> bytes:
+        """What the contract answers. RefusedTransactionError if it fails."""
+        transaction = self._chain.create_unsigned_transaction(
+            nonce=0, gas_price=0, gas=_BLOCK_GAS, to=EvmAddress(to), value=0, data=data
+        )
+        asked = SpoofTransaction(transaction, from_=_NOBODY)
+        try:
+            # A spoofed transaction stands in for a signed one by duck typing alone.
+            signed = cast(SignedTransactionAPI, asked)
+            return bytes(self._chain.get_transaction_result(signed, self._chain.get_canonical_head()))
+        except PyEVMError as error:
+            raise RefusedTransactionError("execution reverted") from error
+
+    def send(self, raw: bytes) -> bytes:
+        """Mine the transaction at once, and return its hash. One that leaves a gap of nonces is refused."""
+        hash = keccak256(raw)
+        if hash in self._by_hash:
+            raise RefusedTransactionError("already known")
+        vm = self._chain.get_vm()
+        try:
+            transaction = vm.get_transaction_builder().decode(raw)
+            transaction.validate()
+            sender = bytes(transaction.sender)
+        except (RLPException, ValidationError, PyEVMError, ValueError, IndexError, TypeError) as error:
+            # py-evm wasn't made for rubbish: what it raises depends on where the rubbish is.
+            raise RefusedTransactionError(f"invalid transaction: {error}") from error
+        if transaction.chain_id != self._id:
+            raise RefusedTransactionError("invalid sender: the transaction is for another chain id")
+        nonce = self.nonce(sender)
+        if transaction.nonce != nonce:
+            problem = "low" if transaction.nonce < nonce else "high"
+            raise RefusedTransactionError(f"nonce too {problem}: next nonce {nonce}, tx nonce {transaction.nonce}")
+        if self.balance(sender) < transaction.value + transaction.gas * transaction.max_fee_per_gas:
+            raise RefusedTransactionError("insufficient funds for gas * price + value")
+        self._mine(transaction, hash, sender)
+        return hash
+
+    def _mine(self, transaction: SignedTransactionAPI, hash: bytes, sender: Address) -> None:
+        now = max(int(time.time()), self._chain.get_canonical_head().timestamp + 1)
+        self._chain.set_header_timestamp(now)
+        try:
+            result, receipts, _ = self._chain.mine_all([transaction])
+        except (ValidationError, PyEVMError) as error:
+            raise RefusedTransactionError(str(error)) from error
+        header = result.imported_block.header
+        [receipt] = receipts
+        base_fee = header.base_fee_per_gas or 0
+        tip = min(transaction.max_priority_fee_per_gas, transaction.max_fee_per_gas - base_fee)
+        mined = Mined(
+            hash=hash,
+            block=header.block_number,
+            block_hash=header.hash,
+            sender=sender,
+            to=bytes(transaction.to),
+            succeeded=receipt.state_root == _SUCCEEDED,
+            gas_used=receipt.gas_used,
+            gas_price=base_fee + tip,
+            logs=_logs(receipt),
+        )
+        self.mined.append(mined)
+        self._by_hash[hash] = mined
+
+
+def _logs(receipt: ReceiptAPI) -> tuple[Log, ...]:
+    return tuple(
+        Log(bytes(log.address), tuple(topic.to_bytes(32, "big") for topic in log.topics), bytes(log.data), index)
+        for index, log in enumerate(receipt.logs)
+    )
+
+
+def _account(balance: int, code: bytes = b"", storage: dict[int, int] | None = None) -> AccountDetails:
+    return {"balance": balance, "nonce": 0, "code": code, "storage": storage or {}}
+
+
+def _token(funds: Mapping[Address, Funds]) -> AccountDetails:
+    """The account of the token: its code, and storage as if everybody had been sent what they own.
+
+    Vyper keeps a mapping's value for a key in the slot keccak-256(number of the mapping's slot, key), each of the
+    two padded to 32 bytes. (Solidity would have it the other way round.)
+    """
+    artifact = json.loads(resources.files("masq.demo").joinpath("token.json").read_text())
+    balances = artifact["slots"]["balanceOf"].to_bytes(32, "big")
+    storage = {
+        int.from_bytes(keccak256(balances + bytes(12) + wallet)): owned.token
+        for wallet, owned in funds.items()
+        if owned.token
+    }
+    storage[artifact["slots"]["totalSupply"]] = sum(owned.token for owned in funds.values())
+    return _account(0, bytes.fromhex(artifact["runtime"][2:]), storage)
