@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
@@ -69,16 +67,6 @@ def test_answers_of_a_batch_are_matched_by_id() -> None:
     ]
 
 
-@pytest.fixture
-def usual_recursion_limit() -> Iterator[None]:
-    """The limit of a Node's process: eth-account, which these tests import, raises it beyond what the C stack bears."""
-    raised = sys.getrecursionlimit()
-    sys.setrecursionlimit(1000)
-    yield
-    sys.setrecursionlimit(raised)
-
-
-@pytest.mark.usefixtures("usual_recursion_limit")
 def test_a_batch_refused_as_a_whole() -> None:
     assert decode_batch(b'{"id":null,"error":{"code":-32005,"message":"slow down"}}', 0, 3) == Refusal(
         -32005, "slow down"

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import resources
 from typing import Final, cast
 
 from eth.abc import ReceiptAPI, SignedTransactionAPI
@@ -21,6 +19,7 @@ from eth_utils.exceptions import ValidationError
 from rlp.exceptions import RLPException  # type: ignore[import-untyped]
 
 from masq.demo.funds import Funds
+from masq.demo.token import token_account
 from masq.keccak import keccak256
 from masq.types import Address, Chain
 
@@ -68,11 +67,18 @@ class EvmChain:
         """`chain` gives the id, and the address where the token answers."""
         configured = MiningChain.configure("DemoChain", vm_configuration=((0, ParisVM),), chain_id=chain.id)
         self._id = chain.id
-        accounts = {EvmAddress(wallet): _account(owned.native) for wallet, owned in funds.items()}
+        accounts: dict[EvmAddress, AccountDetails] = {
+            EvmAddress(wallet): {"balance": owned.native, "nonce": 0, "code": b"", "storage": {}}
+            for wallet, owned in funds.items()
+        }
+        token = token_account(funds)
         built = configured.from_genesis(
             AtomicDB(),
             {"difficulty": 0, "gas_limit": _BLOCK_GAS, "timestamp": int(time.time()), "nonce": bytes(8)},
-            {**accounts, EvmAddress(chain.contract): _token(funds)},
+            {
+                **accounts,
+                EvmAddress(chain.contract): {"balance": 0, "nonce": 1, "code": token.code, "storage": token.storage},
+            },
         )
         assert isinstance(built, MiningChain)
         self._chain = built
@@ -161,24 +167,3 @@ def _logs(receipt: ReceiptAPI) -> tuple[Log, ...]:
         Log(bytes(log.address), tuple(topic.to_bytes(32, "big") for topic in log.topics), bytes(log.data), index)
         for index, log in enumerate(receipt.logs)
     )
-
-
-def _account(balance: int, code: bytes = b"", storage: dict[int, int] | None = None) -> AccountDetails:
-    return {"balance": balance, "nonce": 0, "code": code, "storage": storage or {}}
-
-
-def _token(funds: Mapping[Address, Funds]) -> AccountDetails:
-    """The account of the token: its code, and storage as if everybody had been sent what they own.
-
-    Vyper keeps a mapping's value for a key in the slot keccak-256(number of the mapping's slot, key), each of the
-    two padded to 32 bytes. (Solidity would have it the other way round.)
-    """
-    artifact = json.loads(resources.files("masq.demo").joinpath("token.json").read_text())
-    balances = artifact["slots"]["balanceOf"].to_bytes(32, "big")
-    storage = {
-        int.from_bytes(keccak256(balances + bytes(12) + wallet)): owned.token
-        for wallet, owned in funds.items()
-        if owned.token
-    }
-    storage[artifact["slots"]["totalSupply"]] = sum(owned.token for owned in funds.values())
-    return _account(0, bytes.fromhex(artifact["runtime"][2:]), storage)
