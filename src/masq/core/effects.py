@@ -147,4 +147,5 @@ class Log:
 LinkEffect = Dial | WriteLink | CloseLink
 SocketEffect = Connect | WriteSocket | EndSocket | CloseSocket | Reading
 InnerEffect = Tell | Forward | Earn | Owe
-Effect = LinkEffect | SocketEffect | InnerEffect | SaveConfig | Log
+OuterEffect = LinkEffect | SocketEffect | SaveConfig | Log
+Effect = OuterEffect | InnerEffect

@@ -10,7 +10,7 @@ from typing import Any, Final
 from masq.chain.wallet import Wallet
 from masq.core.accountant.accountant import Accountant
 from masq.core.accountant.effects import AccountantEffect
-from masq.core.effects import CloseLink, Earn, Effect, Forward, Log, Owe, Tell
+from masq.core.effects import CloseLink, Earn, Effect, Forward, Log, OuterEffect, Owe, Tell
 from masq.core.entry import Entry
 from masq.core.exit import Exit
 from masq.core.links import GOSSIP_FLOW, Links
@@ -29,7 +29,7 @@ ROUTE_CHECK: Final = 10_000
 HOUSEKEEPING: Final = 5.0
 NOBODY: Final = bytes(20)
 
-NodeEffect = Effect | AccountantEffect
+NodeEffect = OuterEffect | AccountantEffect
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,15 +131,15 @@ class Node:
             effects += self._arrived(arrival, entry.peer, now)
         return effects
 
-    def link_congested(self, link: int) -> list[NodeEffect]:
+    def link_congested(self, link: int, now: float) -> list[NodeEffect]:
         """The driver's buffer for this link is full."""
         self.links.congested(link)
-        return self._hold(link, True)
+        return self._hold(link, True, now)
 
     def link_drained(self, link: int, now: float) -> list[NodeEffect]:
         """The driver can take more. It asks again until it gets nothing or is full."""
         effects: list[NodeEffect] = list(self.links.drained(link))
-        return effects or self._hold(link, False)
+        return effects or self._hold(link, False, now)
 
     def link_closed(self, link: int, now: float) -> list[NodeEffect]:
         ip = self.links.closed(link)
@@ -152,10 +152,10 @@ class Node:
             effects += self._carry(self.exit.neighbor_lost(key), now)
         return effects + self._look_for_route(now)
 
-    def _hold(self, link: int, on: bool) -> list[NodeEffect]:
+    def _hold(self, link: int, on: bool, now: float) -> list[NodeEffect]:
         entry = self.links.get(link)
         key = self.neighborhood.graph.at(entry.peer.ip) if entry else None
-        return [] if key is None else [*self.entry.hold(key, on), *self.exit.hold(key, on)]
+        return [] if key is None else self._carry([*self.entry.hold(key, on), *self.exit.hold(key, on)], now)
 
     # --- sockets ---
 

@@ -324,7 +324,8 @@ class Settings:
         "a list of IP addresses, separated by commas",
         "The DNS servers (port 53) that this Node, as exit, asks. Not allowed in mode consume-only.",
         "Entry and exit",
-        default="1.1.1.1",
+        default="",
+        default_help="those of the system",
     )
     exit_allow_private: bool = _setting(
         "exit-allow-private",

@@ -186,7 +186,7 @@ def ip(text: str) -> str:
 
 
 def ips(text: str) -> tuple[str, ...]:
-    return tuple(ip(part.strip()) for part in text.split(","))
+    return tuple(ip(part.strip()) for part in text.split(",")) if text else ()
 
 
 def neighbors(text: str) -> tuple[Descriptor, ...]:

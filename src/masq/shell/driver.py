@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket as sockets
 from collections.abc import Callable, Sequence
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 import structlog
 
@@ -96,8 +96,10 @@ class Driver:
             self._timer.cancel()
         for task in list(self._tasks):
             task.cancel()
-        for connection in [*self._links.values(), *self._sockets.values()]:
-            connection.transport.close()
+        for link in self._links.values():
+            link.transport.close()
+        for stream in self._sockets.values():
+            stream.transport.close()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=1.0)
 
@@ -183,8 +185,8 @@ class Driver:
 
     # --- links ---
 
-    async def listen(self, ip: str, port: int) -> asyncio.Server:
-        return await self._loop.create_server(lambda: LinkConnection(self, None), ip, port, backlog=256)
+    async def listen_on(self, listener: sockets.socket) -> asyncio.Server:
+        return await self._loop.create_server(lambda: LinkConnection(self, None), sock=listener, backlog=256)
 
     async def _dial(self, link: int, endpoint: Endpoint) -> None:
         local = (self._bind_ip, 0) if self._bind_ip else None
@@ -271,9 +273,8 @@ class LinkConnection(asyncio.BufferedProtocol):
         self._view = memoryview(driver.link_buffer)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-        transport.set_write_buffer_limits(high=LINK_HIGH_WATER, low=LINK_HIGH_WATER // 4)
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's is no subclass.
+        self.transport.set_write_buffer_limits(high=LINK_HIGH_WATER, low=LINK_HIGH_WATER // 4)
         no_delay(transport)
         self._driver.link_up(self)
 
@@ -288,7 +289,7 @@ class LinkConnection(asyncio.BufferedProtocol):
     def pause_writing(self) -> None:
         self.paused = True
         if self.link is not None:
-            self._driver.carry(self._driver.node.link_congested(self.link))
+            self._driver.carry(self._driver.node.link_congested(self.link, self._driver.now))
 
     def resume_writing(self) -> None:
         self.paused = False
@@ -316,9 +317,8 @@ class StreamConnection(asyncio.BufferedProtocol):
         self._ended = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-        transport.set_write_buffer_limits(high=SOCKET_HIGH_WATER, low=SOCKET_HIGH_WATER // 4)
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's is no subclass.
+        self.transport.set_write_buffer_limits(high=SOCKET_HIGH_WATER, low=SOCKET_HIGH_WATER // 4)
         no_delay(transport)
         self._driver.register(self.socket, self)
 
@@ -379,11 +379,10 @@ class ClientConnection(StreamConnection):
         self._late: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-        transport.set_write_buffer_limits(high=SOCKET_HIGH_WATER, low=SOCKET_HIGH_WATER // 4)
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's is no subclass.
+        self.transport.set_write_buffer_limits(high=SOCKET_HIGH_WATER, low=SOCKET_HIGH_WATER // 4)
         no_delay(transport)
-        self._late = asyncio.get_running_loop().call_later(GREETING_TIMEOUT, transport.abort)
+        self._late = asyncio.get_running_loop().call_later(GREETING_TIMEOUT, self.transport.abort)
 
     def buffer_updated(self, nbytes: int) -> None:
         if self._greeting is None:

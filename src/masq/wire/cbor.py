@@ -168,7 +168,8 @@ def _drop_prefixes(body: bytes) -> bytes:
         last = position
         if is_value:
             prefix[position] = False
-    return cells[~prefix].tobytes()
+    values: bytes = cells[~prefix].tobytes()
+    return values
 
 
 def _array_head(size: int) -> bytes:

@@ -164,6 +164,18 @@ class GossipFailure(StrEnum):
         return cls(name) if name in cls._value2member_map_ else cls.UNKNOWN
 
 
+_BODY: Final = (
+    "public_key",
+    "earning_wallet",
+    "rate_pack",
+    "neighbors",
+    "accepts_connections",
+    "routes_data",
+    "version",
+    "country_code_opt",
+)
+
+
 @dataclass(frozen=True, slots=True)
 class NodeRecord:
     """What a Node says of itself, with the very bytes that it signed (protocol.md 7.6).
@@ -228,9 +240,7 @@ class NodeRecord:
     def decode(cls, signed_data: bytes, signature: bytes) -> NodeRecord:
         """The record in a signed body, the signature still unverified. MalformedError if it doesn't parse."""
         value = cbor.decode(signed_data)
-        names = ("public_key", "earning_wallet", "rate_pack", "neighbors", "accepts_connections", "routes_data")
-        names += ("version", "country_code_opt")
-        key, wallet, rates, neighbors, accepts, routes, version, country = cbor.fields(value, names, "node record")
+        key, wallet, rates, neighbors, accepts, routes, version, country = cbor.fields(value, _BODY, "node record")
         (address,) = cbor.fields(wallet, ("address",), "earning wallet")
         listed = cbor.array(neighbors, "neighbors")
         if len(listed) > MAX_NEIGHBORS:

@@ -1,0 +1,55 @@
+"""The local socket by which this machine's user asks a Node how it is, and tells it to scan."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from masq.errors import LocalError
+
+TIMEOUT: Final = 5.0
+
+
+class Control:
+    """Answers one line with one JSON document: `status`, or `scan payables|pendingpayables|receivables`."""
+
+    def __init__(self, path: Path, status: Callable[[], dict[str, Any]], scan: Callable[[str], dict[str, Any]]) -> None:
+        self._path = path
+        self._status = status
+        self._scan = scan
+
+    async def start(self) -> asyncio.AbstractServer:
+        """Listen at the path, for its owner alone."""
+        self._path.unlink(missing_ok=True)
+        mask = os.umask(0o177)
+        try:
+            return await asyncio.start_unix_server(self._serve, str(self._path), limit=4096)
+        except OSError as error:
+            raise LocalError(f"can't listen at {self._path}: {error}; a shorter --data-directory may help") from error
+        finally:
+            os.umask(mask)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            async with asyncio.timeout(TIMEOUT):
+                line = (await reader.readline()).decode(errors="replace").split()
+                writer.write(msgspec.json.encode(self._answer(line)))
+                await writer.drain()
+        except (TimeoutError, ValueError, OSError):
+            pass
+        finally:
+            writer.close()
+
+    def _answer(self, words: list[str]) -> dict[str, Any]:
+        match words:
+            case ["status"]:
+                return self._status()
+            case ["scan", "payables" | "pendingpayables" | "receivables" as kind]:
+                return self._scan(kind)
+            case _:
+                return {"error": "say status, or scan payables, scan pendingpayables, scan receivables"}
