@@ -58,7 +58,9 @@ class Keys(Protocol):
 class CryptDE:
     """X25519 sealed boxes and Ed25519 signatures. Signatures and digests bind the chain's token contract."""
 
-    def __init__(self, contract: Address, random: Random, x25519_secret: bytes = b"", signing_secret: bytes = b"") -> None:
+    def __init__(
+        self, contract: Address, random: Random, x25519_secret: bytes = b"", signing_secret: bytes = b""
+    ) -> None:
         """`x25519_secret`: 32 bytes; `signing_secret`: seed (32) and public key (32). Both drawn if not given."""
         self._contract = contract
         self._random = random

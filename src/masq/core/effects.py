@@ -21,7 +21,7 @@ class Service:
     rates: RatePack
 
 
-# --- links: TCP connections between Nodes ----------------------------------------------------------------------------
+# --- links: TCP connections between Nodes ---
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class CloseLink:
     link: int
 
 
-# --- sockets: connections of clients to the entry, and of the exit to servers -----------------------------------------
+# --- sockets: connections of clients to the entry, and of the exit to servers ---
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class Reading:
     on: bool
 
 
-# --- between cores: `node.py` hands these on ---------------------------------------------------------------------------
+# --- between cores: `node.py` hands these on ---
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ class Earn:
 
 @dataclass(frozen=True, slots=True)
 class Owe:
-    """Book what we owe for a package: to the exit for `exit_size` plain bytes (None: nothing), to relays for its payload."""
+    """Book what we owe: to the exit for `exit_size` plain bytes (None: nothing), to relays for the payload."""
 
     exit: Service
     exit_size: int | None
@@ -124,7 +124,7 @@ class Owe:
     payload_size: int
 
 
-# --- the rest ----------------------------------------------------------------------------------------------------------
+# --- the rest ---
 
 
 @dataclass(frozen=True, slots=True)

@@ -282,7 +282,7 @@ class Entry:
         try:
             data = stream.incoming.push(message.packet)
         except MalformedError as error:
-            return self._stop_exit(stream, now) + [CloseSocket(stream.socket, str(error))]
+            return [*self._stop_exit(stream, now), CloseSocket(stream.socket, str(error))]
         effects = self._may_read(stream)
         if data:
             if stream.incoming.received > stream.granted and stream.way.ours:

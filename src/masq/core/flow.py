@@ -1,4 +1,4 @@
-"""One direction of a stream: packets put in order, and credit, so that nobody buffers without bound (protocol.md 14.2)."""
+"""One direction of a stream: packets put in order, and credit that bounds what is buffered (protocol.md 14.2)."""
 
 from __future__ import annotations
 

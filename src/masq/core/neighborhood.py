@@ -220,7 +220,9 @@ class Neighborhood:
         assert introducee
         assert introducee.address
         if not self._solicited(source.ip, now):
-            return [Log("info", "introduction_unsolicited", f"Introduction from {source} ignored: we did not debut there")]
+            return [
+                Log("info", "introduction_unsolicited", f"Introduction from {source} ignored: we did not debut there")
+            ]
         if len(self.graph.full_neighbors(self.graph.root_key)) >= MAX_DEGREE:
             return []
         known = self.graph.record(introducer.record.public_key)

@@ -48,7 +48,7 @@ class NodeConfig:
 
 
 class Node:
-    """One Node. Every input takes `now` (seconds, steady, from any origin) and returns the effects to carry out, in order."""
+    """One Node. Inputs take `now` (seconds, steady, from any origin) and return the effects to carry out, in order."""
 
     def __init__(self, config: NodeConfig, accountant: Accountant, random: Callable[[int], bytes], now: float) -> None:
         self.config = config
@@ -213,9 +213,7 @@ class Node:
                     return [Log("info", "package_dropped", f"from {source}: this Node is no exit")]
                 if payer is not None and self.accountant.is_delinquent(payer):
                     return [_delinquent(payer, source)]
-                return self._carry(
-                    self.exit.request(request, hop, package, payer or NOBODY, self._socket(), now), now
-                )
+                return self._carry(self.exit.request(request, hop, package, payer or NOBODY, self._socket(), now), now)
             case ForEntry(message, return_id, payload_size):
                 return self._carry(self.entry.response(message, return_id, payload_size, now), now)
             case _:

@@ -1,4 +1,4 @@
-"""Packages that arrive: opened, then relayed, or found to be for a part of this Node (protocol.md 8.1-8.3; MASQ: Hopper)."""
+"""Packages that arrive: opened, then relayed, or meant for a part of this Node (protocol.md 8.1-8.3; MASQ: Hopper)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,15 @@ from masq.core.effects import Earn, Forward
 from masq.crypto import Keys
 from masq.errors import PeerError
 from masq.types import Address
-from masq.wire.message import ClientRequest, ClientResponse, DnsResolveFailed, Gossip, GossipFailure, Message, decode_message
+from masq.wire.message import (
+    ClientRequest,
+    ClientResponse,
+    DnsResolveFailed,
+    Gossip,
+    GossipFailure,
+    Message,
+    decode_message,
+)
 from masq.wire.package import Component, Hop, Package, Payer, open_hop, open_return_route_id, shift
 
 CACHE: Final = 4_096

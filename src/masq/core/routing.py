@@ -134,7 +134,9 @@ class Routes:
         known = len(self._graph) - 1
         if not neighbors:
             return "no route: this Node has no neighbors yet"
-        return f"no route over {hops} hops: {neighbors} neighbors and {known} Nodes are known, none of them lies that far"
+        return (
+            f"no route over {hops} hops: {neighbors} neighbors and {known} Nodes are known, none of them lies that far"
+        )
 
 
 def hash_of(salt: bytes, key: PublicKey) -> int:

@@ -117,9 +117,7 @@ async def _run_with(settings: Settings, store: Store) -> int:
     )
     node = Node(config, accountant, os.urandom, loop.time())
     rpc = RpcClient(settings.blockchain_service_url) if settings.blockchain_service_url else None
-    bank = Bank(
-        accountant, store, settings.chain, rpc, wallet.address if wallet else None, settings.earning_wallet
-    )
+    bank = Bank(accountant, store, settings.chain, rpc, wallet.address if wallet else None, settings.earning_wallet)
     driver = Driver(
         node,
         bank,
@@ -225,9 +223,7 @@ def _contacts(settings: Settings, store: Store, keys: Keys) -> tuple[Contact, ..
 def _accountant(settings: Settings, store: Store, wallet: Wallet | None, started: float) -> Accountant:
     def sign(nonce: int, gas_price: int, recipient: bytes, wei: int) -> SignedTransaction:
         assert wallet
-        return sign_transfer(
-            wallet, settings.chain, nonce=nonce, gas_price=gas_price, recipient=recipient, amount=wei
-        )
+        return sign_transfer(wallet, settings.chain, nonce=nonce, gas_price=gas_price, recipient=recipient, amount=wei)
 
     intervals = settings.scan_intervals
     config = AccountantConfig(

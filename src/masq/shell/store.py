@@ -62,7 +62,9 @@ class Store:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             os.close(lock)
-            raise StoreError(f"another Node is using {directory}: give this one a --data-directory of its own") from error
+            raise StoreError(
+                f"another Node is using {directory}: give this one a --data-directory of its own"
+            ) from error
         path = directory / "node.db"
         try:
             key = _key(directory / "node.key", path, password)
@@ -85,7 +87,9 @@ class Store:
             try:
                 version = self._connection.pragma("user_version")
             except apsw.NotADBError as error:
-                hint = "the password is wrong" if password is not None else "it needs the --db-password it was made with"
+                hint = (
+                    "the password is wrong" if password is not None else "it needs the --db-password it was made with"
+                )
                 raise StoreError(f"{self._path} can't be read: {hint}, or the file was damaged or altered") from error
             self._connection.pragma("journal_mode", "wal")
             self._connection.pragma("synchronous", "full")
@@ -159,9 +163,13 @@ class Store:
         try:
             yield
         except apsw.FullError as error:
-            raise StoreError(f"the disk is full: nothing more can be booked in {self._path}. Make room, then start again") from error
+            raise StoreError(
+                f"the disk is full: nothing more can be booked in {self._path}. Make room, then start again"
+            ) from error
         except (apsw.NotADBError, apsw.CorruptError) as error:
-            raise StoreError(f"{self._path} is damaged or was altered: restore it from a copy, or move it away") from error
+            raise StoreError(
+                f"{self._path} is damaged or was altered: restore it from a copy, or move it away"
+            ) from error
         except apsw.Error as error:
             raise StoreError(f"{self._path} can't be used: {error}") from error
         except (ValueError, TypeError) as error:
@@ -174,7 +182,9 @@ def _key(path: Path, database: Path, password: str | None) -> bytes:
         salt, key = bytes.fromhex(stored["salt"]), bytes.fromhex(stored.get("key", ""))
     except FileNotFoundError:
         if database.exists() and database.stat().st_size:
-            raise StoreError(f"{path} is missing: without it {database} can't be opened. Restore it from a copy") from None
+            raise StoreError(
+                f"{path} is missing: without it {database} can't be opened. Restore it from a copy"
+            ) from None
         salt, key = os.urandom(32), b"" if password else os.urandom(32)
         content = {"salt": salt.hex()} | ({"key": key.hex()} if key else {})
         temporary = path.with_suffix(".new")

@@ -1,1 +1,1 @@
-"""TODO"""
+"""The simulator: the same core in seeded virtual time."""

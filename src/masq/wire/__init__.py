@@ -1,1 +1,1 @@
-"""Bytes <-> values: the wire of MASQ Node 0.9.1 (protocol.md 1-7) and its extension. Nothing here has a state of the Node."""
+"""Bytes <-> values: the wire of MASQ Node 0.9.1 (protocol.md 1-7) and its extension. Nothing here knows of a Node."""

@@ -1,4 +1,4 @@
-"""The CBOR profile of the network (protocol.md 1): cbor2 with its doors closed, and a fast coder for arrays of small ints."""
+"""The network's CBOR profile (protocol.md 1): cbor2 with its doors closed, and a fast coder for arrays of small ints."""
 
 from __future__ import annotations
 
@@ -46,12 +46,14 @@ def _refuse_tag(decoder: object, *_: object) -> Any:
     raise ValueError("a tag, which this network does not use")
 
 
-# Tags would decode to dates, regular expressions, shared references: nothing that any message of the network holds.
-_NO_TAGS: Final = {tag: _refuse_tag for tag in (*range(6), 25, 28, 29, 30, 35, 36, 37, 43000, 52, 54, 100, 256, 258, 260, 261, 1004, 55799)}
+# Tags would decode to dates, regular expressions, shared references: nothing that any message holds.
+_NO_TAGS: Final = dict.fromkeys(
+    (*range(6), 25, 28, 29, 30, 35, 36, 37, 43000, 52, 54, 100, 256, 258, 260, 261, 1004, 55799), _refuse_tag
+)
 
 
 def fields(value: Any, names: tuple[str, ...], what: str) -> list[Any]:
-    """The values of the named fields of a structure, which may be a map or a positional array; absent ones are `ABSENT`."""
+    """The values of the named fields of a map or positional array; those that are missing are `ABSENT`."""
     if isinstance(value, dict):
         get = value.get
         return [get(name, ABSENT) for name in names]
@@ -118,7 +120,7 @@ def is_none(value: Any) -> bool:
     return value is None or value is cbor2.undefined
 
 
-# --- arrays of small integers, vectorised ----------------------------------------------------------------------------
+# --- arrays of small integers, vectorised ---
 # A message's inner payload travels as an array of integers, so each byte from 24 up gets a prefix byte. For 64 KiB of
 # data this coder takes 0.2 ms per direction where a generic one takes 2.
 

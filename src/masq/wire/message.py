@@ -72,7 +72,14 @@ class ClientRequest:
 
     @classmethod
     def decode(cls, value: Any) -> ClientRequest:
-        names = ("stream_key", "sequenced_packet", "target_hostname", "target_port", "protocol", "originator_public_key")
+        names = (
+            "stream_key",
+            "sequenced_packet",
+            "target_hostname",
+            "target_port",
+            "protocol",
+            "originator_public_key",
+        )
         stream_key, packet, hostname, port, protocol, key = cbor.fields(value, names, "ClientRequest")
         if protocol not in ("HTTP", "TLS"):
             raise MalformedError("ClientRequest: the protocol is HTTP or TLS")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import pairwise
 from typing import Any, Final
 
 from masq.chain.wallet import Wallet, recover
@@ -150,7 +151,7 @@ def one_way(keys: Keys, way: Sequence[PublicKey], payer_of: PayerOf, component: 
     """The route over `way`, the builder first, to `component` of the last (protocol.md 5.3). Still to be shifted."""
     hops = [
         keys.seal(reader, Hop(following, payer_of(reader), Component.HOPPER).encode())
-        for reader, following in zip(way, way[1:], strict=False)
+        for reader, following in pairwise(way)
     ]
     hops.append(keys.seal(way[-1], Hop(b"", payer_of(way[-1]), component).encode()))
     return hops
@@ -159,14 +160,14 @@ def one_way(keys: Keys, way: Sequence[PublicKey], payer_of: PayerOf, component: 
 def round_trip(
     keys: Keys, over: Sequence[PublicKey], back: Sequence[PublicKey], payer_of: PayerOf, return_route_id: int
 ) -> list[bytes]:
-    """The route over `over` to the exit and over `back` home; its last element is the return route id (protocol.md 5.3)."""
+    """The route over `over` to the exit and over `back` home, the return route id last (protocol.md 5.3)."""
     if over[-1] != back[0]:
         raise ValueError("the way back starts at the exit")
     hops = [
         keys.seal(reader, Hop(following, payer_of(reader), Component.HOPPER).encode())
-        for reader, following in zip(over, over[1:], strict=False)
+        for reader, following in pairwise(over)
     ]
-    for index, (reader, following) in enumerate(zip(back, back[1:], strict=False)):
+    for index, (reader, following) in enumerate(pairwise(back)):
         component = Component.HOPPER if index else Component.PROXY_CLIENT
         hops.append(keys.seal(reader, Hop(following, payer_of(reader), component).encode()))
     hops.append(keys.seal(back[-1], Hop(b"", payer_of(back[-1]), Component.PROXY_SERVER).encode()))
@@ -181,7 +182,7 @@ def single_hop(keys: Keys, to: PublicKey) -> list[bytes]:
 
 
 def shift(hops: list[bytes], keys: Keys) -> list[bytes]:
-    """The route for the next Node: without its first element, with garbage of that length at the end (protocol.md 5.4)."""
+    """The route for the next Node: without its first element, garbage of that length at the end (protocol.md 5.4)."""
     return [*hops[1:], keys.garbage(len(hops[0]))]
 
 

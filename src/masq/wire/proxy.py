@@ -1,4 +1,4 @@
-"""What clients say on the entry port: SOCKS5 (RFC 1928, 1929), HTTP CONNECT and plain HTTP proxying (RFC 9110, 9112)."""
+"""What clients say on the entry port: SOCKS5 (RFC 1928, 1929), HTTP CONNECT, plain HTTP (RFC 9110, 9112)."""
 
 from __future__ import annotations
 
@@ -144,7 +144,9 @@ class Greeting:
         end = self._buffer.find(b"\r\n\r\n")
         if end < 0:
             if len(self._buffer) > MAX_HEAD:
-                raise Refused(http_page(431, "Request Header Fields Too Large", "The head is too long."), "a head too long")
+                raise Refused(
+                    http_page(431, "Request Header Fields Too Large", "The head is too long."), "a head too long"
+                )
             return None
         head, body = self._buffer[:end], self._buffer[end + 4 :]
         line, *fields = head.split(b"\r\n")

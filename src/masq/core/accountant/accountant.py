@@ -290,9 +290,7 @@ class Accountant:
             self._soon(Scan.PENDING_PAYABLES, now)
         return effects
 
-    def transfers(
-        self, transfers: Iterable[Transfer], last: int | None, now: float
-    ) -> list[AccountantEffect]:
+    def transfers(self, transfers: Iterable[Transfer], last: int | None, now: float) -> list[AccountantEffect]:
         """Tokens that came in, in the blocks up to `last`; None: there was no new block to look at."""
         if self._running.pop(Scan.RECEIVABLES, None) is None or last is None:
             return []
@@ -312,7 +310,7 @@ class Accountant:
         return [save, *effects, *self._judge(now)]
 
     def failed(self, scan: Scan, problem: str, now: float, most_blocks: int | None = None) -> list[AccountantEffect]:
-        """A scan could not be finished; the next one tries again. `most_blocks`: the provider's limit, if it named one."""
+        """A scan could not be finished; the next one tries again. `most_blocks`: the provider's limit, if any."""
         self._running.pop(scan, None)
         if most_blocks is not None:
             self._most_blocks = max(1, most_blocks)

@@ -1,4 +1,4 @@
-"""When a debt is paid, and when a debtor is banned: a line that falls with the age of the debt (accounting.md 2.2-2.3, 2.7)."""
+"""When a debt is paid, and a debtor banned: a line that falls with the debt's age (accounting.md 2.2, 2.3, 2.7)."""
 
 from __future__ import annotations
 

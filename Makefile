@@ -1,0 +1,62 @@
+# One word per task. `make demo` and `make test` do all the set-up that they need.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ANVIL := @foundry-rs/anvil@1.7.1
+ARGS ?=
+
+.PHONY: help setup setup-dev tools demo test test-fast check format bench lock clean
+
+help:  ## What can be made.
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+
+# A virtual environment with locked, hash-checked dependencies, installed by uv.
+$(BIN)/uv:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet uv
+
+$(VENV)/.demo: $(BIN)/uv requirements/demo.txt pyproject.toml
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/demo.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
+	touch $@
+
+$(VENV)/.dev: $(BIN)/uv requirements/dev.txt pyproject.toml
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
+	touch $@ $(VENV)/.demo
+
+setup: $(VENV)/.demo  ## Install the Node: leaves .venv/bin/masq.
+
+setup-dev: $(VENV)/.dev  ## Install what developers need, too.
+
+.tools/node_modules/.bin/anvil:
+	npm install --silent --no-audit --no-fund --prefix .tools $(ANVIL)
+
+tools: .tools/node_modules/.bin/anvil  ## Install the real servers that tests talk to (needs npm).
+
+demo: setup  ## A MASQ network on this machine: a page over three hops, paid for. ARGS="--once --json out.json"
+	$(BIN)/masq demo $(ARGS)
+
+test: setup-dev tools  ## All tests.
+	$(BIN)/python -m pytest $(ARGS)
+
+check: setup-dev  ## Style, types, and the direction of imports.
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup-dev  ## Put the code in its usual form.
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: setup-dev  ## Measure, and write docs/performance.md.
+	$(BIN)/python -m benchmarks.run $(ARGS)
+
+lock: $(BIN)/uv  ## Compile requirements/*.txt from pyproject.toml.
+	$(BIN)/uv pip compile -q pyproject.toml --universal --generate-hashes --python-version 3.11 --no-header -o requirements/node.txt
+	$(BIN)/uv pip compile -q pyproject.toml --universal --generate-hashes --python-version 3.11 --no-header --extra demo -o requirements/demo.txt
+	$(BIN)/uv pip compile -q pyproject.toml --universal --generate-hashes --python-version 3.11 --no-header --extra demo --group dev -o requirements/dev.txt
+
+clean:
+	rm -rf $(VENV) .tools
