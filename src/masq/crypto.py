@@ -123,6 +123,19 @@ class CryptDE:
             return False
         return True
 
+    def sign_plain(self, data: bytes) -> bytes:
+        """Ed25519 over `data` alone, as the handshake of secure links does it (protocol.md 15.2)."""
+        return sodium.crypto_sign(data, self._signing_secret)[:64]
+
+    def verify_plain(self, data: bytes, signature: bytes, key: PublicKey) -> bool:
+        if len(signature) != 64 or len(key) != KEY_SIZE:
+            return False
+        try:
+            sodium.crypto_sign_open(signature + data, key[32:])
+        except SodiumError:
+            return False
+        return True
+
     def digest_of(self, key: PublicKey) -> bytes:
         return keccak256(key + self._contract)
 
