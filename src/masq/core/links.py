@@ -1,16 +1,20 @@
-"""Links: TCP connections to other Nodes, who is at their end, and what waits to be written to them."""
+"""Links: TCP connections to other Nodes, how they speak, and what waits to be written to them (protocol.md 2.4, 15.2)."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Final
 
 from masq.core.effects import CloseLink, Dial, Log, WriteLink
-from masq.errors import MalformedError
-from masq.types import Endpoint
-from masq.wire.frame import Framer
+from masq.crypto import CryptDE, Keys, Random
+from masq.errors import CryptoError, PeerError
+from masq.types import Endpoint, PublicKey
+from masq.wire.frame import Framer, mask
+from masq.wire.package import Package
+from masq.wire.secure_link import MAGIC, Established, Frame, FrameType, SecureLink
 
 MAX_FLOW: Final = 4 * 1024 * 1024
 """Bytes that may wait for one flow at one link; what exceeds it is dropped, as nobody can be told."""
@@ -19,36 +23,100 @@ MAX_QUEUE: Final = 64 * 1024 * 1024
 BATCH: Final = 256 * 1024
 """Bytes handed to the driver at once when a link can take more."""
 MAX_LINKS: Final = 256
+TRY_FOR: Final = 2.0
+"""Seconds in which an unknown Node has to answer a secure link, before JSON is spoken to it."""
+HANDSHAKE: Final = 10.0
+"""Seconds for a whole handshake."""
+REMEMBER_JSON: Final = 3_600.0
+"""Seconds that an address which did not answer a secure link is spoken JSON to."""
+PING_AFTER: Final = 15.0
+DEAD_AFTER: Final = 45.0
+
+GOSSIP_FLOW: Final = b""
+"""The flow of a Node's own talk. Other flows are named by the first element of their route, or their circuit."""
 
 LinksEffect = Dial | WriteLink | CloseLink | Log
 
-GOSSIP_FLOW: Final = b""
-"""The flow of a Node's own talk. Other flows are named by the first element of their route."""
+
+class Speech(StrEnum):
+    """What a link speaks, or is to speak."""
+
+    UNKNOWN = "unknown"
+    """Accepted, and nothing heard yet."""
+    TRY = "try"
+    """A secure link to somebody who may not know it."""
+    SECURE = "secure"
+    JSON = "json"
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A package for a peer, whatever its link speaks."""
+
+    key: PublicKey
+    package: Package
+
+    def __len__(self) -> int:
+        return len(self.package.payload) + sum(map(len, self.package.hops))
+
+
+Item = Sealed | bytes | bytearray
+"""What waits: a package, or type and body of a circuit's frame."""
 
 
 @dataclass(slots=True)
 class Link:
-    """One connection."""
+    """One connection. `up` once something may be written that is not part of a handshake."""
 
     id: int
     peer: Endpoint
     outbound: bool
-    up: bool
+    speech: Speech
+    since: float
+    up: bool = False
+    connected: bool = False
+    key: PublicKey = b""
+    """Proved by the peer of a secure link; empty for JSON."""
     framer: Framer = field(default_factory=Framer)
+    secure: SecureLink | None = None
     writable: bool = True
-    queue: deque[tuple[bytes, bytes]] = field(default_factory=deque)
+    queues: dict[bytes, deque[Item]] = field(default_factory=dict)
+    """What waits, by flow; the flow that is served next comes first."""
     waiting: dict[bytes, int] = field(default_factory=dict)
-    """Bytes in the queue by flow."""
     queued: int = 0
     dropped: int = 0
+    heard: float = 0.0
+    pinged: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class LinkUp:
+    """A secure link stands, and its key is proven."""
+
+    key: PublicKey
+    port: int
+
+
+Arrival = bytes | Package | Frame | LinkUp
+"""What a link brings: a JSON frame, an opened package, a circuit's frame, or its own proof."""
 
 
 class Links:
     """All connections of a Node. A peer is an IP address: the last connection made to it carries what is sent there."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self, keys: Keys, contract: bytes, port: int, extensions: tuple[str, ...], policy: str, random: Random
+    ) -> None:
+        """`policy`: auto, secure (never JSON) or masq (never secure links). `port`: where we listen, or 0."""
+        self._keys = keys
+        self._contract = contract
+        self._port = port
+        self._extensions = extensions
+        self._policy = policy
+        self._random = random
         self._links: dict[int, Link] = {}
         self._by_ip: dict[str, int] = {}
+        self._json_until: dict[str, float] = {}
         self._next = 1
 
     def __iter__(self) -> Iterator[Link]:
@@ -61,27 +129,43 @@ class Links:
         """The link that carries what is sent to this address."""
         return self._links.get(self._by_ip.get(ip, 0))
 
-    def accept(self, peer: Endpoint) -> int | None:
+    # --- connections ---
+
+    def accept(self, peer: Endpoint, now: float) -> int | None:
         """A peer has connected. None: refused, there are too many links."""
         if len(self._links) >= MAX_LINKS:
             return None
-        return self._add(peer, outbound=False, up=True).id
+        link = self._add(peer, False, Speech.UNKNOWN, now)
+        link.connected = link.up = True
+        return link.id
 
-    def dialled(self, link: int) -> list[LinksEffect]:
-        """The connection that was dialled stands: what waits is written."""
+    def dialled(self, link: int, now: float) -> list[LinksEffect]:
+        """The connection that was dialled stands: the handshake begins, or what waits is written."""
         entry = self._links.get(link)
         if entry is None:
             return [CloseLink(link)]
+        entry.connected, entry.since, entry.heard = True, now, now
+        if entry.secure is not None:
+            return [WriteLink(link, entry.secure.dial(entry.key))]
         entry.up = True
         return self.drained(link)
 
-    def closed(self, link: int) -> str | None:
-        """A connection ended or was never made. Returns the IP address if no other connection to it is left."""
-        entry = self._links.pop(link, None)
+    def closed(self, link: int, now: float) -> tuple[str | None, list[LinksEffect]]:
+        """A connection ended, or was never made: the IP address if no other to it is left, and what to do.
+
+        A Node that answered no secure link is dialled again to speak JSON.
+        """
+        entry = self._links.get(link)
         if entry is None:
-            return None
+            return None, []
+        if entry.speech is Speech.TRY and entry.connected:
+            return None, self._fall_back(entry, now)
+        return self._remove(entry), []
+
+    def _remove(self, entry: Link) -> str | None:
+        del self._links[entry.id]
         ip = entry.peer.ip
-        if self._by_ip.get(ip) == link:
+        if self._by_ip.get(ip) == entry.id:
             del self._by_ip[ip]
         others = [other for other in self._links.values() if other.peer.ip == ip]
         if others:
@@ -89,46 +173,177 @@ class Links:
             return None
         return ip
 
-    def received(self, link: int, data: bytes | bytearray | memoryview) -> list[bytes]:
-        """The frames that end in what was read. MalformedError: the link has to be closed."""
+    def _fall_back(self, entry: Link, now: float) -> list[LinksEffect]:
+        self._remove(entry)
+        self._json_until[entry.peer.ip] = now + REMEMBER_JSON
+        again = self._add(entry.peer, True, Speech.JSON, now)
+        again.queues, again.waiting, again.queued = entry.queues, entry.waiting, entry.queued
+        return [CloseLink(entry.id), Dial(again.id, again.peer)]
+
+    def tick(self, now: float) -> tuple[list[int], list[LinksEffect]]:
+        """Links that are dead and to be closed by the Node, and what else is due."""
+        dead: list[int] = []
+        effects: list[LinksEffect] = []
+        for link in list(self._links.values()):
+            if not link.connected:
+                continue
+            if link.speech is Speech.TRY and now - link.since >= TRY_FOR:
+                effects += self._fall_back(link, now)
+            elif link.secure is not None and not link.secure.up:
+                if now - link.since >= HANDSHAKE:
+                    dead.append(link.id)
+            elif link.secure is not None:
+                if now - link.heard >= DEAD_AFTER:
+                    dead.append(link.id)
+                elif now - max(link.heard, link.pinged) >= PING_AFTER:
+                    link.pinged = now
+                    effects.append(WriteLink(link.id, link.secure.frame(FrameType.PING, self._random(8))))
+        return dead, effects
+
+    def next_wake(self, now: float) -> float:
+        waiting = [link.since + TRY_FOR for link in self._links.values() if link.speech is Speech.TRY and link.connected]
+        return max(now, min([now + 5.0, *waiting]))
+
+    # --- receiving ---
+
+    def received(
+        self, link: int, data: bytes | bytearray | memoryview, now: float, out: list[LinksEffect]
+    ) -> Iterator[Arrival]:
+        """What has arrived, one after the other; each has to be dealt with before the next is asked for.
+
+        PeerError: the link has to be closed. Answers of the link itself are put into `out`.
+        """
         entry = self._links.get(link)
         if entry is None:
-            return []
-        if entry.framer.pending == 0 and not data:
-            raise MalformedError("nothing was read")
-        return entry.framer.feed(data)
+            return
+        entry.heard = now
+        if entry.speech is Speech.UNKNOWN:
+            entry.speech = Speech.JSON
+            if data[0] == MAGIC[0] and self._secure_allowed:
+                entry.speech, entry.up, entry.secure = Speech.SECURE, False, self._new_secure()
+        if entry.secure is None:
+            if self._policy == "secure":
+                raise CryptoError("this Node speaks over secure links only")
+            yield from entry.framer.feed(data)
+            return
+        for event in entry.secure.receive(data):
+            if isinstance(event, Established):
+                yield from self._established(entry, event, out)
+            elif isinstance(event, Frame) and event.type in (FrameType.PING, FrameType.PONG):
+                if event.type == FrameType.PING and len(event.body) == 8:
+                    out.append(WriteLink(link, entry.secure.frame(FrameType.PONG, event.body)))
+            elif isinstance(event, Frame | Package):
+                yield event
+        answer = entry.secure.take_answer()
+        if answer:
+            out.append(WriteLink(link, answer))
+        if entry.secure.up and not entry.up:
+            entry.up = True
+            out += self.drained(link)
 
-    def send(self, endpoint: Endpoint, data: bytes, flow: bytes = GOSSIP_FLOW) -> list[LinksEffect]:
-        """Write a frame to the peer at an endpoint, dialling it if there is no link."""
+    def _established(self, entry: Link, event: Established, out: list[LinksEffect]) -> Iterator[LinkUp]:
+        entry.key, entry.speech = event.key, Speech.SECURE
+        # The proof of the initiator has to be the first frame of the transport.
+        if entry.secure is not None and (answer := entry.secure.take_answer()):
+            out.append(WriteLink(entry.id, answer))
+        # Of two links to one key the one that the lower key dialled is written to.
+        lower = self._keys.public_key < event.key
+        for other in [other for other in self._links.values() if other.key == event.key and other is not entry]:
+            if other.secure is None or not other.secure.up or other.outbound == entry.outbound:
+                continue
+            # The other one is read on, and closed by nobody: what is under way on it must not be lost.
+            self._by_ip[entry.peer.ip] = entry.id if entry.outbound == lower else other.id
+        yield LinkUp(event.key, event.port)
+
+    # --- sending ---
+
+    def send(
+        self, endpoint: Endpoint, key: PublicKey, package: Package, flow: bytes, known: bool | None, now: float
+    ) -> list[LinksEffect]:
+        """Send a package to the peer at an endpoint, dialling it if there is no link.
+
+        `known`: whether its record advertises secure links; None without a record.
+        """
+        item = Sealed(key, package)
         link = self.to(endpoint.ip)
         if link is not None:
-            return self._write(link, data, flow)
+            return self.write(link, item, flow)
         if len(self._links) >= MAX_LINKS:
             return [Log("warning", "too_many_links", f"{endpoint} is not dialled: {MAX_LINKS} links are open")]
-        link = self._add(endpoint, outbound=True, up=False)
-        return [Dial(link.id, endpoint), *self._write(link, data, flow)]
+        link = self._add(endpoint, True, self._speech_for(endpoint.ip, known, now), now)
+        if link.speech is not Speech.JSON:
+            link.secure, link.key = self._new_secure(), key
+        return [Dial(link.id, endpoint), *self.write(link, item, flow)]
+
+    def _speech_for(self, ip: str, known: bool | None, now: float) -> Speech:
+        if not self._secure_allowed:
+            return Speech.JSON
+        if known or self._policy == "secure":
+            return Speech.SECURE
+        if known is False or self._json_until.get(ip, 0.0) > now:
+            return Speech.JSON
+        return Speech.TRY
+
+    @property
+    def _secure_allowed(self) -> bool:
+        return self._policy != "masq" and isinstance(self._keys, CryptDE)
+
+    def _new_secure(self) -> SecureLink:
+        assert isinstance(self._keys, CryptDE)
+        return SecureLink(self._keys, self._contract, self._port, self._extensions, self._random)
+
+    def write(self, link: Link, item: Item, flow: bytes) -> list[LinksEffect]:
+        """Write at once, or let it wait its turn. Over its bounds a flow loses what comes."""
+        if link.up and link.writable and not link.queues:
+            return self._writing(link, self._encode(link, item))
+        size = len(item)
+        waiting = link.waiting.get(flow, 0) + size
+        if waiting > MAX_FLOW or link.queued + size > MAX_QUEUE:
+            link.dropped += 1
+            return [Log("warning", "queue_full", f"a package for {link.peer} was dropped: the link is too slow")]
+        link.queues.setdefault(flow, deque()).append(item)
+        link.waiting[flow] = waiting
+        link.queued += size
+        return []
 
     def drained(self, link: int) -> list[LinksEffect]:
-        """The driver can take more for this link. It asks again until it gets nothing, or its buffer is full."""
+        """The driver can take more for this link. It asks again until it gets nothing, or its buffer is full.
+
+        Flows take turns, so that a bulk transfer doesn't hold up a small one.
+        """
         entry = self._links.get(link)
-        if entry is None:
+        if entry is None or not entry.up:
             return []
         entry.writable = True
-        batch: list[bytes] = []
+        batch: list[bytes | bytearray] = []
         size = 0
-        while entry.queue and size < BATCH:
-            flow, data = entry.queue.popleft()
-            batch.append(data)
-            size += len(data)
-            left = entry.waiting[flow] - len(data)
-            if left:
-                entry.waiting[flow] = left
+        while entry.queues and size < BATCH:
+            flow = next(iter(entry.queues))
+            queue = entry.queues.pop(flow)
+            item = queue.popleft()
+            entry.queued -= len(item)
+            if queue:
+                entry.queues[flow] = queue
+                entry.waiting[flow] -= len(item)
             else:
                 del entry.waiting[flow]
-        entry.queued -= size
-        if not batch:
-            return []
-        return [WriteLink(link, b"".join(batch) if len(batch) > 1 else batch[0])]
+            frame = self._encode(entry, item)
+            batch.append(frame)
+            size += len(frame)
+        return self._writing(entry, b"".join(batch) if len(batch) > 1 else batch[0]) if batch else []
+
+    def _writing(self, link: Link, data: bytes | bytearray) -> list[LinksEffect]:
+        return [WriteLink(link.id, data)] if data else []
+
+    def _encode(self, link: Link, item: Item) -> bytes | bytearray:
+        if link.secure is not None:
+            return link.secure.package(item.package) if isinstance(item, Sealed) else link.secure.seal(item)
+        if not isinstance(item, Sealed):
+            return b""  # A circuit's frame can't travel over JSON: its circuit was closed with the secure link.
+        try:
+            return mask(self._keys.seal(item.key, item.package.encode()))
+        except PeerError:
+            return b""
 
     def congested(self, link: int) -> None:
         """The driver's buffer for this link is full: nothing is written until `drained`."""
@@ -136,25 +351,15 @@ class Links:
         if entry is not None:
             entry.writable = False
 
-    def backlog(self, ip: str) -> int:
-        """Bytes that wait for the peer at this address."""
-        link = self.to(ip)
-        return link.queued if link else 0
+    def drop_flow(self, link: int, flow: bytes) -> None:
+        """Forget what waits for a flow that is over."""
+        entry = self._links.get(link)
+        if entry is not None and flow in entry.queues:
+            del entry.queues[flow]
+            entry.queued -= entry.waiting.pop(flow)
 
-    def _write(self, link: Link, data: bytes, flow: bytes) -> list[LinksEffect]:
-        if link.up and link.writable and not link.queue:
-            return [WriteLink(link.id, data)]
-        waiting = link.waiting.get(flow, 0) + len(data)
-        if waiting > MAX_FLOW or link.queued + len(data) > MAX_QUEUE:
-            link.dropped += 1
-            return [Log("warning", "queue_full", f"a package for {link.peer} was dropped: the link is too slow")]
-        link.queue.append((flow, data))
-        link.waiting[flow] = waiting
-        link.queued += len(data)
-        return []
-
-    def _add(self, peer: Endpoint, outbound: bool, up: bool) -> Link:
-        link = Link(self._next, peer, outbound, up)
+    def _add(self, peer: Endpoint, outbound: bool, speech: Speech, now: float) -> Link:
+        link = Link(self._next, peer, outbound, speech, now, heard=now)
         self._next += 1
         self._links[link.id] = link
         self._by_ip[peer.ip] = link.id
