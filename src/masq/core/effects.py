@@ -35,7 +35,7 @@ class Dial:
 @dataclass(frozen=True, slots=True)
 class WriteLink:
     link: int
-    data: bytes
+    data: bytes | bytearray
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +106,15 @@ class Forward:
 
 
 @dataclass(frozen=True, slots=True)
+class SendFrame:
+    """Send a circuit's frame, type and body, over a secure link."""
+
+    link: int
+    frame: bytes | bytearray
+    circuit: int
+
+
+@dataclass(frozen=True, slots=True)
 class Earn:
     """Book what a payer owes us for a package of `size` bytes, as relay or as exit."""
 
@@ -146,6 +155,6 @@ class Log:
 
 LinkEffect = Dial | WriteLink | CloseLink
 SocketEffect = Connect | WriteSocket | EndSocket | CloseSocket | Reading
-InnerEffect = Tell | Forward | Earn | Owe
+InnerEffect = Tell | Forward | SendFrame | Earn | Owe
 OuterEffect = LinkEffect | SocketEffect | SaveConfig | Log
 Effect = OuterEffect | InnerEffect

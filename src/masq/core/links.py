@@ -1,4 +1,4 @@
-"""Links: TCP connections to other Nodes, how they speak, and what waits to be written to them (protocol.md 2.4, 15.2)."""
+"""Links: connections to other Nodes, how they speak, what waits to be written to them (protocol.md 2.4, 15.2)."""
 
 from __future__ import annotations
 
@@ -201,7 +201,9 @@ class Links:
         return dead, effects
 
     def next_wake(self, now: float) -> float:
-        waiting = [link.since + TRY_FOR for link in self._links.values() if link.speech is Speech.TRY and link.connected]
+        waiting = [
+            link.since + TRY_FOR for link in self._links.values() if link.speech is Speech.TRY and link.connected
+        ]
         return max(now, min([now + 5.0, *waiting]))
 
     # --- receiving ---

@@ -31,7 +31,7 @@ CULL_EVERY: Final = 60.0
 WANTED_NEIGHBORS: Final = 2
 """With fewer full neighbors than this, contacts are debuted to again."""
 
-EXTENSIONS: Final = ("flow1",)
+EXTENSIONS: Final = ("flow1", "circuit1")
 """What we advertise beyond 0.9.1 (protocol.md 14.1)."""
 
 NeighborhoodEffect = Tell | SaveConfig | Log
@@ -117,6 +117,13 @@ class Neighborhood:
         except Refused as error:
             return [Log("warning", "gossip_refused", f"gossip from {source} dropped: {error}")]
         return effects + self._remember_neighbors()
+
+    def proven(self, key: PublicKey, peer: Endpoint, port: int, now: float) -> list[NeighborhoodEffect]:
+        """A secure link proved that `key` is at the other end: a contact known by its descriptor is known wholly now."""
+        contact = self._contacts.get(peer.ip)
+        if contact is not None and contact.key[:32] == key[:32]:
+            contact.key = key
+        return []
 
     def link_lost(self, ip: str, now: float) -> list[NeighborhoodEffect]:
         """The last link to this IP address ended, or none could be made."""

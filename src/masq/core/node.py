@@ -13,16 +13,19 @@ from masq.core.accountant.effects import AccountantEffect
 from masq.core.effects import CloseLink, Earn, Effect, Forward, Log, OuterEffect, Owe, Tell
 from masq.core.entry import Entry
 from masq.core.exit import Exit
-from masq.core.links import GOSSIP_FLOW, Links
-from masq.core.neighborhood import Contact, Neighborhood, Profile
+from masq.core.links import GOSSIP_FLOW, Link, Links, LinksEffect, LinkUp
+from masq.core.links import Arrival as LinkArrival
+from masq.core.neighborhood import EXTENSIONS, Contact, Neighborhood, Profile
 from masq.core.relay import ForEntry, ForExit, Relay, Relayed
 from masq.core.routing import Routes
 from masq.crypto import Keys
-from masq.errors import CryptoError, MalformedError, PeerError, UnavailableError
+from masq.errors import CryptoError, PeerError, UnavailableError
 from masq.types import Endpoint, Mode, PublicKey
-from masq.wire.frame import mask, unmask
+from masq.wire.circuit import EXTENSION
+from masq.wire.frame import unmask
 from masq.wire.message import encode_message
 from masq.wire.package import Package, single_hop
+from masq.wire.secure_link import Frame
 
 ROUTE_CHECK: Final = 10_000
 """Bytes of the imagined request with which a Node looks whether it has a route."""
@@ -45,6 +48,9 @@ class NodeConfig:
     contacts: tuple[Contact, ...] = ()
     first_version: int = 0
     scans: bool = True
+    contract: bytes = bytes(20)
+    """The token contract of the chain: Nodes of other chains don't understand us."""
+    link_policy: str = "auto"
 
 
 class Node:
@@ -56,7 +62,10 @@ class Node:
         self.accountant = accountant
         zero_hop = config.mode is Mode.ZERO_HOP
         self.hops = 0 if zero_hop else config.hops
-        self.links = Links()
+        address = config.profile.address
+        self.links = Links(
+            config.keys, config.contract, address.ports[0] if address else 0, EXTENSIONS, config.link_policy, random
+        )
         self.neighborhood = Neighborhood(
             config.keys, config.profile, list(config.contacts), config.hops, config.first_version, now
         )
@@ -80,6 +89,10 @@ class Node:
         """Does what is due; to be called at `next_wake`, or whenever."""
         effects = self._carry(self.neighborhood.tick(now), now)
         effects += self._carry(self.entry.tick(now), now)
+        dead, due = self.links.tick(now)
+        effects += due
+        for link in dead:
+            effects += [CloseLink(link), *self.link_closed(link, now)]
         if now - self._housekept >= HOUSEKEEPING:
             self._housekept = now
             effects += self._carry(self.exit.tick(now), now)
@@ -91,6 +104,7 @@ class Node:
             now + HOUSEKEEPING,
             self.neighborhood.next_wake(now),
             self.entry.next_wake(now),
+            self.links.next_wake(now),
             self.accountant.next_wake(),
         )
 
@@ -98,10 +112,10 @@ class Node:
 
     def accept(self, peer: Endpoint, now: float) -> int | None:
         """A peer has connected: the id of the link, or None if it is to be refused."""
-        return self.links.accept(peer)
+        return self.links.accept(peer, now)
 
     def dialled(self, link: int, now: float) -> list[NodeEffect]:
-        return list(self.links.dialled(link))
+        return list(self.links.dialled(link, now))
 
     def dial_failed(self, link: int, reason: str, now: float) -> list[NodeEffect]:
         entry = self.links.get(link)
@@ -113,23 +127,30 @@ class Node:
         entry = self.links.get(link)
         if entry is None:
             return [CloseLink(link)]
-        try:
-            frames = self.links.received(link, data)
-        except MalformedError as error:
-            return [
-                Log("warning", "link_refused", f"{entry.peer}: {error}"),
-                CloseLink(link),
-                *self.link_closed(link, now),
-            ]
         effects: list[NodeEffect] = []
-        for frame in frames:
-            try:
-                arrival = self.relay.open(unmask(frame))
-            except PeerError as error:
-                effects.append(Log("info", "package_dropped", f"from {entry.peer}: {error}"))
-                continue
-            effects += self._arrived(arrival, entry.peer, now)
+        answers: list[LinksEffect] = []
+        try:
+            for arrival in self.links.received(link, data, now, answers):
+                effects += answers
+                answers.clear()
+                effects += self._on_link(entry, arrival, now)
+            effects += answers
+        except PeerError as error:
+            # A handshake that fails gets no word of explanation on the wire.
+            effects += [*answers, Log("warning", "link_refused", f"{entry.peer}: {error}"), CloseLink(link)]
+            effects += self.link_closed(link, now)
         return effects
+
+    def _on_link(self, link: Link, arrival: LinkArrival, now: float) -> list[NodeEffect]:
+        if isinstance(arrival, LinkUp):
+            return self._carry(self.neighborhood.proven(arrival.key, link.peer, arrival.port, now), now)
+        if isinstance(arrival, Frame):
+            return []
+        try:
+            package = self.relay.open(unmask(arrival)) if isinstance(arrival, bytes) else self.relay.arrive(arrival)
+        except PeerError as error:
+            return [Log("info", "package_dropped", f"from {link.peer}: {error}")]
+        return self._arrived(package, link.peer, now)
 
     def link_congested(self, link: int, now: float) -> list[NodeEffect]:
         """The driver's buffer for this link is full."""
@@ -142,11 +163,12 @@ class Node:
         return effects or self._hold(link, False, now)
 
     def link_closed(self, link: int, now: float) -> list[NodeEffect]:
-        ip = self.links.closed(link)
+        ip, again = self.links.closed(link, now)
+        effects: list[NodeEffect] = list(again)
         if ip is None:
-            return []
+            return effects
         key = self.neighborhood.graph.at(ip)
-        effects = self._carry(self.neighborhood.link_lost(ip, now), now)
+        effects += self._carry(self.neighborhood.link_lost(ip, now), now)
         if key is not None:
             effects += self._carry(self.entry.neighbor_lost(key, now), now)
             effects += self._carry(self.exit.neighbor_lost(key), now)
@@ -245,7 +267,7 @@ class Node:
                     try:
                         payload = self.keys.seal(key, encode_message(message))
                         package = Package(single_hop(self.keys, key), payload)
-                        out += self.links.send(endpoint, mask(self.keys.seal(key, package.encode())), GOSSIP_FLOW)
+                        out += self.links.send(endpoint, key, package, GOSSIP_FLOW, self._speaks_securely(key), now)
                     except CryptoError as error:
                         out.append(Log("warning", "gossip_not_sent", f"{endpoint}: {error}"))
                 case _:
@@ -261,11 +283,11 @@ class Node:
         address = self.neighborhood.graph.address(key)
         if address is None:
             return [Log("info", "package_dropped", "the next Node of a route is not known, or its address isn't")]
-        try:
-            frame = mask(self.keys.seal(key, package.encode()))
-        except CryptoError as error:
-            return [Log("info", "package_dropped", f"the next Node's key is bad: {error}")]
-        return list(self.links.send(address.endpoint, frame, flow))
+        return list(self.links.send(address.endpoint, key, package, flow, self._speaks_securely(key), now))
+
+    def _speaks_securely(self, key: PublicKey) -> bool | None:
+        record = self.neighborhood.graph.record(key)
+        return None if record is None else EXTENSION in record.extensions
 
     def _look_for_route(self, now: float) -> list[NodeEffect]:
         graph = self.neighborhood.graph
