@@ -235,7 +235,8 @@ class Circuits:
         link, circuit = passage.back
         frame = passing_cell(type, circuit, data, passage.backward)
         earned = self._earn(passage, len(data), False, now) if type == FrameType.CELL else []
-        return [*earned, SendFrame(link, frame, circuit)]
+        # The bill that `earned` may hold was layered after this cell, so it has to follow it.
+        return [SendFrame(link, frame, circuit), *earned]
 
     def _earn(self, passage: Passage, size: int, as_exit: bool, now: float) -> list[CircuitEffect]:
         charge = self._rates.exit_charge(size) if as_exit else self._rates.routing_charge(size)

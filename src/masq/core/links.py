@@ -347,6 +347,10 @@ class Links:
         except PeerError:
             return b""
 
+    def is_outbound(self, link: int) -> bool:
+        entry = self._links.get(link)
+        return entry is not None and entry.outbound
+
     def congested(self, link: int) -> None:
         """The driver's buffer for this link is full: nothing is written until `drained`."""
         entry = self._links.get(link)

@@ -119,7 +119,7 @@ class Neighborhood:
         return effects + self._remember_neighbors()
 
     def proven(self, key: PublicKey, peer: Endpoint, port: int, now: float) -> list[NeighborhoodEffect]:
-        """A secure link proved that `key` is at the other end: a contact known by its descriptor is known wholly now."""
+        """A secure link proved `key` at the other end: a contact known by its descriptor is known wholly now."""
         contact = self._contacts.get(peer.ip)
         if contact is not None and contact.key[:32] == key[:32]:
             contact.key = key

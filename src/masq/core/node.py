@@ -10,7 +10,9 @@ from typing import Any, Final
 from masq.chain.wallet import Wallet
 from masq.core.accountant.accountant import Accountant
 from masq.core.accountant.effects import AccountantEffect
-from masq.core.effects import CloseLink, Earn, Effect, Forward, Log, OuterEffect, Owe, Tell
+from masq.core.circuit_entry import CircuitEntry
+from masq.core.circuits import Circuits
+from masq.core.effects import CloseLink, Earn, Effect, Forward, Log, OuterEffect, Owe, SendFrame, Tell
 from masq.core.entry import Entry
 from masq.core.exit import Exit
 from masq.core.links import GOSSIP_FLOW, Link, Links, LinksEffect, LinkUp
@@ -21,7 +23,7 @@ from masq.core.routing import Routes
 from masq.crypto import Keys
 from masq.errors import CryptoError, PeerError, UnavailableError
 from masq.types import Endpoint, Mode, PublicKey
-from masq.wire.circuit import EXTENSION
+from masq.wire.circuit import EXTENSION, circuit_of
 from masq.wire.frame import unmask
 from masq.wire.message import encode_message
 from masq.wire.package import Package, single_hop
@@ -51,6 +53,10 @@ class NodeConfig:
     contract: bytes = bytes(20)
     """The token contract of the chain: Nodes of other chains don't understand us."""
     link_policy: str = "auto"
+    package_policy: str = "auto"
+    """auto: circuits where all Nodes of a route can; circuits: nothing else; masq: packages of 0.9.1 only."""
+    epoch: float = 0.0
+    """Unix time where `now` is 0."""
 
 
 class Node:
@@ -74,6 +80,27 @@ class Node:
         self.entry = Entry(config.keys, config.alias, self.routes, config.wallet, self.hops, random)
         self.exit = Exit(config.keys)
         self._serves = config.mode is not Mode.CONSUME_ONLY
+        self.circuits = Circuits(
+            config.keys,
+            config.profile.rates,
+            self.relay.proven_payer,
+            accountant.is_delinquent,
+            accountant.owed_by,
+            self._secure_link_to,
+            self.links.is_outbound,
+            self._serves,
+            config.epoch,
+        )
+        self.own_circuits = CircuitEntry(
+            config.keys,
+            self.routes,
+            config.wallet,
+            self.hops,
+            random,
+            self._secure_link_to,
+            self.circuits.new_id,
+            config.epoch,
+        )
         self._next_socket = 1
         self._route_revision = -1
         self.has_route = False
@@ -89,6 +116,7 @@ class Node:
         """Does what is due; to be called at `next_wake`, or whenever."""
         effects = self._carry(self.neighborhood.tick(now), now)
         effects += self._carry(self.entry.tick(now), now)
+        effects += self._carry(self.own_circuits.tick(now), now)
         dead, due = self.links.tick(now)
         effects += due
         for link in dead:
@@ -96,6 +124,7 @@ class Node:
         if now - self._housekept >= HOUSEKEEPING:
             self._housekept = now
             effects += self._carry(self.exit.tick(now), now)
+            effects += self._carry(self.circuits.tick(now), now)
         effects += self.accountant.tick(now)
         return effects + self._look_for_route(now)
 
@@ -105,6 +134,7 @@ class Node:
             self.neighborhood.next_wake(now),
             self.entry.next_wake(now),
             self.links.next_wake(now),
+            self.own_circuits.next_wake(now),
             self.accountant.next_wake(),
         )
 
@@ -145,12 +175,25 @@ class Node:
         if isinstance(arrival, LinkUp):
             return self._carry(self.neighborhood.proven(arrival.key, link.peer, arrival.port, now), now)
         if isinstance(arrival, Frame):
-            return []
+            return self._circuit_frame(link.id, arrival, now)
         try:
             package = self.relay.open(unmask(arrival)) if isinstance(arrival, bytes) else self.relay.arrive(arrival)
         except PeerError as error:
             return [Log("info", "package_dropped", f"from {link.peer}: {error}")]
         return self._arrived(package, link.peer, now)
+
+    def _circuit_frame(self, link: int, frame: Frame, now: float) -> list[NodeEffect]:
+        circuit = circuit_of(frame.body)
+        if self.own_circuits.owns_circuit(link, circuit):
+            return self._carry(self.own_circuits.frame(link, circuit, frame.type, frame.body[4:], now), now)
+        if not self.config.profile.routes_data:
+            return []
+        return self._carry(self.circuits.frame(link, frame.type, frame.body, now, self._socket), now)
+
+    def _secure_link_to(self, key: PublicKey) -> int | None:
+        address = self.neighborhood.graph.address(key)
+        link = self.links.to(address.ip) if address else None
+        return link.id if link and link.up and link.secure is not None and link.key == key else None
 
     def link_congested(self, link: int, now: float) -> list[NodeEffect]:
         """The driver's buffer for this link is full."""
@@ -165,6 +208,8 @@ class Node:
     def link_closed(self, link: int, now: float) -> list[NodeEffect]:
         ip, again = self.links.closed(link, now)
         effects: list[NodeEffect] = list(again)
+        effects += self._carry(self.own_circuits.link_lost(link, now), now)
+        effects += self._carry(self.circuits.link_lost(link), now)
         if ip is None:
             return effects
         key = self.neighborhood.graph.at(ip)
@@ -184,34 +229,62 @@ class Node:
     def open(self, host: str, port: int, group: str, now: float) -> tuple[int, list[NodeEffect]]:
         """A client asks for a connection: the id of its socket. UnavailableError says why there can't be one."""
         socket = self._socket()
+        if self.config.wallet is None and self.hops:
+            raise UnavailableError("no consuming wallet: give --consuming-private-key to pay for what you use")
+        if self.hops and self.config.package_policy != "masq":
+            try:
+                return socket, self._carry(self.own_circuits.open(socket, host, port, group, now), now)
+            except UnavailableError:
+                if self.config.package_policy == "circuits":
+                    raise
         return socket, self._carry(self.entry.open(socket, host, port, group, now), now)
 
     def connected(self, socket: int, address: str, now: float) -> list[NodeEffect]:
+        if self.circuits.owns(socket):
+            return self._carry(self.circuits.connected(socket, address, now), now)
         return self._carry(self.exit.connected(socket, now), now)
 
     def connect_failed(self, socket: int, reason: str, now: float) -> list[NodeEffect]:
+        if self.circuits.owns(socket):
+            return self._carry(self.circuits.connect_failed(socket, reason, now), now)
         return self._carry(self.exit.connect_failed(socket, reason), now)
 
     def socket_received(self, socket: int, data: bytes, now: float) -> list[NodeEffect]:
+        if self.own_circuits.owns(socket):
+            return self._carry(self.own_circuits.received(socket, data, now), now)
+        if self.circuits.owns(socket):
+            return self._carry(self.circuits.received(socket, data, now), now)
         if self.entry.owns(socket):
             return self._carry(self.entry.received(socket, data, now), now)
         return self._carry(self.exit.received(socket, data, now), now)
 
     def socket_ended(self, socket: int, now: float) -> list[NodeEffect]:
+        if self.own_circuits.owns(socket):
+            return self._carry(self.own_circuits.ended(socket, now), now)
+        if self.circuits.owns(socket):
+            return self._carry(self.circuits.ended(socket, now), now)
         if self.entry.owns(socket):
             return self._carry(self.entry.ended(socket, now), now)
         return self._carry(self.exit.ended(socket, now), now)
 
     def socket_closed(self, socket: int, reason: str, now: float) -> list[NodeEffect]:
+        if self.own_circuits.owns(socket):
+            return self._carry(self.own_circuits.closed(socket, now), now)
+        if self.circuits.owns(socket):
+            return self._carry(self.circuits.closed(socket, now), now)
         if self.entry.owns(socket):
             return self._carry(self.entry.closed(socket, now), now)
         return self._carry(self.exit.closed(socket, reason), now)
 
     def socket_congested(self, socket: int) -> None:
-        self.entry.congested(socket)
-        self.exit.congested(socket)
+        for owner in (self.own_circuits, self.circuits, self.entry, self.exit):
+            owner.congested(socket)
 
     def socket_drained(self, socket: int, now: float) -> list[NodeEffect]:
+        if self.own_circuits.owns(socket):
+            return self._carry(self.own_circuits.drained(socket, now), now)
+        if self.circuits.owns(socket):
+            return self._carry(self.circuits.drained(socket, now), now)
         if self.entry.owns(socket):
             return self._carry(self.entry.drained(socket, now), now)
         return self._carry(self.exit.drained(socket), now)
@@ -251,6 +324,15 @@ class Node:
             match effect:
                 case Forward(key, package, flow):
                     out += self._forward(key, package, flow, now)
+                case SendFrame(link, frame, circuit):
+                    entry = self.links.get(link)
+                    if entry is None or entry.secure is None:
+                        continue
+                    dropped = entry.dropped
+                    out += self.links.write(entry, frame, b"circuit" + circuit.to_bytes(4, "big"))
+                    if entry.dropped > dropped:
+                        todo.extend(self.own_circuits.overrun(link, circuit, now))
+                        todo.extend(self.circuits.overrun(link, circuit))
                 case Earn(payer, size, as_exit):
                     if self.hops or payer != NOBODY:
                         book = self.accountant.exit_provided if as_exit else self.accountant.routing_provided
@@ -351,8 +433,22 @@ class Node:
                     "age": now - stream.opened,
                 }
                 for stream in self.entry
+            ]
+            + [
+                {
+                    "id": f"{stream.circuit.terminal.circuit}.{stream.id}",
+                    "target": f"{stream.host}:{stream.port}",
+                    "route": [key.hex() for key in stream.circuit.route.over],
+                    "back": [key.hex() for key in stream.circuit.route.over[::-1]],
+                    "sent": stream.sent,
+                    "received": stream.received,
+                    "age": now - stream.opened,
+                }
+                for stream in self.own_circuits.streams()
+                if stream.circuit
             ],
             "serving": sum(1 for _ in self.exit),
+            "circuits": sum(1 for _ in self.circuits),
             "links": [
                 {"peer": str(link.peer), "outbound": link.outbound, "queued": link.queued, "dropped": link.dropped}
                 for link in self.links

@@ -98,7 +98,7 @@ class Relay:
         raise Unpaid("a package that goes round in circles")
 
     def _relay(self, hop: Hop, package: Package) -> Relayed:
-        payer = self._proven_payer(hop)
+        payer = self.proven_payer(hop)
         if payer is None:
             raise Unpaid("a package to relay without a payer")
         shifted = Package(shift(package.hops, self._keys), package.payload)
@@ -111,7 +111,7 @@ class Relay:
         if not isinstance(message, _EXPECTED[hop.component]):
             raise Unpaid(f"a {type(message).__name__} for the wrong component")
         if isinstance(message, ClientRequest):
-            payer = self._proven_payer(hop)
+            payer = self.proven_payer(hop)
             if payer is None and self._charges:
                 raise Unpaid("a request without a payer")
             return ForExit(message, hop, package, payer)
@@ -130,7 +130,8 @@ class Relay:
             number = _remember(self._return_ids, element, open_return_route_id(element, self._keys))
         return number
 
-    def _proven_payer(self, hop: Hop) -> Address | None:
+    def proven_payer(self, hop: Hop) -> Address | None:
+        """Who pays for a hop; Unpaid if the proof is not valid for us, None if nobody is named."""
         payer = hop.payer
         if payer is None:
             return None

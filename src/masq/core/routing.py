@@ -41,20 +41,21 @@ class Routes:
         self._revision = -1
         self._neighbors: dict[PublicKey, list[NodeRecord]] = {}
 
-    def find(self, hops: int, size: int, avoid: Collection[PublicKey] = ()) -> Route:
+    def find(self, hops: int, size: int, avoid: Collection[PublicKey] = (), extension: str | None = None) -> Route:
         """The cheapest round trip over `hops` (1 to 6) hops each way for a request of `size` bytes.
 
-        The exit of a route of two hops or more is no neighbor of ours. UnavailableError tells what is missing.
+        The exit of a route of two hops or more is no neighbor of ours. With `extension`, every Node on it advertises
+        that. UnavailableError tells what is missing.
         """
         self._refresh()
         graph, root = self._graph, self._graph.root_key
-        over = self._search(root, None, hops, size, avoid)
+        over = self._search(root, None, hops, size, avoid, extension)
         if over is None:
             raise UnavailableError(self._why_not(hops))
         response = size * RESPONSE_RATIO
         back = None
         for length in range(hops, hops + EXTRA_HOPS + 1):
-            back = self._search(over[-1], root, length, response, avoid)
+            back = self._search(over[-1], root, length, response, avoid, extension)
             if back is not None:
                 break
         if back is None:
@@ -87,7 +88,13 @@ class Routes:
             }
 
     def _search(
-        self, start: PublicKey, target: PublicKey | None, hops: int, size: int, avoid: Collection[PublicKey]
+        self,
+        start: PublicKey,
+        target: PublicKey | None,
+        hops: int,
+        size: int,
+        avoid: Collection[PublicKey],
+        extension: str | None,
     ) -> tuple[PublicKey, ...] | None:
         """The cheapest simple path of exactly `hops` hops to the target, or to any exit; depth first, bounded."""
         budget = BUDGET
@@ -120,6 +127,8 @@ class Routes:
                 if key in path or key in avoid or (target is not None and (key == target) != last):
                     continue
                 if not record.routes_data and key != target:
+                    continue
+                if extension is not None and extension not in record.extensions:
                     continue
                 if last and hops > 1 and key in near:
                     continue

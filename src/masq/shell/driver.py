@@ -26,6 +26,7 @@ from masq.core.node import Node, NodeEffect
 from masq.errors import LocalError, UnavailableError
 from masq.shell.resolve import Resolver, refusal
 from masq.types import Endpoint
+from masq.wire.circuit import MAX_DATA
 from masq.wire.proxy import Failure, Greeting, Refused, Speech, accepted, refused
 
 log = structlog.get_logger()
@@ -311,7 +312,7 @@ class StreamConnection(asyncio.BufferedProtocol):
     def __init__(self, driver: Driver, socket: int) -> None:
         self._driver = driver
         self.socket = socket
-        self._buffer = bytearray(driver.package_data)
+        self._buffer = bytearray(min(driver.package_data, MAX_DATA))
         self.answered = False
         self._congested = False
         self._ended = False

@@ -114,6 +114,10 @@ async def _run_with(settings: Settings, store: Store) -> int:
         () if settings.neighborhood_mode is Mode.ZERO_HOP else _contacts(settings, store, keys),
         first_version,
         settings.scans,
+        settings.chain.contract,
+        str(settings.link_policy),
+        str(settings.package_policy),
+        time.time() - loop.time(),
     )
     node = Node(config, accountant, os.urandom, loop.time())
     rpc = RpcClient(settings.blockchain_service_url) if settings.blockchain_service_url else None

@@ -58,7 +58,12 @@ class Handshake:
     """Both messages of the pattern IK: the initiator knows the responder's static key beforehand."""
 
     def __init__(
-        self, initiator: bool, static_secret: bytes, ephemeral_secret: bytes, prologue: bytes, remote_static: bytes = b""
+        self,
+        initiator: bool,
+        static_secret: bytes,
+        ephemeral_secret: bytes,
+        prologue: bytes,
+        remote_static: bytes = b"",
     ) -> None:
         """Secrets and keys are X25519, 32 bytes. The responder learns `remote_static` from message 1."""
         self._initiator = initiator

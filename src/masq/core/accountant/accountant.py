@@ -141,6 +141,11 @@ class Accountant:
         """Whether a wallet is refused service until it has paid."""
         return wallet in self._banned
 
+    def owed_by(self, wallet: Address) -> int:
+        """Wei that a wallet owes us."""
+        account = self.ledger.receivables.get(wallet)
+        return account.wei if account else 0
+
     # --- time ---
 
     def start_scans(self, now: float) -> list[AccountantEffect]:
