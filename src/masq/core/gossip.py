@@ -33,7 +33,8 @@ def classify(gossip: Gossip, source: Endpoint, graph: Graph) -> Kind:
         introducer, introducee = introduction(gossip, source)
         if introducer is None or introducee is None:
             raise Refused("two addresses, neither of them the sender's")
-        if introducee.record.public_key not in graph:
+        # 0.9.1 ignores an introducer whose introducee it knows already: ours links with it all the same.
+        if introducee.record.public_key not in graph or introducer.record.public_key not in graph.root.neighbors:
             _check_introduction(introducer, introducee, graph)
             return Kind.INTRODUCTION
     _check_standard(gossip, graph)
@@ -57,12 +58,9 @@ def _classify_one(item: GossipRecord, source: Endpoint, graph: Graph) -> Kind:
         raise Refused("a Node that accepts no connections shows an address")
     if not known:
         return Kind.DEBUT
-    # A known Node that we don't list, or that has forgotten us, comes back: 0.9.1 would ignore it.
-    mine, stored = graph.root, graph.record(record.public_key)
-    forgot_us = graph.root_key not in record.neighbors and stored is not None and stored.version != record.version
-    if record.public_key not in mine.neighbors or forgot_us:
-        return Kind.DEBUT
-    return Kind.STANDARD
+    # A known Node that we don't list comes back, or one that doesn't list us asks again: 0.9.1 would ignore it.
+    linked = record.public_key in graph.root.neighbors and graph.root_key in record.neighbors
+    return Kind.STANDARD if linked else Kind.DEBUT
 
 
 def introduction(gossip: Gossip, source: Endpoint) -> tuple[GossipRecord | None, GossipRecord | None]:

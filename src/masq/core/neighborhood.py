@@ -25,7 +25,7 @@ WITHHOLD: Final = 5.0
 """Seconds that an introducee's record is kept from the newcomer, who would otherwise never adopt it as 0.9.1 does."""
 CONFIRM: Final = 60.0
 """Seconds in which a Node that we list has to list us."""
-FIRST_RETRY: Final = 1.0
+FIRST_RETRY: Final = 0.5
 LAST_RETRY: Final = 600.0
 CULL_EVERY: Final = 60.0
 WANTED_NEIGHBORS: Final = 2
@@ -57,6 +57,8 @@ class Contact:
     address: NodeAddress
     attempts: int = 0
     due: float = 0.0
+    answered: bool = False
+    """Whether it has said anything yet: until then it is asked again, however many neighbors we have."""
 
 
 @dataclass(slots=True)
@@ -98,6 +100,8 @@ class Neighborhood:
             if source.ip in self._contacts:
                 self._postpone(self._contacts[source.ip], now)
             return [Log("warning", "gossip_failure", f"{source} could not take our Debut: {message.value}")]
+        if source.ip in self._contacts:
+            self._contacts[source.ip].answered = True
         for item in message.records:
             known = self.graph.record(item.record.public_key)
             same = known and (known.signed_data, known.signature) == (item.record.signed_data, item.record.signature)
@@ -158,9 +162,8 @@ class Neighborhood:
             self._dirty_since = self._dirty_since or now - ROUND_DELAY
         if self._dirty_since is not None and now - self._dirty_since >= ROUND_DELAY:
             effects += self._round(now)
-        if len(self.graph.full_neighbors(self.graph.root_key)) < WANTED_NEIGHBORS:
-            for contact in list(self._contacts.values()):
-                effects += self._debut_to_contact(contact, now)
+        for contact in self._wanted():
+            effects += self._debut_to_contact(contact, now)
         return effects
 
     def next_wake(self, now: float) -> float:
@@ -168,9 +171,18 @@ class Neighborhood:
         times = [now + 10.0]
         if self._dirty_since is not None:
             times.append(self._dirty_since + ROUND_DELAY)
-        if len(self.graph.full_neighbors(self.graph.root_key)) < WANTED_NEIGHBORS:
-            times += [contact.due for contact in self._contacts.values()]
+        times += [contact.due for contact in self._wanted()]
         return max(now, min(times))
+
+    def _wanted(self) -> list[Contact]:
+        """Whom to debut to when their time comes: who has never answered, and everybody if neighbors are few."""
+        full = len(self.graph.full_neighbors(self.graph.root_key))
+        return [
+            contact
+            for contact in self._contacts.values()
+            if full < WANTED_NEIGHBORS or (not contact.answered and full < MAX_DEGREE)
+            if self.graph.at(contact.address.ip) not in self.graph.root.neighbors
+        ]
 
     # --- the four kinds ---
 
@@ -242,12 +254,15 @@ class Neighborhood:
         elif introducer.address and self.graph.address(known.public_key) is None:
             self.graph.learn_address(known.public_key, introducer.address)
         self._list(introducer.record.public_key, now)
+        if introducee.record.public_key in self.graph.root.neighbors:
+            self._dirty_since = self._dirty_since or now  # It is linked already: our round tells the introducer.
+            return []
         if not may_be_dialled(introducee.address, self.graph.root_address):
             return [Log("info", "introduction_refused", f"{introducee.address.endpoint} is not a place to dial")]
         return self._debut_to(introducee.record.public_key, introducee.address, now)
 
     def _standard(self, gossip: Gossip, source: Endpoint, now: float) -> list[NeighborhoodEffect]:
-        graph, changed = self.graph, False
+        graph, changed = self.graph, self._welcome(gossip, source, now)
         effects: list[NeighborhoodEffect] = []
         for key, item in patch(gossip, graph, self._radius).items():
             known = graph.record(key)
@@ -273,6 +288,27 @@ class Neighborhood:
         if changed and self._dirty_since is None:
             self._dirty_since = now
         return effects
+
+    def _welcome(self, gossip: Gossip, source: Endpoint, now: float) -> bool:
+        """Take up the sender, if we debuted there and it lists us now.
+
+        0.9.1 overlooks it unless a neighbor of ours lists it, too: so a Node that debuts when it has a neighbor
+        already is answered with a round that it doesn't understand.
+        """
+        graph = self.graph
+        room = len(graph.full_neighbors(graph.root_key)) < MAX_DEGREE and len(graph.root.neighbors) < MAX_LISTED
+        for item in gossip.records:
+            record = item.record
+            here = item.address is not None and item.address.ip == source.ip
+            if here and room and graph.root_key in record.neighbors and record.public_key not in graph.root.neighbors:
+                if not self._solicited(source.ip, now):
+                    return False
+                known = graph.record(record.public_key)
+                if known is None or known.version <= record.version:
+                    graph.add(record, item.address, now)
+                self._list(record.public_key, now)
+                return True
+        return False
 
     def _believable(self, item: GossipRecord, source: Endpoint) -> NodeAddress | None:
         # Addresses are unsigned: of Nodes that we hear of, only neighbors of ours are shown to us with one, and a
@@ -370,8 +406,7 @@ class Neighborhood:
         return [Tell(key, address.endpoint, Gossip((GossipRecord(self.graph.root, self._shown_address()),)))]
 
     def _debut_to_contact(self, contact: Contact, now: float) -> list[NeighborhoodEffect]:
-        at = self.graph.at(contact.address.ip)
-        if now < contact.due or (at is not None and at in self.graph.root.neighbors):
+        if now < contact.due:
             return []
         self._postpone(contact, now)
         return self._debut_to(contact.key, contact.address, now)
