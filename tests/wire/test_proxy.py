@@ -1,0 +1,108 @@
+"""What clients say on the entry port, in any pieces (RFC 1928, 1929, 9110, 9112)."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from masq.wire.proxy import Failure, Greeting, Refused, Speech, Target, refused
+
+NAMED = b"\x05\x01\x00\x03\x0bexample.com\x01\xbb"
+
+
+def greet(data: bytes, step: int = 10_000) -> tuple[Target | None, bytes]:
+    greeting, answers = Greeting(), b""
+    for start in range(0, len(data), step):
+        target = greeting.feed(data[start : start + step])
+        answers += greeting.answers
+        greeting.answers = b""
+        if target is not None:
+            return Target(
+                target.speech, target.host, target.port, target.group, target.rest + data[start + step :]
+            ), answers
+    return None, answers
+
+
+@pytest.mark.parametrize("step", [1, 2, 7, 1000])
+def test_socks5_with_a_name(step: int) -> None:
+    target, answers = greet(b"\x05\x01\x00" + NAMED + b"hello", step)
+    assert target == Target(Speech.SOCKS5, "example.com", 443, "", b"hello")
+    assert answers == b"\x05\x00"
+
+
+@pytest.mark.parametrize("step", [1, 3, 1000])
+def test_socks5_with_user_and_password_isolates(step: int) -> None:
+    target, answers = greet(b"\x05\x02\x00\x02\x01\x02me\x02pw" + NAMED, step)
+    assert target
+    assert target.group == "6d65:7077"
+    assert answers == b"\x05\x02\x01\x00"
+
+
+def test_socks5_with_addresses() -> None:
+    four, _ = greet(b"\x05\x01\x00\x05\x01\x00\x01\x01\x02\x03\x04\x00\x50")
+    six, _ = greet(b"\x05\x01\x00\x05\x01\x00\x04" + bytes(15) + b"\x01\x00\x50")
+    assert four
+    assert (four.host, four.port) == ("1.2.3.4", 80)
+    assert six
+    assert six.host == "::1"
+
+
+@pytest.mark.parametrize(
+    ("data", "answer"),
+    [
+        (b"\x05\x01\x05", b"\x05\xff"),
+        (b"\x05\x01\x00\x05\x02\x00\x01\x01\x02\x03\x04\x00\x50", b"\x05\x07"),
+        (b"\x04\x01\x00\x50\x01\x02\x03\x04\x00", b"\x00\x5b"),
+        (b"GET / HTTP/9\r\n\r\n", b"HTTP/1.1 400"),
+        (b"GET /path HTTP/1.1\r\n\r\n", b"HTTP/1.1 400"),
+        (b"CONNECT nowhere HTTP/1.1\r\n\r\n", b"HTTP/1.1 400"),
+        (b"GET http://a/ HTTP/1.1\r\n" + b"x: y\r\n" * 20_000, b"HTTP/1.1 431"),
+    ],
+)
+def test_refusals_say_why(data: bytes, answer: bytes) -> None:
+    with pytest.raises(Refused) as refusal:
+        greet(data)
+    assert answer in refusal.value.answer
+    assert str(refusal.value)
+
+
+@pytest.mark.parametrize("step", [1, 9, 1000])
+def test_connect_to_any_port(step: int) -> None:
+    target, _ = greet(b"CONNECT [2001:db8::1]:22 HTTP/1.1\r\nHost: x\r\n\r\nSSH-", step)
+    assert target == Target(Speech.CONNECT, "2001:db8::1", 22, "", b"SSH-")
+
+
+def test_plain_http_is_made_a_request_for_the_server() -> None:
+    target, _ = greet(
+        b"POST http://user@host.test:8080/a?b HTTP/1.1\r\nHost: host.test:8080\r\nProxy-Connection: keep-alive\r\n"
+        b"Connection: keep-alive\r\nProxy-Authorization: Basic bWU6cHc=\r\nContent-Length: 2\r\n\r\nhi"
+    )
+    assert target == Target(
+        Speech.HTTP,
+        "host.test",
+        8080,
+        "6d65:7077",
+        b"POST /a?b HTTP/1.1\r\nHost: host.test:8080\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi",
+    )
+
+
+def test_an_upgrade_keeps_its_connection_header() -> None:
+    target, _ = greet(b"GET http://h/ws HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+    assert target
+    assert b"Connection: Upgrade" in target.rest
+    assert b"close" not in target.rest
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_a_target_a_wait_or_a_refusal(data: bytes) -> None:
+    try:
+        greet(data, 3)
+    except Refused:
+        return
+
+
+def test_an_error_page_can_t_be_injected_into() -> None:
+    page = refused(Speech.HTTP, Failure.UNREACHABLE, "<script>")
+    assert b"<script>" not in page
+    assert refused(Speech.SOCKS5, Failure.NO_ROUTE, "")[:2] == b"\x05\x03"

@@ -1,0 +1,181 @@
+"""Secure links: the handshake against an independent library, and all its ways to fail (protocol.md 15.2)."""
+
+from __future__ import annotations
+
+import os
+import warnings
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from nacl import bindings as sodium
+
+from masq.crypto import CryptDE
+from masq.errors import CryptoError, PeerError
+from masq.types import CHAINS
+from masq.wire.noise import REKEY_AFTER, Direction, Handshake
+from masq.wire.package import Package
+from masq.wire.secure_link import MAGIC, Established, Event, Frame, FrameType, SecureLink
+
+DEV, SEPOLIA = CHAINS["dev"].contract, CHAINS["base-sepolia"].contract
+
+
+def link(keys: CryptDE, contract: bytes = DEV) -> SecureLink:
+    return SecureLink(keys, contract, 6001, ("circuit1",), os.urandom)
+
+
+def keys() -> CryptDE:
+    return CryptDE(DEV, os.urandom)
+
+
+def heard(end: SecureLink, data: bytes) -> list[Event]:
+    events: list[Event] = []
+    for event in end.receive(data):
+        events.append(Frame(event.type, memoryview(bytes(event.body))) if isinstance(event, Frame) else event)
+    return events
+
+
+def joined() -> tuple[SecureLink, SecureLink]:
+    a, b = keys(), keys()
+    one, other = link(a), link(b)
+    assert heard(other, one.dial(b.public_key[:32] + bytes(32))) == []
+    (up,) = heard(one, other.take_answer())
+    assert up == Established(b.public_key, ("circuit1",), 6001)
+    (up,) = heard(other, one.take_answer())
+    assert up == Established(a.public_key, ("circuit1",), 6001)
+    return one, other
+
+
+def test_our_handshake_is_that_of_an_independent_library() -> None:
+    noise = pytest.importorskip("noise.connection")
+    for ours_first in (True, False):
+        static, ephemeral, theirs = os.urandom(32), os.urandom(32), os.urandom(32)
+        ours = Handshake(
+            ours_first, static, ephemeral, b"prologue", sodium.crypto_scalarmult_base(theirs) if ours_first else b""
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            other = noise.NoiseConnection.from_name(b"Noise_IK_25519_AESGCM_SHA256")
+            other.set_prologue(b"prologue")
+            other.set_keypair_from_private_bytes(noise.Keypair.STATIC, theirs)
+            if ours_first:
+                other.set_as_responder()
+                other.start_handshake()
+                assert bytes(other.read_message(ours.write_first(b"one"))) == b"one"
+                assert ours.read_second(bytes(other.write_message(b"two"))) == b"two"
+            else:
+                other.set_as_initiator()
+                other.set_keypair_from_public_bytes(noise.Keypair.REMOTE_STATIC, sodium.crypto_scalarmult_base(static))
+                other.start_handshake()
+                assert ours.read_first(bytes(other.write_message(b"one"))) == b"one"
+                assert bytes(other.read_message(ours.write_second(b"two"))) == b"two"
+        assert other.get_handshake_hash() == ours.hash
+        out, into = ours.split()
+        box = bytearray(5 + 16)
+        out.encrypt_into(b"hello", memoryview(box))
+        assert bytes(other.decrypt(bytes(box))) == b"hello"
+        plain = bytearray(3)
+        into.decrypt_into(memoryview(bytes(other.encrypt(b"you"))), memoryview(plain))
+        assert plain == b"you"
+
+
+def test_rekeying_keeps_both_ends_together() -> None:
+    one, other = Direction(bytes(32)), Direction(bytes(32))
+    one._count = other._count = REKEY_AFTER - 2
+    box, plain = bytearray(20), bytearray(4)
+    for _ in range(5):
+        one.encrypt_into(b"text", memoryview(box))
+        other.decrypt_into(memoryview(box), memoryview(plain))
+        assert plain == b"text"
+
+
+@given(st.lists(st.binary(max_size=3000), max_size=5), st.data())
+@settings(max_examples=20, deadline=None)
+def test_frames_arrive_whatever_the_chunking(bodies: list[bytes], choice: st.DataObject) -> None:
+    one, other = joined()
+    data = b"".join(bytes(one.frame(FrameType.CELL, body)) for body in bodies)
+    events: list[Event] = []
+    while data:
+        size = choice.draw(st.integers(1, len(data)))
+        events += heard(other, data[:size])
+        data = data[size:]
+    assert [bytes(event.body) for event in events if isinstance(event, Frame)] == bodies
+
+
+def test_packages_of_any_size() -> None:
+    one, other = joined()
+    for size in (0, 1, 65_000, 200_000):
+        package = Package([b"hop"], os.urandom(size))
+        assert heard(other, one.package(package)) == [package]
+        assert heard(one, other.package(package)) == [package]
+
+
+def test_every_flipped_byte_of_the_handshake_ends_it() -> None:
+    a, b = keys(), keys()
+    first = link(a).dial(b.public_key)
+    for at in range(len(MAGIC) + 2, len(first)):
+        altered = bytearray(first)
+        altered[at] ^= 1
+        end = link(b)
+        with pytest.raises(PeerError):
+            heard(end, bytes(altered))
+        assert end.take_answer() == b""
+    one, other = link(a), link(b)
+    dialled = one.dial(b.public_key)
+    heard(other, dialled)
+    second = other.take_answer()
+    for at in range(2, len(second), 7):
+        one = link(a)
+        one.dial(b.public_key)
+        altered = bytearray(second)
+        altered[at] ^= 1
+        with pytest.raises(PeerError):
+            heard(one, bytes(altered))
+
+
+def test_another_key_another_chain_and_replays_fail() -> None:
+    a, b, c = keys(), keys(), keys()
+    with pytest.raises(CryptoError):
+        heard(link(c), link(a).dial(b.public_key))  # Dialled for another key.
+    with pytest.raises(CryptoError):
+        heard(link(b, SEPOLIA), link(a).dial(b.public_key))  # Another chain.
+    one, other = link(a), link(b)
+    first = one.dial(b.public_key)
+    heard(other, first)
+    answer = other.take_answer()
+    heard(one, answer)
+    proof = one.take_answer()
+    replayed = link(b)
+    heard(replayed, first)
+    assert not replayed.up
+    with pytest.raises(PeerError):
+        heard(replayed, proof)  # The old proof is worth nothing against a new ephemeral key.
+    with pytest.raises(PeerError):
+        heard(link(a), first)  # Reflected to its sender.
+
+
+def test_a_second_half_that_is_not_held_fails() -> None:
+    a, b, c = keys(), keys(), keys()
+    stolen = CryptDE(DEV, os.urandom, a.x25519_secret, bytes(32) + c.public_key[32:])
+    one, other = link(stolen), link(b)
+    heard(other, one.dial(b.public_key))
+    heard(one, other.take_answer())
+    with pytest.raises(PeerError):
+        heard(other, one.take_answer())
+    assert not other.up
+
+
+def test_frames_that_are_altered_repeated_or_reordered_end_the_link() -> None:
+    for spoil in (lambda x, y: x[:-1] + bytes((x[-1] ^ 1,)), lambda x, y: x + x, lambda x, y: y + x):
+        one, other = joined()
+        x, y = bytes(one.frame(FrameType.CELL, b"first")), bytes(one.frame(FrameType.CELL, b"second"))
+        with pytest.raises(CryptoError):
+            heard(other, spoil(x, y))
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_raise_only_the_modules_errors(data: bytes) -> None:
+    try:
+        heard(link(keys()), MAGIC + data)
+    except PeerError:
+        return
