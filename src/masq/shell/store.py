@@ -94,7 +94,7 @@ class Store:
             self._connection.pragma("journal_mode", "wal")
             self._connection.pragma("synchronous", "full")
             if version == 0:
-                with self._connection:
+                with self._transaction():
                     self._connection.execute(_TABLES)
                     self._connection.pragma("user_version", SCHEMA)
             elif version != SCHEMA:
@@ -140,7 +140,7 @@ class Store:
 
     def save(self, save: Save) -> None:
         """All of it or nothing; on disk when this returns."""
-        with self._mapped_errors(), self._connection:
+        with self._mapped_errors(), self._transaction():
             execute = self._connection.executemany
             execute(
                 "INSERT OR REPLACE INTO accounts (payable, wallet, wei, since) VALUES (?, ?, ?, ?)",
@@ -157,6 +157,18 @@ class Store:
 
     def _rows(self, query: str) -> Iterator[tuple]:  # type: ignore[type-arg]
         yield from self._connection.execute(query)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """All or nothing. SQLite may have rolled back by itself already, as it does on a full disk."""
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
 
     @contextmanager
     def _mapped_errors(self) -> Iterator[None]:

@@ -1,0 +1,257 @@
+"""The Accountant against a chain that loses, doubles, reverts and lies: it pays each debt once (accounting.md 1, 2)."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from masq.chain.erc20 import Transfer, sign_transfer
+from masq.chain.wallet import Wallet
+from masq.core.accountant.accountant import Accountant, AccountantConfig, SavedState, Scan, Terms
+from masq.core.accountant.effects import (
+    AccountantEffect,
+    AskReceipts,
+    AskTerms,
+    AskTransfers,
+    Notice,
+    Save,
+    SendPayments,
+)
+from masq.core.accountant.ledger import LIMIT, Ledger
+from masq.core.accountant.thresholds import PaymentThresholds
+from masq.sim.chain import SimulatedChain
+from masq.sim.world import CHAIN, Memory
+from masq.types import DEFAULT_RATE_PACK, RatePack
+
+PAYER = Wallet(b"\x01" * 32)
+EARNING = b"e" * 20
+CREDITORS = [bytes((number,)) * 20 for number in (10, 11, 12)]
+QUICK = PaymentThresholds(2, 1, 20, 1, 1, 1)
+
+
+def config(rates: RatePack = DEFAULT_RATE_PACK) -> AccountantConfig:
+    def sign(nonce: int, gas_price: int, recipient: bytes, wei: int):  # type: ignore[no-untyped-def]
+        return sign_transfer(PAYER, CHAIN, nonce=nonce, gas_price=gas_price, recipient=recipient, amount=wei)
+
+    return AccountantConfig(EARNING, PAYER.address, rates, sign, QUICK, dict.fromkeys(Scan, 10.0))
+
+
+def accountant(saved: SavedState | None = None) -> Accountant:
+    return Accountant(config(), saved or SavedState(), 1e9)
+
+
+@pytest.mark.parametrize(("size", "wei"), [(1_000, 53_897_844), (0, 53_844)])
+def test_charges_of_a_relay(size: int, wei: int) -> None:
+    books = accountant()
+    books.routing_provided(CREDITORS[0], size, 0.0)
+    assert books.owed_by(CREDITORS[0]) == wei
+
+
+@pytest.mark.parametrize(("size", "wei"), [(1_000, 107_795_688), (0, 107_688)])
+def test_charges_of_an_exit(size: int, wei: int) -> None:
+    books = accountant()
+    books.exit_provided(CREDITORS[0], size, 0.0)
+    assert books.owed_by(CREDITORS[0]) == wei
+
+
+def test_the_worked_example_of_three_hops() -> None:
+    books = accountant()
+    relays = [(CREDITORS[1], DEFAULT_RATE_PACK), (CREDITORS[2], DEFAULT_RATE_PACK)]
+    books.consumed((CREDITORS[0], DEFAULT_RATE_PACK, 500), relays, 700, 0.0)
+    books.consumed((CREDITORS[0], DEFAULT_RATE_PACK, 10_000), relays, 10_200, 0.0)
+    owed = {wallet: account.wei for wallet, account in books.ledger.payables.items()}
+    assert owed[CREDITORS[0]] == 53_951_688 + 1_076_987_688
+    assert owed[CREDITORS[1]] == owed[CREDITORS[2]] == 37_744_644 + 549_262_644
+
+
+def test_own_wallets_owe_each_other_nothing() -> None:
+    books = accountant()
+    books.routing_provided(PAYER.address, 10, 0.0)
+    books.consumed((EARNING, DEFAULT_RATE_PACK, 10), [(EARNING, DEFAULT_RATE_PACK)], 10, 0.0)
+    assert not books.ledger.payables
+    assert not books.ledger.receivables
+
+
+def test_an_absurd_charge_is_refused_not_deadly() -> None:
+    books = Accountant(config(RatePack(2**64 - 1, 2**64 - 1, 2**64 - 1, 2**64 - 1)), SavedState(), 1e9)
+    assert books.routing_provided(CREDITORS[0], 1_000, 0.0) == []
+    effects = books.routing_provided(CREDITORS[0], 2**62, 0.0)
+    assert isinstance(effects[0], Notice)
+    assert books.owed_by(CREDITORS[0]) < LIMIT
+
+
+def test_charges_are_gathered_for_a_second_and_saved_whole() -> None:
+    books = accountant()
+    books.routing_provided(CREDITORS[0], 10, 5.0)
+    assert books.tick(5.5) == []
+    assert books.next_wake() == 6.0
+    books.exit_provided(CREDITORS[0], 10, 5.7)
+    (save,) = books.tick(6.0)
+    assert isinstance(save, Save)
+    assert save.entries[0].wei == books.owed_by(CREDITORS[0])
+    assert books.tick(7.0) == []
+
+
+class Chain(SimulatedChain):
+    """The simulated chain, with a clock for what the Accountant asks of it."""
+
+    def answer(
+        self, books: Accountant, effects: list[AccountantEffect], memory: Memory, now: float, lost: bool
+    ) -> None:
+        """Carry out effects until none is left; if `lost`, answers to what was sent never arrive."""
+        todo = list(effects)
+        while todo:
+            effect = todo.pop(0)
+            match effect:
+                case Save():
+                    memory.save(effect)
+                case AskTerms():
+                    todo += books.terms(self.terms(PAYER.address), now)
+                case SendPayments(payments):
+                    assert all(payment.hash in memory.payments for payment in payments), "written before it moves"
+                    results = [self.send(payment.raw, payment.hash) for payment in payments]
+                    if not lost:
+                        todo += books.sent(results, payments, now)
+                case AskReceipts(hashes):
+                    found = [self.receipt(hash) for hash in hashes]
+                    todo += books.receipts(found, self.head, self.nonce(PAYER.address), now)
+
+
+STEPS = st.lists(
+    st.sampled_from(["charge", "pay", "pay, answer lost", "look", "lose", "revert", "crash", "wait"]), max_size=40
+)
+
+
+@given(STEPS)
+@settings(max_examples=60, deadline=None)
+def test_whatever_happens_each_debt_is_paid_once(steps: list[str]) -> None:
+    chain, memory, now = Chain(), Memory(), 0.0
+    chain.fund(PAYER.address, 10**24)
+    books = accountant()
+    charged = dict.fromkeys(CREDITORS, 0)
+    for step in [*steps, "wait", "look", "wait", "look", "wait", "pay", "look", "wait", "look"]:
+        now += 5.0
+        match step:
+            case "charge":
+                for creditor in CREDITORS:
+                    books.consumed((creditor, DEFAULT_RATE_PACK, 100_000), [], 0, now)
+                    charged[creditor] += DEFAULT_RATE_PACK.exit_charge(100_000)
+                chain.answer(books, books.flush(), memory, now, False)
+            case "pay" | "pay, answer lost":
+                chain.answer(books, books.scan(Scan.PAYABLES, now), memory, now, "lost" in step)
+            case "look":
+                chain.answer(books, books.scan(Scan.PENDING_PAYABLES, now), memory, now, False)
+            case "lose":
+                chain.lose_next = 1
+            case "revert":
+                chain.revert_next = 1
+            case "crash":
+                books = accountant(memory.state())
+            case "wait":
+                now += 1_000.0
+    for creditor in CREDITORS:
+        owed = books.ledger.payables[creditor].wei if creditor in books.ledger.payables else 0
+        under_way = sum(payment.wei for payment in memory.payments.values() if payment.creditor == creditor)
+        arrived = chain.tokens.get(creditor, 0)
+        assert arrived <= charged[creditor], "never paid twice"
+        assert owed + arrived == charged[creditor] or under_way, "never forgotten"
+        assert owed >= 0
+    assert len(set(chain.accepted)) == len(chain.accepted)
+
+
+def test_a_payment_that_can_never_be_mined_frees_its_debt() -> None:
+    chain, memory = Chain(), Memory()
+    chain.fund(PAYER.address, 10**24)
+    chain.lose_next = 1
+    books = accountant()
+    books.consumed((CREDITORS[0], DEFAULT_RATE_PACK, 100_000), [], 0, 0.0)
+    chain.answer(books, books.scan(Scan.PAYABLES, 10.0), memory, 10.0, False)
+    chain._nonces[PAYER.address] = 1  # Another program spent the nonce.
+    for now in (20.0, 30.0):
+        assert books.books()["payments"]
+        chain.answer(books, books.scan(Scan.PENDING_PAYABLES, now), memory, now, False)
+    assert not books.books()["payments"]
+    chain.answer(books, books.scan(Scan.PAYABLES, 40.0), memory, 40.0, False)
+    assert chain.tokens[CREDITORS[0]] == DEFAULT_RATE_PACK.exit_charge(100_000)
+
+
+def test_a_wallet_without_means_pays_what_it_can_oldest_first_and_warns() -> None:
+    books = accountant()
+    for now, creditor in enumerate(CREDITORS):
+        books.consumed((creditor, DEFAULT_RATE_PACK, 100_000), [], 0, float(now))
+    debt = DEFAULT_RATE_PACK.exit_charge(100_000)
+    assert books.scan(Scan.PAYABLES, 10.0) == [AskTerms()]
+    effects = books.terms(Terms(1, 10**18, 2 * debt, 0), 10.0)
+    (sent,) = [effect for effect in effects if isinstance(effect, SendPayments)]
+    assert [payment.creditor for payment in sent.payments] == CREDITORS[:2]
+    assert any(isinstance(effect, Notice) and "not enough tokens" in effect.text for effect in effects)
+    assert books.scan(Scan.PAYABLES, 11.0) == [AskTerms()]
+    assert not any(isinstance(e, SendPayments) for e in books.terms(Terms(10**15, 5, 10**24, 0), 11.0))
+
+
+def test_a_silent_provider_blocks_no_scan_for_ever() -> None:
+    books = accountant()
+    books.consumed((CREDITORS[0], DEFAULT_RATE_PACK, 100_000), [], 0, 0.0)
+    assert books.scan(Scan.PAYABLES, 10.0) == [AskTerms()]
+    assert books.scan(Scan.PAYABLES, 20.0) == []
+    assert any(isinstance(effect, Notice) for effect in books.tick(200.0))
+    assert books.scan(Scan.PAYABLES, 201.0) == [AskTerms()]
+
+
+def test_income_is_credited_once_and_no_block_is_jumped_over() -> None:
+    books = accountant(SavedState(start_block=42))
+    books.routing_provided(CREDITORS[0], 1_000, 0.0)
+    debt = books.owed_by(CREDITORS[0])
+    assert books.scan(Scan.RECEIVABLES, 1.0) == [AskTransfers(42, None)]
+    effects = books.transfers([Transfer(50, 0, b"h" * 32, CREDITORS[0], 1_000)], 60, 2.0)
+    save = effects[0]
+    assert isinstance(save, Save)
+    assert save.config == (("start_block", "61"),)
+    assert save.entries[0].wei == books.owed_by(CREDITORS[0]) == debt - 1_000
+    assert books.scan(Scan.RECEIVABLES, 3.0) == [AskTransfers(61, None)]
+    # The same log again, of a block that was not asked for, is a provider's lie.
+    books.transfers([Transfer(50, 0, b"h" * 32, CREDITORS[0], 1_000)], 61, 4.0)
+    assert books.owed_by(CREDITORS[0]) == debt - 1_000
+    assert books.scan(Scan.RECEIVABLES, 5.0) == [AskTransfers(62, None)]
+    assert books.transfers([], None, 6.0) == [], "no new block: the next one is waited for"
+    assert books.scan(Scan.RECEIVABLES, 7.0) == [AskTransfers(62, None)]
+    books.failed(Scan.RECEIVABLES, "range too large", 8.0, 500)
+    assert books.scan(Scan.RECEIVABLES, 9.0) == [AskTransfers(62, 500)]
+
+
+def test_a_stranger_s_transfer_is_kept_as_credit() -> None:
+    books = accountant(SavedState(start_block=1))
+    books.scan(Scan.RECEIVABLES, 1.0)
+    books.transfers([Transfer(2, 0, b"h" * 32, CREDITORS[1], 500)], 3, 2.0)
+    assert books.owed_by(CREDITORS[1]) == -500
+
+
+def test_bans_and_releases_survive_a_restart() -> None:
+    memory = Memory()
+    books = accountant()
+    books.routing_provided(CREDITORS[0], 10**6, 0.0)
+    for effect in books.scan(Scan.RECEIVABLES, 100.0):
+        if isinstance(effect, Save):
+            memory.save(effect)
+    assert books.is_delinquent(CREDITORS[0])
+    again = accountant(memory.state())
+    assert again.is_delinquent(CREDITORS[0])
+    again.scan(Scan.RECEIVABLES, 101.0)
+    again.transfers([Transfer(5, 0, b"h" * 32, CREDITORS[0], 10**30)], 6, 102.0)
+    assert not again.is_delinquent(CREDITORS[0])
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 2), st.integers(0, 2**130)), max_size=30))
+def test_balances_stay_in_bounds(charges: list[tuple[bool, int, int]]) -> None:
+    ledger = Ledger()
+    for payable, who, wei in charges:
+        before = {
+            (p, w): a.wei for p, b in ((True, ledger.payables), (False, ledger.receivables)) for w, a in b.items()
+        }
+        taken = ledger.book(payable, CREDITORS[who], wei, 1)
+        book = ledger.payables if payable else ledger.receivables
+        if taken:
+            assert book[CREDITORS[who]].wei == before.get((payable, CREDITORS[who]), 0) + wei < LIMIT
+        else:
+            assert before.get((payable, CREDITORS[who]), 0) + wei >= LIMIT

@@ -1,0 +1,149 @@
+"""The Node's memory: nothing half-written, nothing altered unnoticed, a clear text for everything that goes wrong."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from masq.core.accountant.effects import Payment, Save
+from masq.core.accountant.ledger import BookEntry
+from masq.shell.store import Store, StoreError
+
+WALLET, OTHER = b"a" * 20, b"b" * 20
+PAYMENT = Payment(OTHER, 10**20, 3, b"raw", b"h" * 32, 9)
+SAVE = Save(
+    (BookEntry(True, WALLET, -(2**100), 5), BookEntry(False, OTHER, 2**125, 6)),
+    (PAYMENT,),
+    banned=(WALLET,),
+    config=(("start_block", "7"), ("other", "väl")),
+)
+
+
+def test_what_is_saved_is_there_after_a_restart(tmp_path: Path) -> None:
+    store = Store.open(tmp_path, "secret")
+    store.save(SAVE)
+    store.close()
+    again = Store.open(tmp_path, "secret")
+    state = again.load()
+    assert set(state.entries) == set(SAVE.entries)
+    assert state.payments == (PAYMENT,)
+    assert state.banned == (WALLET,)
+    assert state.start_block == 7
+    assert again.get("other") == "väl"
+    assert again.get("missing") is None
+    again.save(Save(ended_payments=(PAYMENT.hash,), released=(WALLET,)))
+    assert again.load().payments == ()
+    assert again.load().banned == ()
+    again.close()
+    assert (tmp_path / "node.db").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "node.key").stat().st_mode & 0o777 == 0o600
+
+
+def test_nothing_of_it_can_be_read_without_the_key(tmp_path: Path) -> None:
+    store = Store.open(tmp_path, "secret")
+    store.set("cryptde", "a-very-secret-text")
+    store.close()
+    content = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert b"a-very-secret-text" not in content
+    assert b"SQLite format" not in content
+
+
+@pytest.mark.parametrize("password", ["wrong", None, ""])
+def test_a_wrong_password_is_said_to_be_one(tmp_path: Path, password: str | None) -> None:
+    Store.open(tmp_path, "secret").close()
+    with pytest.raises(StoreError, match="password"):
+        Store.open(tmp_path, password)
+
+
+def test_a_store_made_without_password_opens_without(tmp_path: Path) -> None:
+    Store.open(tmp_path, None).close()
+    Store.open(tmp_path, None).close()
+    with pytest.raises(StoreError, match="without a password"):
+        Store.open(tmp_path, "secret")
+
+
+def test_a_second_node_is_refused(tmp_path: Path) -> None:
+    store = Store.open(tmp_path, None)
+    with pytest.raises(StoreError, match="another Node"):
+        Store.open(tmp_path, None)
+    store.close()
+    Store.open(tmp_path, None).close()
+
+
+def test_every_altered_byte_is_noticed(tmp_path: Path) -> None:
+    store = Store.open(tmp_path, "secret")
+    store.save(SAVE)
+    store.close()
+    path = tmp_path / "node.db"
+    good = path.read_bytes()
+    for at in range(0, len(good), 397):
+        altered = bytearray(good)
+        altered[at] ^= 1
+        path.write_bytes(altered)
+        with pytest.raises(StoreError, match=r"altered|password"):
+            Store.open(tmp_path, "secret").load()
+    path.write_bytes(good)
+    Store.open(tmp_path, "secret").close()
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"salt": 5}', b'{"salt": "zz"}'])
+def test_a_damaged_key_file_is_named(tmp_path: Path, content: bytes) -> None:
+    Store.open(tmp_path, None).close()
+    (tmp_path / "node.key").write_bytes(content)
+    with pytest.raises(StoreError, match=r"node\.key"):
+        Store.open(tmp_path, None)
+
+
+def test_a_missing_key_file_is_named(tmp_path: Path) -> None:
+    store = Store.open(tmp_path, None)
+    store.save(SAVE)
+    store.close()
+    (tmp_path / "node.key").unlink()
+    with pytest.raises(StoreError, match=r"node\.key is missing"):
+        Store.open(tmp_path, None)
+
+
+def test_a_directory_that_can_t_be_used_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="data directory"):
+        Store.open(tmp_path / "file", None)
+
+
+def test_a_full_disk_leaves_the_old_book_whole(tmp_path: Path) -> None:
+    store = Store.open(tmp_path, None)
+    store.save(SAVE)
+    store._connection.pragma("max_page_count", 8)
+    many = tuple(BookEntry(True, number.to_bytes(20, "big"), 1, 1) for number in range(5_000))
+    with pytest.raises(StoreError, match="disk is full"):
+        store.save(Save(many, config=(("start_block", "99"),)))
+    store.close()
+    again = Store.open(tmp_path, None)
+    assert set(again.load().entries) == set(SAVE.entries)
+    assert again.load().start_block == 7
+    again.close()
+
+
+def test_a_process_that_is_killed_while_saving_leaves_whole_saves(tmp_path: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from masq.shell.store import Store\n"
+        "from masq.core.accountant.effects import Save; from masq.core.accountant.ledger import BookEntry\n"
+        "store = Store.open(Path(sys.argv[1]), None)\n"
+        "for n in range(10**6):\n"
+        "    store.save(Save(tuple(BookEntry(p, bytes(20), n, 1) for p in (True, False)), config=(('n', str(n)),)))\n"
+        "    if n == 5: print('going', flush=True)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        process.stdout.readline()
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    store = Store.open(tmp_path, None)
+    number = store.get("n")
+    assert number is not None
+    assert {entry.wei for entry in store.load().entries} == {int(number)}
+    store.close()
