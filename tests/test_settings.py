@@ -66,7 +66,7 @@ def test_defaults(home: Path) -> None:
     assert settings.scan_intervals == ScanIntervals(600, 600, 600)
     assert settings.payment_thresholds.debt_threshold_gwei == 10**9
     assert settings.payment_thresholds.unban_below_gwei == 5 * 10**8
-    assert (settings.min_hops, settings.scans, settings.dns_servers) == (3, True, ("1.1.1.1",))
+    assert (settings.min_hops, settings.scans, settings.dns_servers) == (3, True, ())
     assert (settings.entry_ip, settings.entry_port, settings.ui_port) == ("127.0.0.1", 1080, 5333)
     assert (settings.link_policy, settings.package_policy) == (LinkPolicy.AUTO, PackagePolicy.AUTO)
     assert settings.package_data == 65536

@@ -36,6 +36,8 @@ GREETING_TIMEOUT: Final = 30.0
 LINK_BUFFER: Final = 256 * 1024
 LINK_HIGH_WATER: Final = 256 * 1024
 SOCKET_HIGH_WATER: Final = 128 * 1024
+ASK_AFTER: Final = 0.004
+"""Seconds after which what has happened may set an earlier alarm."""
 LOG_EVERY: Final = 10.0
 """Seconds in which log lines of one kind are counted rather than written, after the first few."""
 LOG_BURST: Final = 5
@@ -78,7 +80,7 @@ class Driver:
         self._sockets: dict[int, StreamConnection] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
-        self._wake = float("inf")
+        self._asking = False
         self._stopped = False
         self._logged: dict[str, tuple[float, int]] = {}
         self.link_buffer = bytearray(LINK_BUFFER)
@@ -168,12 +170,20 @@ class Driver:
             getattr(log, level)(event, detail=detail)
 
     def _set_timer(self) -> None:
+        # Asking the Node when to wake it costs more than a cell: so it is asked a few milliseconds after the first
+        # of many inputs, not after each.
+        if not self._asking:
+            self._asking = True
+            self._loop.call_later(ASK_AFTER, self._ask_when)
+
+    def _ask_when(self) -> None:
+        self._asking = False
+        if self._stopped:
+            return
         wake = self.node.next_wake(self.now)
-        if self._timer is None or wake < self._wake or self._wake <= self.now:
-            if self._timer:
-                self._timer.cancel()
-            self._wake = wake
-            self._timer = self._loop.call_at(wake + 0.001, self._tick)
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(wake, self._tick)
 
     def _tick(self) -> None:
         self._timer = None

@@ -1,0 +1,1 @@
+"""Measurements of real Nodes on this machine: `make bench`."""
