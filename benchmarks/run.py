@@ -174,8 +174,8 @@ def main() -> None:
         "|---|---|",
         *(f"| {name} | {value:.0f} |" for name, value in steps()),
         "",
-        "An originator or exit with 0.9.1 packages pays for the int array, two seals and the frame; a relay for opening,",
-        "its caches and sealing again; a relay of a circuit for one frame opened, one layer and one frame sealed.",
+        "The ends of a 0.9.1 route pay for the int array, two seals and the frame; a relay for opening",
+        "and sealing again; a relay of a circuit for one frame opened, one layer and one frame sealed.",
     ]
     PAGE.write_text("\n".join(lines) + "\n")
     print("\n".join(lines))
