@@ -130,11 +130,13 @@ def encode_byte_array(data: bytes) -> bytes:
     size = len(data)
     if size < 512:
         return cbor2.dumps(list(data))
-    pairs = bytearray(2 * size)
-    pairs[::2] = bytes((_PREFIX,)) * size
-    pairs[1::2] = data
-    small = np.flatnonzero(np.frombuffer(data, np.uint8) < 24)
-    return _array_head(size) + np.delete(np.frombuffer(pairs, np.uint8), small * 2).tobytes()
+    cells = np.frombuffer(data, np.uint8)
+    pairs = np.empty((size, 2), np.uint8)
+    pairs[:, 0] = _PREFIX
+    pairs[:, 1] = cells
+    kept = np.ones((size, 2), bool)
+    np.greater_equal(cells, 24, out=kept[:, 0])
+    return _array_head(size) + np.compress(kept.ravel(), pairs.ravel()).tobytes()
 
 
 def decode_byte_array(data: bytes) -> bytes:
@@ -170,7 +172,8 @@ def _drop_prefixes(body: bytes) -> bytes:
         last = position
         if is_value:
             prefix[position] = False
-    values: bytes = cells[~prefix].tobytes()
+    np.logical_not(prefix, out=prefix)
+    values: bytes = np.compress(prefix, cells).tobytes()
     return values
 
 
