@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 import pybase64
@@ -20,6 +20,11 @@ _ENDS: Final = {0x22: re.compile(rb'["\\]'), 0x27: re.compile(rb"['\\]")}
 _BASE64: Final = re.compile(rb"[A-Za-z0-9+/]*={0,2}")
 
 
+class _Members(msgspec.Struct):
+    bodyText: str | None = None
+    bodyData: str | None = None
+
+
 def mask(package: bytes) -> bytes:
     """The frame that carries a sealed package: always the `bodyData` form, which every Node accepts."""
     return _HEAD + pybase64.b64encode(package) + _TAIL
@@ -33,19 +38,17 @@ def unmask(frame: bytes) -> bytes:
         except ValueError:
             pass
     try:
-        members: Any = msgspec.json.decode(frame)
+        # Other members are skipped, not built: what they hold costs no memory.
+        members = msgspec.json.decode(frame, type=_Members)
     except (ValueError, RecursionError) as error:
-        raise MalformedError(f"frame: not JSON: {error}") from error
-    if not isinstance(members, dict):
-        raise MalformedError("frame: not a JSON object")
-    bodies = [(name, members[name]) for name in ("bodyText", "bodyData") if members.get(name) is not None]
-    if len(bodies) != 1 or not isinstance(bodies[0][1], str):
-        raise MalformedError("frame: it needs one of bodyText and bodyData, as a string")
-    name, body = bodies[0]
+        raise MalformedError(f"frame: not JSON of the form that carries a package: {error}") from error
+    text, data = members.bodyText, members.bodyData
+    if (text is None) == (data is None):
+        raise MalformedError("frame: it needs one of bodyText and bodyData")
     try:
-        return body.encode() if name == "bodyText" else _base64(body.encode())
+        return text.encode() if text is not None else _base64((data or "").encode())
     except ValueError as error:
-        raise MalformedError(f"frame: {name} is broken") from error
+        raise MalformedError("frame: its body is broken") from error
 
 
 def _base64(text: bytes) -> bytes:
@@ -87,6 +90,8 @@ class Framer:
                 self._depth, self._quote, self._plain, self._scanned = 1, 0, True, start + 1
             end = self._find_end(start)
             if end < 0:
+                break
+            if end - start > MAX_FRAME:
                 break
             frames.append(bytes(memoryview(buffer)[start:end]))
             start = self._scanned = end
