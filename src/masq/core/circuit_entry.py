@@ -412,7 +412,7 @@ class CircuitEntry:
             if not stream.begun and now - stream.opened >= SERVER_FIRST and stream.circuit is not None:
                 effects += self._send(stream.circuit, self._begin(stream), now)
         for own in list(self._circuits.values()):
-            if not own.terminal.streams and now - own.active > IDLE:
+            if not own.terminal.streams and now - own.opened > LIFE and now - own.active > IDLE:
                 effects += self._abandon(own, Close.DONE, now)
         return effects
 

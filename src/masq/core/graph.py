@@ -12,6 +12,7 @@ from masq.wire.message import NodeRecord
 ISOLATED_GRACE: Final = 30.0
 """Seconds that a record nobody lists is kept."""
 MAX_KNOWN: Final = 2_000
+"""Records that are kept: what neighbors invent beyond that is not taken in."""
 
 
 @dataclass(slots=True)

@@ -357,13 +357,6 @@ class Links:
         if entry is not None:
             entry.writable = False
 
-    def drop_flow(self, link: int, flow: bytes) -> None:
-        """Forget what waits for a flow that is over."""
-        entry = self._links.get(link)
-        if entry is not None and flow in entry.queues:
-            del entry.queues[flow]
-            entry.queued -= entry.waiting.pop(flow)
-
     def _add(self, peer: Endpoint, outbound: bool, speech: Speech, now: float) -> Link:
         link = Link(self._next, peer, outbound, speech, now, heard=now)
         self._next += 1

@@ -7,7 +7,7 @@ from typing import Final
 
 from masq.core.effects import Log, SaveConfig, Tell
 from masq.core.gossip import Kind, Refused, classify, introduction, may_be_dialled, patch, standard_for
-from masq.core.graph import Graph
+from masq.core.graph import MAX_KNOWN, Graph
 from masq.crypto import Keys
 from masq.types import Address, Endpoint, NodeAddress, PublicKey, RatePack
 from masq.wire.message import Gossip, GossipFailure, GossipRecord, NodeRecord
@@ -267,6 +267,8 @@ class Neighborhood:
         for key, item in patch(gossip, graph, self._radius).items():
             known = graph.record(key)
             if known is None:
+                if len(graph) >= MAX_KNOWN:
+                    continue
                 # Only the sender may teach us an address, and only its own.
                 if item.address is None or item.address.ip == source.ip:
                     graph.add(item.record, item.address, now)

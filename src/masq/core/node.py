@@ -418,7 +418,7 @@ class Node:
             "mode": str(self.config.mode),
             "stage": self.stage,
             "public_key": self.keys.public_key.hex(),
-            "version": graph.root.version,
+            "record_version": graph.root.version,
             "nodes_known": len(graph),
             "neighbors": neighbors,
             "routes": {"available": self.has_route or not self.hops, "hops": self.hops},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -20,9 +21,11 @@ from masq.core.accountant.effects import (
     SendPayments,
 )
 from masq.errors import LocalError, UnavailableError
-from masq.shell.rpc import RangeTooLargeError, RpcClient
 from masq.shell.store import Store
 from masq.types import Address, Chain
+
+if TYPE_CHECKING:
+    from masq.shell.rpc import RpcClient
 
 log = structlog.get_logger()
 
@@ -35,14 +38,15 @@ class Bank:
         accountant: Accountant,
         store: Store,
         chain: Chain,
-        rpc: RpcClient | None,
+        url: str | None,
         wallet: Address | None,
         earning_wallet: Address,
     ) -> None:
         self._accountant = accountant
         self._store = store
         self._chain = chain
-        self._rpc = rpc
+        self._url = url
+        self._rpc: RpcClient | None = None
         self._wallet = wallet
         self._earning_wallet = earning_wallet
         self.spawn: Callable[[Awaitable[None]], None]
@@ -73,20 +77,27 @@ class Bank:
     async def _answer(self, scan: Scan | None, work: Awaitable[Sequence[AccountantEffect]]) -> None:
         try:
             effects = await work
-        except RangeTooLargeError as error:
-            effects = self._accountant.failed(Scan.RECEIVABLES, str(error), self.now(), error.limit)
         except (UnavailableError, LocalError) as error:
             if scan is None:
                 effects = [Notice("warning", f"payments could not be sent, and will be again: {error}")]
             else:
-                effects = self._accountant.failed(scan, str(error), self.now())
+                effects = self._accountant.failed(scan, str(error), self.now(), _range_limit(error))
         self.carry(effects)
 
     @property
     def _chain_client(self) -> RpcClient:
         if self._rpc is None:
-            raise UnavailableError("no --blockchain-service-url is set")
+            if self._url is None:
+                raise UnavailableError("no --blockchain-service-url is set")
+            # Only now: its HTTP library takes longer to load than half of the Node.
+            from masq.shell.rpc import RpcClient
+
+            self._rpc = RpcClient(self._url)
         return self._rpc
+
+    async def close(self) -> None:
+        if self._rpc is not None:
+            await self._rpc.close()
 
     async def _terms(self) -> Sequence[AccountantEffect]:
         rpc, wallet = self._chain_client, self._wallet
@@ -134,3 +145,10 @@ class Bank:
         last = head if most is None else min(head, start + most - 1)
         query = TransferQuery(self._chain.contract, self._earning_wallet, start, last)
         return self._accountant.transfers(await rpc.logs(query), last, self.now())
+
+
+def _range_limit(error: Exception) -> int | None:
+    """How many blocks the provider is willing to look at, if that was the trouble."""
+    from masq.shell.rpc import RangeTooLargeError
+
+    return error.limit if isinstance(error, RangeTooLargeError) else None

@@ -31,7 +31,6 @@ from masq.shell.bank import Bank
 from masq.shell.control import Control
 from masq.shell.driver import Driver
 from masq.shell.resolve import Resolver
-from masq.shell.rpc import RpcClient
 from masq.shell.store import Store
 from masq.types import Endpoint, Mode, NodeAddress
 from masq.wire.descriptor import Descriptor
@@ -120,8 +119,14 @@ async def _run_with(settings: Settings, store: Store) -> int:
         time.time() - loop.time(),
     )
     node = Node(config, accountant, os.urandom, loop.time())
-    rpc = RpcClient(settings.blockchain_service_url) if settings.blockchain_service_url else None
-    bank = Bank(accountant, store, settings.chain, rpc, wallet.address if wallet else None, settings.earning_wallet)
+    bank = Bank(
+        accountant,
+        store,
+        settings.chain,
+        settings.blockchain_service_url,
+        wallet.address if wallet else None,
+        settings.earning_wallet,
+    )
     driver = Driver(
         node,
         bank,
@@ -136,7 +141,6 @@ async def _run_with(settings: Settings, store: Store) -> int:
 
     def status() -> dict[str, Any]:
         return {
-            "version": __version__,
             "descriptor": descriptor,
             "chain": settings.chain.name,
             "uptime": loop.time() - started,
@@ -147,6 +151,7 @@ async def _run_with(settings: Settings, store: Store) -> int:
             "warnings": list(settings.warnings),
             **node.status(loop.time()),
             **accountant.books(),
+            "version": __version__,
         }
 
     def scan(kind: str) -> dict[str, Any]:
@@ -175,8 +180,7 @@ async def _run_with(settings: Settings, store: Store) -> int:
         try:
             async with asyncio.timeout(STOP_TIMEOUT):
                 await driver.stop()
-                if rpc is not None:
-                    await rpc.close()
+                await bank.close()
         except TimeoutError:
             pass
         (settings.data_directory / "masq.sock").unlink(missing_ok=True)
