@@ -186,12 +186,18 @@ async def _wait_for_all(nodes: list[DemoNode]) -> None:
 async def _fetch_page(originator: DemoNode, site: Site, report: Report, started: float) -> None:
     import httpx
 
-    begun = time.monotonic()
-    async with httpx.AsyncClient(proxy=f"socks5://{originator.ip}:{ENTRY_PORT}", timeout=30.0) as client:
+    deadline = started + ROUTE_TIMEOUT
+    while True:
+        begun = time.monotonic()
         try:
-            answer = await client.get(f"http://localhost:{site.port}/")
+            async with httpx.AsyncClient(proxy=f"socks5://{originator.ip}:{ENTRY_PORT}", timeout=30.0) as client:
+                answer = await client.get(f"http://localhost:{site.port}/")
+            break
         except httpx.HTTPError as error:
-            raise UnavailableError(f"the page was not fetched: {error!r}") from error
+            # Routes come and go while the Neighborhood forms.
+            if time.monotonic() > deadline:
+                raise UnavailableError(f"the page was not fetched: {error!r}") from error
+            await asyncio.sleep(0.1)
     if answer.text != PAGE:
         raise UnavailableError("the page that came is another one")
     now = time.monotonic()
