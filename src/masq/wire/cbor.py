@@ -42,6 +42,7 @@ def decode(data: bytes) -> Any:
             allow_duplicate_keys=False,
             strict_hashable_types=True,
             semantic_decoders=_NO_TAGS,
+            tag_hook=_refuse_tag,
         ).decode()
     except (cbor2.CBORError, ValueError, TypeError, ArithmeticError, MemoryError, RecursionError, LookupError) as error:
         raise MalformedError(f"not CBOR: {error}") from error
