@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import sys
+import tracemalloc
+from types import FrameType
 
 import pytest
 from hypothesis import given
@@ -65,6 +68,46 @@ def test_any_bytes_raise_only_the_modules_error(data: bytes) -> None:
         return
 
 
+def test_known_frames() -> None:
+    assert mask(bytes.fromhex("7bc07dc1")) == b'{"bodyData":"e8B9wQ=="}'
+    assert unmask(b'{"bodyData":"e8B9wQ=="}').hex() == "7bc07dc1"
+    assert unmask(b'{"bodyText":"Fourscore and seven years ago"}') == b"Fourscore and seven years ago"
+    assert unmask(rb"""{"component": "NBHD", "bodyText": "\\}\"{'"}""") == b"\\}\"{'"
+
+
+@pytest.mark.parametrize(
+    ("pieces", "frames"),
+    [
+        (
+            [b'}garbage}{"component": "NBHD", "bodyText": "x"} more garbage'],
+            [b'{"component": "NBHD", "bodyText": "x"}'],
+        ),
+        (
+            [
+                b'}garbage}{"compone',
+                b'nt": "PXSV',
+                b'", "bodyText": "stuff and nonsense',
+                b'"}{"x": "glabber"}{"component": "HOPR"',
+                b', "bodyText": "boing"}',
+            ],
+            [
+                b'{"component": "PXSV", "bodyText": "stuff and nonsense"}',
+                b'{"x": "glabber"}',
+                b'{"component": "HOPR", "bodyText": "boing"}',
+            ],
+        ),
+        (
+            [b'}}#$%^&*({"x": "blah"}upi3r"\'jhbgva;oue\\{"x": "halb"};owhe'],
+            [b'{"x": "blah"}', b'{"x": "halb"}'],
+        ),
+    ],
+    ids=["garbage around", "in pieces", "noise"],
+)
+def test_known_streams(pieces: list[bytes], frames: list[bytes]) -> None:
+    framer = Framer()
+    assert [frame for piece in pieces for frame in framer.feed(piece)] == frames
+
+
 @pytest.mark.parametrize(
     "body",
     ['{"bodyText":null,"bodyData":"QUI="}', '{ "x": 1,\n "bodyData" : "QUI" }', '{"bodyText":"AB"}'],
@@ -74,19 +117,92 @@ def test_what_real_nodes_accept(body: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", ["{}", '{"bodyData":"QU\\nI="}', '{"bodyData":"-_-_"}', '{"bodyData":1}', '{"bodyText":"","bodyData":""}']
+    "body",
+    [
+        "{}",
+        "{ goobly ][ whop }",
+        '{"bodyData": "()[]"}',
+        '{"bodyData":"AAAA","bodyText":"x"}',
+        '{"bodyData":"A"}',
+        '{"bodyData":"QU\\nI="}',
+        '{"bodyData":"-_-_"}',
+        '{"bodyData":1}',
+        '{"bodyText":"","bodyData":""}',
+    ],
 )
 def test_what_real_nodes_refuse(body: str) -> None:
     with pytest.raises(MalformedError):
         unmask(body.encode())
 
 
+# The work of the framer is counted by what it searches: lines of Python run once per search, not once per byte.
+
+
+def lines_run(framer: Framer, data: bytes, size: int) -> tuple[int, list[bytes]]:
+    """Lines of the framer's code that ran while `data` was fed in pieces of `size`, and the frames found."""
+    count, found = 0, []
+
+    def trace(scope: FrameType, event: str, _: object) -> object:
+        nonlocal count
+        if scope.f_code.co_filename != Framer.feed.__code__.co_filename:
+            return None
+        count += event == "line"
+        return trace
+
+    before = sys.gettrace()
+    for start in range(0, len(data), size):
+        piece = data[start : start + size]
+        sys.settrace(trace)
+        try:
+            found += framer.feed(piece)
+        finally:
+            sys.settrace(before)
+    return count, found
+
+
+SLOW = {
+    "base64": (b'{"bodyData":"', b"QUJD" * 256, b'"}'),
+    "another member first": (b'{"x":1,"bodyData":"', b"QUJD" * 256, b'"}'),
+    "escaped text": (b'{"bodyText":"', b"abc\\u0041" * 32, b'"}'),
+    "a quote in the body": (b'{"bodyData":"\\"', b"QUJD" * 256, b'"}'),
+    "apostrophes": (b"{'", b"\\'}{\"" * 32, b"'}"),
+    "braces": (b'{"x":', b"{}{}[]" * 32, b"}"),
+}
+
+
+@pytest.mark.parametrize("kind", SLOW)
+def test_twice_the_frame_is_twice_the_work(kind: str) -> None:
+    start, middle, end = SLOW[kind]
+
+    def work(times: int) -> int:
+        frame = start + middle * times + end
+        count, found = lines_run(Framer(), frame, 1024)
+        assert found == [frame]
+        return count
+
+    assert work(400) < 2.2 * work(200)
+
+
+class CountingBuffer(bytearray):
+    """A buffer that adds up how far its searches go."""
+
+    searched = 0
+
+    def find(self, what: bytes, start: int = 0, end: int | None = None) -> int:  # type: ignore[override]
+        found = super().find(what, start, len(self) if end is None else end)
+        CountingBuffer.searched += (found if found >= 0 else len(self) if end is None else end) - start
+        return found
+
+
 def test_a_large_frame_in_small_pieces_is_looked_at_once() -> None:
     frame = b'{"bodyData":"' + base64.b64encode(bytes(6_000_000)) + b'"}'
     framer, found = Framer(), []
+    framer._buffer = CountingBuffer()
     for start in range(0, len(frame), 1024):
         found += framer.feed(frame[start : start + 1024])
     assert found == [frame]
+    # Once for the end, once more for backslashes when it is found.
+    assert CountingBuffer.searched < 2.1 * len(frame)
 
 
 @pytest.mark.parametrize("start", [b'{"bodyData":"', b"{", b'{"bodyText":"\\"'])
@@ -96,6 +212,34 @@ def test_a_frame_without_end_is_given_up(start: bytes) -> None:
     with pytest.raises(MalformedError):
         for _ in range(MAX_FRAME // 65536 + 2):
             framer.feed(b"x" * 65536)
+
+
+def test_the_limit_does_not_depend_on_the_chunking() -> None:
+    just = b'{"bodyData":"' + b"A" * (MAX_FRAME - 15) + b'"}'
+    over = b'{"bodyData":"' + b"A" * (MAX_FRAME - 14) + b'"}'
+    for size in (1 << 16, 1 << 20, 1 << 26):
+        assert feed(Framer(), b"x{}" + just + b"{}", size) == [b"{}", just, b"{}"]
+        with pytest.raises(MalformedError, match="a frame of more than"):
+            feed(Framer(), over, size)
+
+
+def feed(framer: Framer, data: bytes, size: int) -> list[bytes]:
+    return [frame for start in range(0, len(data), size) for frame in framer.feed(data[start : start + size])]
+
+
+def test_members_that_nobody_reads_take_no_memory() -> None:
+    frame = b'{"x":[' + b"[]," * 500_000 + b'[]],"bodyText":"x"}'
+    tracemalloc.start()
+    try:
+        assert unmask(frame) == b"x"
+        assert tracemalloc.get_traced_memory()[1] < len(frame)
+    finally:
+        tracemalloc.stop()
+
+
+def test_nesting_is_refused_in_time() -> None:
+    with pytest.raises(MalformedError):
+        unmask(b'{"x":' + b"[" * 1_000_000 + b"]" * 1_000_000 + b',"bodyText":"x"}')
 
 
 def test_garbage_takes_no_memory() -> None:
