@@ -9,8 +9,9 @@ import pytest
 from masq.chain.wallet import Wallet
 from masq.crypto import CryptDE, NullCryptDE
 from masq.keccak import keccak256
-from masq.types import CHAINS, DEFAULT_RATE_PACK, NodeAddress
+from masq.types import CHAINS, DEFAULT_RATE_PACK, NodeAddress, RatePack, address_text
 from masq.wire import cbor
+from masq.wire.descriptor import parse_descriptor
 from masq.wire.frame import mask, unmask
 from masq.wire.message import (
     ClientRequest,
@@ -30,6 +31,7 @@ from masq.wire.package import (
     Hop,
     Package,
     Payer,
+    encode_data_version,
     one_way,
     open_return_route_id,
     round_trip,
@@ -206,3 +208,150 @@ def test_null_cipher() -> None:
     failure = keys.seal(way[1], encode_message(GossipFailure.NO_SUITABLE_NEIGHBORS))
     package = Package(single_hop(keys, way[1]), failure)
     assert package.encode().hex() == derived()["B7_null_package"]["lcp"]
+
+
+def test_request_on_its_way() -> None:
+    """The request of `test_payloads` over three hops, as it arrives at the first of them."""
+    expected = derived()["B5_request_package_at_B"]
+    nodes = [node(name) for name in "ABCD"]
+    way = [keys.public_key for keys in nodes]
+    by_key = {keys.public_key: keys for keys in nodes}
+    builder = node("A", *range(0x60, 0x80))
+    hops = shift(round_trip(builder, way, way[::-1], lambda key: Payer.sign(WALLET, by_key[key].digest), 1234), builder)
+    assert [len(hop) for hop in hops] == expected["hops_lens"]
+    payload = builder.seal(way[-1], bytes.fromhex(derived()["B5_client_request"]["messagetype"]))
+    assert len(payload) == expected["payload_len_charged_for_routing"]
+    package = Package(hops, payload).encode()
+    assert len(package) == expected["lcp_len"]
+    box = builder.seal(way[1], package)
+    assert len(box) == expected["sealed_len"]
+    assert len(mask(box)) == expected["frame_len_if_not_utf8"]
+
+
+def test_other_requests() -> None:
+    key = bytes.fromhex(derived()["B1_stream_key"]["sha1"])
+    alias = node("A_alias").public_key
+    get = SequencedPacket(0, b"GET / HTTP/1.1\r\nHost: www.example.com\r\n\r\n")
+    hello = SequencedPacket(1, b"\x16\x03\x01", True)
+    for request, name in (
+        (ClientRequest(key, get, None, 80, "HTTP", alias), "B5_client_request_nohost_inner"),
+        (ClientRequest(key, hello, "www.example.com", 443, "TLS", alias), "B5_client_request_tls_inner"),
+    ):
+        assert request.inner().hex() == derived()[name]
+        assert ClientRequest.decode(cbor.decode(request.inner())) == request
+    values = derived()["B5_seqpkt"]
+    assert SequencedPacket(258, b"").encode().hex() == values["empty seq 258 not last"]
+
+
+def test_stored_keys() -> None:
+    values = derived()["B1_str_key"]
+    for chain in ("base-sepolia", "dev"):
+        keys = CryptDE.from_text(CHAINS[chain].contract, bytes, values["text"])
+        assert keys.public_key.hex() == values["public_key"]
+        assert keys.digest.hex() == values[f"digest_{chain.replace('-', '_')}"]
+        assert keys.to_text() == values["text"]
+
+
+@pytest.mark.parametrize("name", "ABCD")
+def test_descriptors(name: str) -> None:
+    descriptor = parse_descriptor(derived()[f"B1_desc_{name}"])
+    assert str(descriptor) == derived()[f"B1_desc_{name}"]
+    assert descriptor.key == node(name).fragment()
+    assert descriptor.chain.contract == SEPOLIA
+
+
+def test_wallets() -> None:
+    for name, values in derived()["B2_wallets"].items():
+        wallet = Wallet(keccak256(name.encode()))
+        assert wallet.secret.hex() == values["secret"]
+        assert address_text(wallet.address) == values["address"]
+
+
+def test_gossip_records() -> None:
+    a = GossipRecord(record("A", (), 0, None), NodeAddress("1.2.3.4", (5678,)))
+    b = record("B", ("C", "A"), 7, "US")
+    written = [Gossip((item,)).inner()[len(b"\xa1\x6cnode_records\x81") :].hex() for item in (a, GossipRecord(b, None))]
+    assert written[0] == derived()["B2_agr_A"]["hex"]
+    assert len(written[1]) == 2 * derived()["B2_agr_B_no_addr_len"]
+    received = Gossip.decode({"node_records": [cbor.decode(bytes.fromhex(derived()["B2_agr_B"]))]}).records[0]
+    assert received.record == b
+    assert received.record.verify(node("A"))
+
+
+def test_hops() -> None:
+    values = derived()["B4_hops"]
+    payer = Payer.sign(WALLET, node("A").digest)
+    for hop, name in (
+        (Hop(b"", None, Component.NEIGHBORHOOD), "terminal, no payer, Neighborhood"),
+        (Hop(node("B").public_key, payer, Component.HOPPER), "hop to B, payer for A, Hopper"),
+        (Hop(b"", payer, Component.PROXY_SERVER), "terminal, payer for A, ProxyServer"),
+    ):
+        assert hop.encode().hex() == values[name]
+        assert Hop.decode(hop.encode()) == hop
+
+
+# --- literals of the network's own tests ---
+
+NULL_KEYS = ("01020304", "02030405", "03040506")
+
+
+def null_payer(key: bytes) -> Payer:
+    return Payer.sign(WALLET, keccak256(key + SEPOLIA))
+
+
+@pytest.mark.parametrize("key", NULL_KEYS)
+def test_payers_for_short_keys(key: str) -> None:
+    values = derived()[f"src_payer_{key}"]
+    digest = keccak256(bytes.fromhex(key) + SEPOLIA)
+    assert digest.hex() == values["digest"]
+    payer = null_payer(bytes.fromhex(key))
+    assert (payer.v, payer.r.hex(), payer.s.hex()) == (values["v"], values["r"], values["s"])
+    assert payer.proves(digest)
+    if "cbor" in values:
+        assert payer.encode().hex() == values["cbor"]
+
+
+def test_round_trip_of_the_null_cipher() -> None:
+    values = derived()["B7_null_round_trip"]
+    way = [bytes.fromhex(key) for key in NULL_KEYS]
+    hops = round_trip(NullCryptDE(way[0]), way, way[::-1], null_payer, 1234)
+    assert [len(hop) for hop in hops] == values["element_lens"]
+    assert [hashlib.sha256(hop).hexdigest() for hop in hops] == values["elements_sha256"]
+    assert hops[-1].hex() == values["last_element"]
+    assert hashlib.sha256(cbor.encode({"hops": hops})).hexdigest() == values["route_cbor_sha256"]
+    expected = [(1, 1), (2, 1), (1, 3), (0, 1), (None, 2)]
+    for reader, hop, (following, component) in zip((0, 1, 2, 1, 0), hops[:-1], expected, strict=True):
+        opened = Hop.decode(NullCryptDE(way[reader]).open(hop))
+        assert opened == Hop(
+            b"" if following is None else way[following], null_payer(way[reader]), Component(component)
+        )
+
+
+def test_frame_of_the_null_cipher() -> None:
+    values = derived()["B7_null_package"]
+    box = NullCryptDE(bytes.fromhex(NULL_KEYS[0])).seal(bytes.fromhex(NULL_KEYS[1]), bytes.fromhex(values["lcp"]))
+    assert len(box) == values["sealed_len"]
+    assert mask(box).decode() == values["frame"]
+    package = Package.decode(NullCryptDE(bytes.fromhex(NULL_KEYS[1])).open(unmask(values["frame"].encode())))
+    message = NullCryptDE(bytes.fromhex(NULL_KEYS[1])).open(package.payload)
+    assert decode_message(message) is GossipFailure.NO_SUITABLE_NEIGHBORS
+
+
+def test_record_of_the_null_cipher() -> None:
+    keys = NullCryptDE(bytes.fromhex(NULL_KEYS[0]))
+    earning = keccak256(bytes(60) + keys.public_key)[12:]
+    signed = NodeRecord.sign(keys, earning, RatePack(1235, 1434, 1237, 1634), frozenset(), True, True, 2, "AU")
+    assert signed.signature.hex() == "01020304ef190e89b5a9b1933384549f88a21050791c6fe7"
+    gossip = Gossip((GossipRecord(signed, NodeAddress("1.2.3.4", (1234,))),))
+    assert gossip.inner().hex().endswith(derived()["B7_null_agr"]["record_01020304"])
+    assert signed.verify(keys)
+
+
+def test_packed_version() -> None:
+    assert encode_data_version(0x112, 0x233) == (17, 34, 51)
+
+
+def test_sizes_of_boxes() -> None:
+    data = cbor.encode([42])
+    assert len(node("A", 1).seal(node("B").public_key, data)) == 51
+    assert len(NullCryptDE(bytes(32)).seal(bytes(32), data)) == 35
