@@ -8,7 +8,6 @@ from masq.settings.values import (
     LogLevel,
     MappingProtocol,
     PackagePolicy,
-    PaymentThresholds,
     ScanIntervals,
 )
 
@@ -19,7 +18,6 @@ __all__ = [
     "LogLevel",
     "MappingProtocol",
     "PackagePolicy",
-    "PaymentThresholds",
     "ScanIntervals",
     "Setting",
     "Settings",

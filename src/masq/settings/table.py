@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal, TypeVar, cast, overload
 
+from masq.core.accountant.thresholds import PaymentThresholds
 from masq.settings import values
 from masq.settings.values import (
     CrashPoint,
@@ -16,7 +17,6 @@ from masq.settings.values import (
     LogLevel,
     MappingProtocol,
     PackagePolicy,
-    PaymentThresholds,
     ScanIntervals,
 )
 from masq.types import CHAINS, DEFAULT_CHAIN, DEFAULT_EARNING_WALLET, Address, Chain, Mode, RatePack, address_text

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
+from masq.core.accountant.thresholds import PaymentThresholds
 from masq.errors import MalformedError
 from masq.types import CHAINS, Address, Chain, RatePack, parse_address
 from masq.wire.descriptor import MAX_PORT, MIN_PORT, Descriptor, parse_descriptor
 
 MAX_U64 = 2**64 - 1
-MAX_THRESHOLD_INTERVAL = 10**9
 SECP256K1_ORDER = 0xFFFFFFFF_FFFFFFFF_FFFFFFFF_FFFFFFFE_BAAEDCE6_AF48A03B_BFD25E8C_D0364141
 
 _DIGITS = re.compile(r"[0-9]{1,20}")
@@ -74,17 +74,6 @@ class ScanIntervals(NamedTuple):
     receivable: int
 
 
-class PaymentThresholds(NamedTuple):
-    """When debts are paid, and debtors banned (accounting.md 2.2)."""
-
-    debt_threshold_gwei: int
-    maturity_threshold_sec: int
-    payment_grace_period_sec: int
-    permanent_debt_allowed_gwei: int
-    threshold_interval_sec: int
-    unban_below_gwei: int
-
-
 def number(text: str, low: int, high: int) -> int:
     if not _DIGITS.fullmatch(text) or not low <= int(text) <= high:
         raise ValueError
@@ -137,12 +126,8 @@ def scan_intervals(text: str) -> ScanIntervals:
 
 def payment_thresholds(text: str) -> PaymentThresholds:
     thresholds = PaymentThresholds(*numbers(text, 6))
-    debt, permanent = thresholds.debt_threshold_gwei, thresholds.permanent_debt_allowed_gwei
-    if debt <= permanent:
-        raise ValueError(f"the debt threshold {debt} must be greater than the permanent debt allowed {permanent}")
-    if not 1 <= thresholds.threshold_interval_sec <= MAX_THRESHOLD_INTERVAL:
-        interval = thresholds.threshold_interval_sec
-        raise ValueError(f"the threshold interval {interval} must be from 1 to {MAX_THRESHOLD_INTERVAL} seconds")
+    if problem := thresholds.problem():
+        raise ValueError(problem)
     return thresholds
 
 

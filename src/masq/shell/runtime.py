@@ -21,7 +21,6 @@ from masq.chain.erc20 import sign_transfer
 from masq.chain.transaction import SignedTransaction
 from masq.chain.wallet import Wallet
 from masq.core.accountant.accountant import Accountant, AccountantConfig, Scan
-from masq.core.accountant.thresholds import PaymentThresholds
 from masq.core.neighborhood import Contact, Profile
 from masq.core.node import Node, NodeConfig
 from masq.crypto import CryptDE, Keys, NullCryptDE
@@ -239,7 +238,7 @@ def _accountant(settings: Settings, store: Store, wallet: Wallet | None, started
         wallet.address if wallet else None,
         settings.rate_pack,
         sign if wallet else None,
-        PaymentThresholds(*settings.payment_thresholds),
+        settings.payment_thresholds,
         {
             Scan.PENDING_PAYABLES: float(intervals.pending_payable),
             Scan.PAYABLES: float(intervals.payable),

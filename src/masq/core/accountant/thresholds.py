@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 GWEI: Final = 10**9
+MAX_INTERVAL: Final = 10**9
 
 
 class PaymentThresholds(NamedTuple):
@@ -24,10 +25,15 @@ class PaymentThresholds(NamedTuple):
 
     def problem(self) -> str | None:
         """Why these thresholds can't be used."""
-        if self.debt_threshold_gwei <= self.permanent_debt_allowed_gwei:
-            return "the debt threshold has to be greater than the permanent debt allowed"
-        if not 0 < self.threshold_interval_sec <= 10**9:
-            return "the threshold interval has to be from 1 to 1000000000 seconds"
+        debt, permanent, interval = (
+            self.debt_threshold_gwei,
+            self.permanent_debt_allowed_gwei,
+            self.threshold_interval_sec,
+        )
+        if debt <= permanent:
+            return f"the debt threshold {debt} must be greater than the permanent debt allowed {permanent}"
+        if not 1 <= interval <= MAX_INTERVAL:
+            return f"the threshold interval {interval} must be from 1 to {MAX_INTERVAL} seconds"
         return None
 
     def limit(self, age: int) -> int:
