@@ -296,6 +296,21 @@ def test_zero_hop_serves_its_own_user_for_nothing() -> None:
     assert not host.node.accountant.ledger.receivables
 
 
+def test_a_json_link_to_a_node_that_knows_secure_links_is_upgraded() -> None:
+    world = World(18, latency=1.1)  # Too slow for the first attempt, which gives up after two seconds.
+    first = world.add(hops=1)
+    second = world.add([first], hops=1)
+    world.run(6)
+    assert {link.speech for link in second.node.links} == {"json"}
+    world.run(120)
+    for host, peer in ((first, second), (second, first)):
+        link = host.node.links.to(peer.ip)
+        assert link
+        assert link.speech == "secure"
+        assert link.key == peer.node.keys.public_key
+        assert host.node.has_route
+
+
 def test_without_neighbors_there_is_no_route_and_a_reason() -> None:
     world = World(16)
     host = world.add()

@@ -277,6 +277,20 @@ class Links:
             link.secure, link.key = self._new_secure(), key
         return [Dial(link.id, endpoint), *self.write(link, item, flow)]
 
+    def upgrade(self, endpoint: Endpoint, key: PublicKey, now: float) -> list[LinksEffect]:
+        """Dial a secure link beside the JSON link to a Node that turns out to know them.
+
+        The JSON link is left alone: it falls silent once the other one stands.
+        """
+        link = self.to(endpoint.ip)
+        if link is None or link.speech is not Speech.JSON or self._policy != "auto" or not self._secure_allowed:
+            return []
+        if len(self._links) >= MAX_LINKS:
+            return []
+        fresh = self._add(endpoint, True, Speech.SECURE, now)
+        fresh.secure, fresh.key = self._new_secure(), key
+        return [Dial(fresh.id, endpoint)]
+
     def _speech_for(self, ip: str, known: bool | None, now: float) -> Speech:
         if not self._secure_allowed:
             return Speech.JSON

@@ -125,6 +125,7 @@ class Node:
             self._housekept = now
             effects += self._carry(self.exit.tick(now), now)
             effects += self._carry(self.circuits.tick(now), now)
+            effects += self._upgrade_links(now)
         effects += self.accountant.tick(now)
         return effects + self._look_for_route(now)
 
@@ -189,6 +190,17 @@ class Node:
         if not self.config.profile.routes_data:
             return []
         return self._carry(self.circuits.frame(link, frame.type, frame.body, now, self._socket), now)
+
+    def _upgrade_links(self, now: float) -> list[NodeEffect]:
+        """Neighbors that we speak JSON to though they know secure links: the one with the lower key dials."""
+        graph = self.neighborhood.graph
+        effects: list[NodeEffect] = []
+        for record in graph.full_neighbors(graph.root_key):
+            address = graph.address(record.public_key)
+            ours_to_dial = graph.root_key < record.public_key or not graph.root.accepts_connections
+            if EXTENSION in record.extensions and record.accepts_connections and address and ours_to_dial:
+                effects += self.links.upgrade(address.endpoint, record.public_key, now)
+        return effects
 
     def _secure_link_to(self, key: PublicKey) -> int | None:
         address = self.neighborhood.graph.address(key)
