@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import count
 from typing import Any, Final
 
 from masq.chain.erc20 import Transfer
@@ -32,6 +33,9 @@ SAVE_EVERY: Final = 1.0
 """Seconds that charges are gathered before they are saved: what a crash can cost."""
 SCAN_TIMEOUT: Final = 120.0
 """Seconds after which a scan without an answer counts as failed."""
+DOUBT_FOR: Final = 120.0
+"""Seconds that a provider has to deny a payment whose nonce is used. Behind one URL are often several servers, of which
+one may count a transaction before another shows its receipt; who believes them too soon pays twice."""
 RETRY_REVERTED: Final = 600
 """Seconds after which a debt whose payment was reverted is tried again."""
 
@@ -96,8 +100,10 @@ class Accountant:
         self._most_blocks: int | None = None
         self._due: dict[Scan, float] = {}
         self._running: dict[Scan, float] = {}
-        self._doubted: set[bytes] = set()
+        self._doubted: dict[bytes, float] = {}
         self._reverted: dict[Address, int] = {}
+        self._mined = 0
+        """One more than the highest nonce of a payment with a receipt: no lower one can be used again."""
         self._unsaved_since: float | None = None
         self.paid = self.earned = 0
         """Wei confirmed since the start, out and in."""
@@ -219,7 +225,9 @@ class Accountant:
         if self._running.pop(Scan.PAYABLES, None) is None or self._config.sign is None:
             return []
         effects: list[AccountantEffect] = []
-        nonce = max([terms.pending_nonce, *(payment.nonce + 1 for payment in self._payments.values())])
+        # The lowest that is free: a gap in the nonces would hold up every payment above it.
+        taken = {payment.nonce for payment in self._payments.values()}
+        nonces = (nonce for nonce in count(max(terms.pending_nonce, self._mined)) if nonce not in taken)
         tokens = terms.tokens - sum(payment.wei for payment in self._payments.values())
         coins, fee = terms.coins, terms.gas_price * terms.gas_per_payment
         made: list[Payment] = []
@@ -229,9 +237,10 @@ class Accountant:
                 text = f"{address_text(creditor)} is owed {wei} wei, but the consuming wallet has not enough {lacking}"
                 effects.append(Notice("warning", f"{text}: send it some, or creditors will ban it"))
                 continue
+            nonce = next(nonces)
             signed = self._config.sign(nonce, terms.gas_price, creditor, wei)
             made.append(Payment(creditor, wei, nonce, signed.raw, signed.hash, int(self._epoch + now)))
-            nonce, tokens, coins = nonce + 1, tokens - wei, coins - fee
+            tokens, coins = tokens - wei, coins - fee
         if not made:
             return effects
         for payment in made:
@@ -252,7 +261,8 @@ class Accountant:
         self, found: Iterable[Receipt | None], head: int, latest_nonce: int, now: float
     ) -> list[AccountantEffect]:
         """What became of the payments under way; `latest_nonce` counts the wallet's transactions in blocks."""
-        if self._running.pop(Scan.PENDING_PAYABLES, None) is None:
+        asked = self._running.pop(Scan.PENDING_PAYABLES, None)
+        if asked is None:
             return []
         by_hash = {receipt.transaction_hash: receipt for receipt in found if receipt is not None}
         effects: list[AccountantEffect] = []
@@ -266,6 +276,7 @@ class Accountant:
                     continue
                 over.append(payment.hash)
                 del self._payments[payment.creditor]
+                self._mined = max(self._mined, payment.nonce + 1)
                 if receipt.succeeded:
                     self.ledger.settle(True, payment.creditor, payment.wei, payment.made)
                     self.paid += payment.wei
@@ -274,17 +285,16 @@ class Accountant:
                     self._reverted[payment.creditor] = int(self._epoch + now) + RETRY_REVERTED
                     effects.append(Notice("warning", f"a payment of {payment.wei} wei to {who} was reverted"))
             elif latest_nonce > payment.nonce:
-                # Something else used the nonce, so this transaction can never be mined. Believed when seen twice.
-                if payment.hash in self._doubted:
+                # Something else used the nonce, so this transaction can never be mined.
+                if asked - self._doubted.setdefault(payment.hash, now) >= DOUBT_FOR:
                     over.append(payment.hash)
                     del self._payments[payment.creditor]
                     effects.append(Notice("warning", f"a payment to {who} was displaced by another transaction"))
-                else:
-                    self._doubted.add(payment.hash)
             else:
-                self._doubted.discard(payment.hash)
+                self._doubted.pop(payment.hash, None)
                 again.append(payment)
-        self._doubted -= set(over)
+        for hash in over:
+            self._doubted.pop(hash, None)
         if over:
             entries = self.ledger.take_changes()
             self._unsaved_since = None
@@ -299,8 +309,10 @@ class Accountant:
         """Tokens that came in, in the blocks up to `last`; None: there was no new block to look at."""
         if self._running.pop(Scan.RECEIVABLES, None) is None or last is None:
             return []
-        effects: list[AccountantEffect] = []
         first = self._start_block or 0
+        if last < first:
+            return []  # A late answer to an earlier question: going back would credit blocks a second time.
+        effects: list[AccountantEffect] = []
         for transfer in transfers:
             if transfer.block < first or transfer.block > last:
                 effects.append(Notice("warning", "the provider showed a transfer of a block that was not asked for"))
@@ -309,6 +321,8 @@ class Accountant:
             self.ledger.settle(False, transfer.sender, transfer.amount, int(self._epoch + now))
             self.earned += transfer.amount
             effects.append(Notice("info", f"{transfer.amount} wei came in from {address_text(transfer.sender)}"))
+        if self._most_blocks is not None and last - first + 1 >= self._most_blocks:
+            self._soon(Scan.RECEIVABLES, now)  # There is more.
         self._start_block = last + 1
         self._unsaved_since = None
         save = Save(entries=self.ledger.take_changes(), config=(("start_block", str(self._start_block)),))
