@@ -108,6 +108,17 @@ def test_a_missing_key_file_is_named(tmp_path: Path) -> None:
         Store.open(tmp_path, None)
 
 
+def test_a_store_of_a_newer_program_is_left_alone(tmp_path: Path) -> None:
+    store = Store.open(tmp_path, None)
+    store.save(SAVE)
+    store._connection.pragma("user_version", 2)
+    store.close()
+    with pytest.raises(StoreError, match="newer version"):
+        Store.open(tmp_path, None)
+    with pytest.raises(StoreError, match="newer version"):
+        Store.open(tmp_path, None)
+
+
 def test_a_directory_that_can_t_be_used_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="data directory"):

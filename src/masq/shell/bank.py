@@ -114,6 +114,11 @@ class Bank:
         return self._accountant.terms(terms, self.now())
 
     async def _check_chain(self) -> None:
+        """UnavailableError if the provider serves another chain.
+
+        There the wallet has another nonce, and blocks have other numbers: payments would seem to be displaced and be
+        made again, and the start block could jump ahead of the chain for good.
+        """
         chain_id = await self._chain_client.chain_id()
         if chain_id != self._chain.id:
             raise UnavailableError(f"the provider serves chain {chain_id}, not {self._chain.name} ({self._chain.id})")
@@ -128,6 +133,7 @@ class Bank:
         rpc, wallet = self._chain_client, self._wallet
         if wallet is None:
             raise UnavailableError("there is no consuming wallet")
+        await self._check_chain()
         nonce = await rpc.nonce(wallet, "latest")
         answers = await rpc.receipts(hashes)
         head = await rpc.block_number()
@@ -138,6 +144,7 @@ class Bank:
 
     async def _transfers(self, first: int | None, most: int | None) -> Sequence[AccountantEffect]:
         rpc = self._chain_client
+        await self._check_chain()
         head = await rpc.block_number()
         start = head if first is None else first
         if start > head:

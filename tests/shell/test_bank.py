@@ -1,0 +1,285 @@
+"""The Accountant's hands: debts paid on a real chain, and providers that can't or won't serve."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from masq.chain.erc20 import sign_transfer
+from masq.chain.transaction import SignedTransaction
+from masq.chain.wallet import Wallet
+from masq.core.accountant.accountant import DOUBT_FOR, Accountant, AccountantConfig, Scan
+from masq.core.accountant.effects import AccountantEffect, Notice
+from masq.core.accountant.thresholds import PaymentThresholds
+from masq.demo.chain_process import running_chain
+from masq.demo.funds import Funds
+from masq.shell.bank import Bank
+from masq.shell.store import Store
+from masq.types import CHAINS, DEFAULT_RATE_PACK, Address
+
+CHAIN = CHAINS["dev"]
+CONSUMER, EARNER = Wallet(b"\x01" * 32), Wallet(b"\x02" * 32)
+THRESHOLDS = PaymentThresholds(2, 1, 20, 1, 1, 1)
+SIZE = 100_000
+DEBT = DEFAULT_RATE_PACK.exit_charge(SIZE)
+
+
+class Books:
+    """An Accountant with its hands and its store. Time stands until it is set."""
+
+    def __init__(self, directory: Path, url: str | None, consuming: Wallet, earning: Address) -> None:
+        def sign(nonce: int, gas_price: int, recipient: Address, wei: int) -> SignedTransaction:
+            return sign_transfer(consuming, CHAIN, nonce=nonce, gas_price=gas_price, recipient=recipient, amount=wei)
+
+        self.store = Store.open(directory, None)
+        config = AccountantConfig(
+            earning, consuming.address, DEFAULT_RATE_PACK, sign, THRESHOLDS, dict.fromkeys(Scan, 10.0)
+        )
+        self.accountant = Accountant(config, self.store.load(), 1e9)
+        self.bank = Bank(self.accountant, self.store, CHAIN, url, consuming.address, earning)
+        self.bank.spawn, self.bank.carry, self.bank.now = self._spawn, self.carry, lambda: self.now
+        self.now = 0.0
+        self.notices: list[str] = []
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def _spawn(self, work: Awaitable[None]) -> None:
+        self._tasks.append(asyncio.ensure_future(work))
+
+    def carry(self, effects: Sequence[AccountantEffect]) -> None:
+        for effect in effects:
+            if isinstance(effect, Notice):
+                self.notices.append(effect.text)
+            else:
+                self.bank.perform(effect)
+
+    async def scan(self, *scans: Scan) -> None:
+        """These scans, one after the other, with all that follows from each."""
+        for scan in scans:
+            self.carry(self.accountant.scan(scan, self.now))
+            while self._tasks:
+                await self._tasks.pop()
+
+    async def close(self) -> None:
+        await self.bank.close()
+        self.store.close()
+
+
+@asynccontextmanager
+async def opened(
+    directory: Path, url: str | None, consuming: Wallet = CONSUMER, earning: Address = b"\x03" * 20
+) -> AsyncIterator[Books]:
+    books = Books(directory, url, consuming, earning)
+    try:
+        yield books
+    finally:
+        await books.close()
+
+
+def test_a_debt_is_paid_and_credited_and_both_remember(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        funds = {CONSUMER.address: Funds(10**18, 10**21)}
+        async with (
+            running_chain(CHAIN, funds) as url,
+            opened(tmp_path / "payer", url) as payer,
+            opened(tmp_path / "earner", url, Wallet(b"\x04" * 32), EARNER.address) as earner,
+        ):
+            await earner.scan(Scan.RECEIVABLES)
+            payer.accountant.consumed((EARNER.address, DEFAULT_RATE_PACK, SIZE), [], 0, 0.0)
+            earner.accountant.exit_provided(CONSUMER.address, SIZE, 0.0)
+            payer.now = earner.now = 10.0
+            await payer.scan(Scan.PAYABLES)
+            assert len(payer.store.load().payments) == 1
+            await payer.scan(Scan.PENDING_PAYABLES, Scan.PAYABLES)
+            await earner.scan(Scan.RECEIVABLES, Scan.RECEIVABLES)
+            assert payer.accountant.paid == earner.accountant.earned == DEBT
+            assert earner.accountant.owed_by(CONSUMER.address) == 0
+            assert not [notice for notice in payer.notices + earner.notices if "failed" in notice]
+            (entry,) = payer.store.load().entries
+            assert (entry.wallet, entry.wei) == (EARNER.address, 0)
+            assert not payer.store.load().payments
+            assert earner.store.load().start_block == 2, "block 1 has the payment, and is never looked at again"
+
+    asyncio.run(scenario())
+
+
+def test_a_node_that_dies_after_sending_learns_of_its_payment(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with running_chain(CHAIN, {CONSUMER.address: Funds(10**18, 10**21)}) as url:
+            async with opened(tmp_path, url) as payer:
+                payer.accountant.consumed((EARNER.address, DEFAULT_RATE_PACK, SIZE), [], 0, 0.0)
+                payer.now = 10.0
+                await payer.scan(Scan.PAYABLES)
+            async with opened(tmp_path, url) as again:
+                again.now = 20.0
+                await again.scan(Scan.PAYABLES, Scan.PENDING_PAYABLES, Scan.PAYABLES)
+                assert again.accountant.paid == DEBT
+                assert [entry.wei for entry in again.store.load().entries] == [0]
+
+    asyncio.run(scenario())
+
+
+# ---- Providers that can't or won't
+
+
+@asynccontextmanager
+async def provider(answer: Callable[[str, list[Any]], Any]) -> AsyncIterator[str]:
+    """The URL of a provider that answers each call with what the function says: a result, or an exception's text."""
+
+    def reply(call: dict[str, Any]) -> dict[str, Any]:
+        try:
+            return {"jsonrpc": "2.0", "id": call["id"], "result": answer(call["method"], call["params"])}
+        except RuntimeError as error:
+            return {"jsonrpc": "2.0", "id": call["id"], "error": {"code": -32000, "message": str(error)}}
+
+    async def handle(request: web.Request) -> web.Response:
+        body = json.loads(await request.read())
+        return web.json_response([reply(call) for call in body] if isinstance(body, list) else reply(body))
+
+    app = web.Application()
+    app.router.add_post("/", handle)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}/"
+    finally:
+        await runner.cleanup()
+
+
+def honest(method: str, params: list[Any]) -> Any:
+    """A chain at block 100 that knows no transaction."""
+    return {
+        "eth_chainId": hex(CHAIN.id),
+        "eth_gasPrice": "0x1",
+        "eth_blockNumber": "0x64",
+        "eth_getBalance": hex(10**18),
+        "eth_call": "0x" + (10**24).to_bytes(32, "big").hex(),
+        "eth_getTransactionCount": "0x0",
+        "eth_getTransactionReceipt": None,
+        "eth_getLogs": [],
+    }[method]
+
+
+def takes_nothing(method: str, params: list[Any]) -> Any:
+    if method == "eth_sendRawTransaction":
+        raise RuntimeError("insufficient funds")
+    return honest(method, params)
+
+
+def run_against(
+    directory: Path, answer: Callable[[str, list[Any]], Any], scenario: Callable[[Books], Awaitable[None]]
+) -> None:
+    async def run() -> None:
+        async with provider(answer) as url, opened(directory, url) as books:
+            books.accountant.consumed((EARNER.address, DEFAULT_RATE_PACK, SIZE), [], 0, 0.0)
+            books.now = 10.0
+            await scenario(books)
+
+    asyncio.run(run())
+
+
+def test_what_is_refused_is_kept_and_sent_again(tmp_path: Path) -> None:
+    sent: list[str] = []
+
+    def answer(method: str, params: list[Any]) -> Any:
+        if method == "eth_sendRawTransaction":
+            sent.append(params[0])
+        return takes_nothing(method, params)
+
+    async def scenario(books: Books) -> None:
+        await books.scan(Scan.PAYABLES, Scan.PENDING_PAYABLES, Scan.PENDING_PAYABLES)
+        assert any("insufficient funds" in notice for notice in books.notices)
+        assert len(books.store.load().payments) == 1
+
+    run_against(tmp_path, answer, scenario)
+    assert len(sent) == 3
+    assert len(set(sent)) == 1, "the same bytes each time"
+
+
+def test_a_provider_of_another_chain_is_believed_nothing(tmp_path: Path) -> None:
+    chain = [CHAIN.id]
+
+    def answer(method: str, params: list[Any]) -> Any:
+        if method == "eth_chainId":
+            return hex(chain[0])
+        # There the wallet has sent a lot, and there are many more blocks.
+        other = {"eth_getTransactionCount": "0x64", "eth_blockNumber": "0xffffff"}
+        return (
+            other.get(method) or takes_nothing(method, params)
+            if chain[0] != CHAIN.id
+            else takes_nothing(method, params)
+        )
+
+    async def scenario(books: Books) -> None:
+        await books.scan(Scan.PAYABLES, Scan.RECEIVABLES)
+        before = books.store.load()
+        chain[0] = 1
+        for _ in range(3):
+            books.now += DOUBT_FOR
+            await books.scan(*Scan)
+        assert books.store.load() == before
+        assert before.start_block == 101
+        assert any("the provider serves chain 1, not dev" in notice for notice in books.notices)
+
+    run_against(tmp_path, answer, scenario)
+
+
+def test_a_receipt_that_could_not_be_asked_for_is_not_missing(tmp_path: Path) -> None:
+    def answer(method: str, params: list[Any]) -> Any:
+        if method == "eth_getTransactionReceipt":
+            raise RuntimeError("too many requests")
+        if method == "eth_getTransactionCount" and params[1] == "latest":
+            return "0x5"
+        return takes_nothing(method, params)
+
+    async def scenario(books: Books) -> None:
+        await books.scan(Scan.PAYABLES)
+        for _ in range(3):
+            books.now += DOUBT_FOR
+            await books.scan(Scan.PENDING_PAYABLES)
+        assert len(books.store.load().payments) == 1
+
+    run_against(tmp_path, answer, scenario)
+
+
+def test_a_provider_s_limit_is_kept_and_no_block_left_out(tmp_path: Path) -> None:
+    asked: list[tuple[int, int]] = []
+
+    def answer(method: str, params: list[Any]) -> Any:
+        if method == "eth_getLogs":
+            first, last = (int(params[0][end], 16) for end in ("fromBlock", "toBlock"))
+            if last - first >= 40:
+                raise RuntimeError("eth_getLogs is limited to 40 blocks")
+            asked.append((first, last))
+        return honest(method, params)
+
+    async def scenario(books: Books) -> None:
+        await books.scan(*[Scan.RECEIVABLES] * 5)
+
+    store = Store.open(tmp_path, None)
+    store.set("start_block", "5")
+    store.close()
+    run_against(tmp_path, answer, scenario)
+    assert asked == [(5, 44), (45, 84), (85, 100)]
+
+
+@pytest.mark.parametrize("url", [None, "http://127.0.0.1:1/", "ftp://nowhere"])
+def test_without_a_provider_nothing_is_paid_and_nothing_ends(tmp_path: Path, url: str | None) -> None:
+    async def scenario() -> None:
+        async with opened(tmp_path, url) as books:
+            books.accountant.consumed((EARNER.address, DEFAULT_RATE_PACK, SIZE), [], 0, 0.0)
+            books.now = 10.0
+            await books.scan(*Scan, *Scan)
+            assert len(books.notices) == 4
+            assert not books.store.load().payments
+            assert books.accountant.ledger.payables[EARNER.address].wei == DEBT
+
+    asyncio.run(scenario())
