@@ -2,7 +2,7 @@
 
 The cipher (ChaCha20-Poly1305, per page) notices every altered byte. Its key comes from the Node's password by scrypt,
 with a salt in a file beside the database; without a password a random key is kept in that file, which then protects
-nothing but copies of the database alone.
+nothing but copies of the database alone. What it can't notice is an older copy of the file put in its place.
 """
 
 from __future__ import annotations
@@ -91,8 +91,11 @@ class Store:
                     "the password is wrong" if password is not None else "it needs the --db-password it was made with"
                 )
                 raise StoreError(f"{self._path} can't be read: {hint}, or the file was damaged or altered") from error
-            self._connection.pragma("journal_mode", "wal")
-            self._connection.pragma("synchronous", "full")
+            # No write-ahead log: where one doesn't add up, SQLite takes that for its end. After a kill, a flipped bit
+            # or a lost file would undo without a word all that is in it: payments too, which would be made again.
+            self._connection.pragma("journal_mode", "delete")
+            # More than "full": a journal that came back after a power cut would undo the last save.
+            self._connection.pragma("synchronous", "extra")
             if version == 0:
                 with self._transaction():
                     self._connection.execute(_TABLES)
@@ -184,7 +187,7 @@ class Store:
             ) from error
         except apsw.Error as error:
             raise StoreError(f"{self._path} can't be used: {error}") from error
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, OverflowError) as error:
             raise StoreError(f"{self._path} holds a value that makes no sense: {error}") from error
 
 
