@@ -37,7 +37,11 @@ DOUBT_FOR: Final = 120.0
 """Seconds that a provider has to deny a payment whose nonce is used. Behind one URL are often several servers, of which
 one may count a transaction before another shows its receipt; who believes them too soon pays twice."""
 RETRY_REVERTED: Final = 600
-"""Seconds after which a debt whose payment was reverted is tried again."""
+"""Seconds after which a debt whose payment was reverted is tried again; twice as many after each further time."""
+MOST_RETRY: Final = 86_400
+MOST_GAS_PRICE: Final = 5_000 * 10**9
+"""Wei per gas. Far above what the chains ask for; a provider that names more could spend all coins on one payment."""
+MOST_NONCE: Final = 2**48
 
 Signer = Callable[[int, int, Address, int], SignedTransaction]
 """Signs a transfer: nonce, gas price, recipient, wei."""
@@ -101,7 +105,8 @@ class Accountant:
         self._due: dict[Scan, float] = {}
         self._running: dict[Scan, float] = {}
         self._doubted: dict[bytes, float] = {}
-        self._reverted: dict[Address, int] = {}
+        self._reverted: dict[Address, tuple[int, int]] = {}
+        """Creditors whose last payment was reverted: when to try again, and after how many seconds the time after."""
         self._mined = 0
         """One more than the highest nonce of a payment with a receipt: no lower one can be used again."""
         self._unsaved_since: float | None = None
@@ -215,7 +220,7 @@ class Accountant:
             (account.since, wallet, account.wei)
             for wallet, account in self.ledger.payables.items()
             if wallet not in self._payments
-            and clock >= self._reverted.get(wallet, 0)
+            and clock >= self._reverted.get(wallet, (0, 0))[0]
             and self._config.thresholds.to_be_paid(account.wei, clock - account.since)
         ]
         return [(wallet, wei) for _, wallet, wei in sorted(due)]
@@ -224,12 +229,17 @@ class Accountant:
         """The chain's answer: sign what can be afforded, save it, send it."""
         if self._running.pop(Scan.PAYABLES, None) is None or self._config.sign is None:
             return []
+        if terms.gas_price > MOST_GAS_PRICE or terms.pending_nonce > MOST_NONCE:
+            text = f"a gas price of {terms.gas_price} wei and nonce {terms.pending_nonce}"
+            text = f"nothing is paid, as what the provider says can't be right: {text}. If it lasts, use another one"
+            return [Notice("warning", text)]
         effects: list[AccountantEffect] = []
         # The lowest that is free: a gap in the nonces would hold up every payment above it.
         taken = {payment.nonce for payment in self._payments.values()}
         nonces = (nonce for nonce in count(max(terms.pending_nonce, self._mined)) if nonce not in taken)
         tokens = terms.tokens - sum(payment.wei for payment in self._payments.values())
-        coins, fee = terms.coins, terms.gas_price * terms.gas_per_payment
+        fee = terms.gas_price * terms.gas_per_payment
+        coins = terms.coins - fee * len(self._payments)
         made: list[Payment] = []
         for creditor, wei in self._to_pay(now):
             if wei > tokens or fee > coins:
@@ -279,10 +289,12 @@ class Accountant:
                 self._mined = max(self._mined, payment.nonce + 1)
                 if receipt.succeeded:
                     self.ledger.settle(True, payment.creditor, payment.wei, payment.made)
+                    self._reverted.pop(payment.creditor, None)
                     self.paid += payment.wei
                     effects.append(Notice("info", f"{payment.wei} wei were paid to {who}"))
                 else:
-                    self._reverted[payment.creditor] = int(self._epoch + now) + RETRY_REVERTED
+                    wait = self._reverted.get(payment.creditor, (0, RETRY_REVERTED))[1]
+                    self._reverted[payment.creditor] = int(self._epoch + now) + wait, min(2 * wait, MOST_RETRY)
                     effects.append(Notice("warning", f"a payment of {payment.wei} wei to {who} was reverted"))
             elif latest_nonce > payment.nonce:
                 # Something else used the nonce, so this transaction can never be mined.
@@ -322,7 +334,7 @@ class Accountant:
             self.earned += transfer.amount
             effects.append(Notice("info", f"{transfer.amount} wei came in from {address_text(transfer.sender)}"))
         if self._most_blocks is not None and last - first + 1 >= self._most_blocks:
-            self._soon(Scan.RECEIVABLES, now)  # There is more.
+            self._soon(Scan.RECEIVABLES, now, 1.0)  # There is more.
         self._start_block = last + 1
         self._unsaved_since = None
         save = Save(entries=self.ledger.take_changes(), config=(("start_block", str(self._start_block)),))
@@ -356,10 +368,10 @@ class Accountant:
         notices += [Notice("info", f"{address_text(wallet)} has paid and is served again") for wallet in released]
         return [*self.flush(), Save(banned=tuple(banned), released=tuple(released)), *notices]
 
-    def _soon(self, scan: Scan, now: float) -> None:
+    def _soon(self, scan: Scan, now: float, within: float = 5.0) -> None:
         """Look again before the interval is over, if scans run at all."""
         if scan in self._due:
-            self._due[scan] = min(self._due[scan], now + min(5.0, self._config.intervals[scan]))
+            self._due[scan] = min(self._due[scan], now + min(within, self._config.intervals[scan]))
 
     def _in_order(self) -> list[Payment]:
         return sorted(self._payments.values(), key=lambda payment: payment.nonce)
