@@ -205,8 +205,11 @@ class CircuitEntry:
 
     def link_lost(self, link: int, now: float) -> list[EntryEffect]:
         effects: list[EntryEffect] = []
-        for own in [own for (at, _), own in self._circuits.items() if at == link]:
-            effects += self._lost(own, "the first Node of the route closed the link", now)
+        lost = [own for (at, _), own in self._circuits.items() if at == link]
+        for own in lost:
+            self._blamed[own.route.over[1]] = (now, "the first Node of the route closed the link")
+        for own in lost:
+            effects += self._lost(own, "the link was closed", now)
         return effects
 
     def _cell(self, own: OwnCircuit, data: memoryview, now: float) -> list[EntryEffect]:
@@ -337,13 +340,10 @@ class CircuitEntry:
     def _new(self, group: str, avoid: tuple[PublicKey, ...], now: float) -> tuple[OwnCircuit, list[EntryEffect]]:
         self._blamed = {key: why for key, why in self._blamed.items() if now - why[0] < BLAME_LIFE}
         try:
-            route = self._routes.find(self._hops, 1_000, (*avoid, *self._blamed), EXTENSION)
+            route, link = self._way((*avoid, *self._blamed))
         except UnavailableError:
-            route = self._routes.find(self._hops, 1_000, avoid, EXTENSION)
+            route, link = self._way(avoid)
         way = route.over
-        link = self._next_link(way[1])
-        if link is None:
-            raise UnavailableError("the first Node of the route has no secure link with us")
         circuit = self._new_id(link)
         secrets = [self._random(32) for _ in way[1:]]
         expires = int(self._epoch + now) + OPEN_LIFE
@@ -373,6 +373,16 @@ class CircuitEntry:
         self._circuits[link, circuit] = own
         return own, [SendFrame(link, circuit_frame(FrameType.OPEN, circuit, cbor.encode(elements)), circuit)]
 
+    def _way(self, avoid: tuple[PublicKey, ...]) -> tuple[Route, int]:
+        """A route, and our secure link to its first Node. A neighbor whose link was just lost is still known as one."""
+        unlinked: tuple[PublicKey, ...] = ()
+        while True:
+            route = self._routes.find(self._hops, 1_000, (*avoid, *unlinked), EXTENSION)
+            link = self._next_link(route.over[1])
+            if link is not None:
+                return route, link
+            unlinked += (route.over[1],)
+
     def _payer(self, reader: PublicKey) -> Payer | None:
         if self._wallet is None:
             return None
@@ -401,9 +411,11 @@ class CircuitEntry:
         for hop in own.hops:
             if hop.service.key in self._blamed:
                 reason = f"{name_of(hop.service.key)}: {self._blamed[hop.service.key][1]}"
+        # If a relay is to blame, the exit may serve over another way; perhaps it is the only one.
+        exit_failed = not any(hop.service.key in self._blamed for hop in own.hops[:-1])
         for stream in list(own.terminal.streams.values()):
             if isinstance(stream, OwnStream):
-                effects += self._failed(stream, reason, now)
+                effects += self._failed(stream, reason, now, exit_failed)
         return effects
 
     def tick(self, now: float) -> list[EntryEffect]:
@@ -460,8 +472,8 @@ class CircuitEntry:
             return [Reading(stream.socket, True)]
         return []
 
-    def _failed(self, stream: OwnStream, reason: str, now: float) -> list[EntryEffect]:
-        """A stream failed: once more over another exit if its client has seen nothing yet, or tell the client."""
+    def _failed(self, stream: OwnStream, reason: str, now: float, exit_failed: bool = True) -> list[EntryEffect]:
+        """A stream failed: it goes another way if its client has seen nothing yet, or the client is told."""
         own = stream.circuit
         assert own
         own.terminal.streams.pop(stream.id, None)
@@ -470,7 +482,8 @@ class CircuitEntry:
             self._sockets.pop(stream.socket, None)
             return [CloseSocket(stream.socket, reason)]
         stream.retries -= 1
-        stream.tried.add(own.route.exit.key)
+        if exit_failed:
+            stream.tried.add(own.route.exit.key)
         fresh = OwnStream(0, stream.socket, stream.host, stream.port, now, group=stream.group)
         fresh.retries, fresh.tried, fresh.unanswered, fresh.eof = stream.retries, stream.tried, again, stream.eof
         fresh.congested = stream.congested
