@@ -28,6 +28,8 @@ CONFIRM: Final = 60.0
 FIRST_RETRY: Final = 0.5
 LAST_RETRY: Final = 600.0
 CULL_EVERY: Final = 60.0
+TELL_AFTER: Final = 1.0
+"""Seconds after which an introducer is told that we list it, if no round of ours has done so."""
 WANTED_NEIGHBORS: Final = 2
 """With fewer full neighbors than this, contacts are debuted to again."""
 
@@ -69,6 +71,8 @@ class _Pending:
     passes: dict[str, float] = field(default_factory=dict)
     listed: dict[PublicKey, float] = field(default_factory=dict)
     introduced: dict[PublicKey, tuple[PublicKey, float]] = field(default_factory=dict)
+    untold: float | None = None
+    """Since when an introducer of ours doesn't know that we list it."""
 
 
 class Neighborhood:
@@ -153,6 +157,10 @@ class Neighborhood:
                 del self._pending.listed[key]
             elif now - since > CONFIRM:
                 effects += self._unlist(key, now)
+        for key in [key for key, (_, until) in self._pending.introduced.items() if now >= until]:
+            # It has gone elsewhere, and is still to hear of the one that we introduced.
+            del self._pending.introduced[key]
+            self._dirty_since = now if self._dirty_since is None else self._dirty_since
         if now - self._culled >= CULL_EVERY:
             self._culled = now
             self.graph.cull(now)
@@ -161,6 +169,8 @@ class Neighborhood:
         if now - self._refreshed >= REFRESH:
             self._dirty_since = self._dirty_since or now - ROUND_DELAY
         if self._dirty_since is not None and now - self._dirty_since >= ROUND_DELAY:
+            effects += self._round(now)
+        if self._pending.untold is not None and now - self._pending.untold >= TELL_AFTER:
             effects += self._round(now)
         for contact in self._wanted():
             effects += self._debut_to_contact(contact, now)
@@ -171,6 +181,9 @@ class Neighborhood:
         times = [now + 10.0]
         if self._dirty_since is not None:
             times.append(self._dirty_since + ROUND_DELAY)
+        if self._pending.untold is not None:
+            times.append(self._pending.untold + TELL_AFTER)
+        times += [until for _, until in self._pending.introduced.values()]
         times += [contact.due for contact in self._wanted()]
         return max(now, min(times))
 
@@ -254,6 +267,8 @@ class Neighborhood:
         elif introducer.address and self.graph.address(known.public_key) is None:
             self.graph.learn_address(known.public_key, introducer.address)
         self._list(introducer.record.public_key, now)
+        # Most often the introducee's answer sets off a round. One that has no room may send us elsewhere without end.
+        self._pending.untold = now if self._pending.untold is None else self._pending.untold
         if introducee.record.public_key in self.graph.root.neighbors:
             self._dirty_since = self._dirty_since or now  # It is linked already: our round tells the introducer.
             return []
@@ -372,7 +387,7 @@ class Neighborhood:
 
     def _round(self, now: float) -> list[NeighborhoodEffect]:
         graph = self.graph
-        self._dirty_since, self._refreshed = None, now
+        self._dirty_since, self._refreshed, self._pending.untold = None, now, None
         if self._split_version:
             graph.set_root(self._sign(graph.root.neighbors, graph.root.version + 1))
             self._split_version = False
