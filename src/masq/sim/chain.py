@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
+from masq.chain import rlp
 from masq.chain.erc20 import Transfer
 from masq.chain.receipt import Receipt
 from masq.chain.wallet import recover
@@ -18,7 +19,7 @@ COINS: Final = 10**20
 
 @dataclass(slots=True)
 class SimulatedChain:
-    """It answers honestly; `stubborn` hashes are never mined, and `reverting` transactions fail."""
+    """It answers honestly, if at all."""
 
     head: int = 1
     tokens: dict[Address, int] = field(default_factory=dict)
@@ -28,6 +29,9 @@ class SimulatedChain:
     lose_next: int = 0
     """So many transactions are taken, and forgotten."""
     revert_next: int = 0
+    """So many transactions are mined, and fail."""
+    away: bool = False
+    """Whether it can't be asked: every scan fails."""
     _nonces: dict[Address, int] = field(default_factory=dict)
     _receipts: dict[bytes, Receipt] = field(default_factory=dict)
     _transfers: list[tuple[Address, Transfer]] = field(default_factory=list)
@@ -69,39 +73,36 @@ class SimulatedChain:
     def receipt(self, hash: bytes) -> Receipt | None:
         return self._receipts.get(hash)
 
-    def transfers(self, recipient: Address, first: int) -> list[Transfer]:
-        return [transfer for to, transfer in self._transfers if to == recipient and transfer.block >= first]
+    def transfers(self, recipient: Address, first: int, last: int) -> list[Transfer]:
+        return [transfer for to, transfer in self._transfers if to == recipient and first <= transfer.block <= last]
 
 
 def _read(raw: bytes) -> tuple[Address, int, Address, int]:
-    """Sender, nonce, recipient and amount of a signed token transfer."""
-    fields, _ = _decode(raw)
-    nonce, gas_price, gas, to, value, data, v, r, s = fields
-    chain_id = (int.from_bytes(v, "big") - 35) // 2
-    from masq.chain import rlp
-
+    """Sender, nonce, recipient and amount of a signed token transfer of this program."""
+    nonce, gas_price, gas, to, value, data, v, r, s = _fields(raw)
+    chain_id, parity = divmod(int.from_bytes(v, "big") - 35, 2)
     unsigned = rlp.encode([nonce, gas_price, gas, to, value, data, chain_id, 0, 0])
-    parity = (int.from_bytes(v, "big") - 35) % 2
     sender = recover(keccak256(unsigned), parity, r.rjust(32, b"\0"), s.rjust(32, b"\0"))
     return sender, int.from_bytes(nonce, "big"), data[16:36], int.from_bytes(data[36:68], "big")
 
 
-def _decode(data: bytes) -> tuple[Any, bytes]:
+def _fields(raw: bytes) -> list[bytes]:
+    """The strings of an RLP list that holds no lists."""
+    rest = raw[1:] if raw[0] < 0xF8 else raw[1 + raw[0] - 0xF7 :]
+    fields = []
+    while rest:
+        start, size = _string(rest)
+        fields.append(rest[start : start + size])
+        rest = rest[start + size :]
+    return fields
+
+
+def _string(data: bytes) -> tuple[int, int]:
+    """Where the first string begins, and its size."""
     head = data[0]
     if head < 0x80:
-        return data[:1], data[1:]
+        return 0, 1
     if head < 0xB8:
-        size = head - 0x80
-        return data[1 : 1 + size], data[1 + size :]
-    if head < 0xC0:
-        width = head - 0xB7
-        size = int.from_bytes(data[1 : 1 + width], "big")
-        return data[1 + width : 1 + width + size], data[1 + width + size :]
-    width = max(0, head - 0xF7)
-    size = int.from_bytes(data[1 : 1 + width], "big") if width else head - 0xC0
-    content, rest = data[1 + width : 1 + width + size], data[1 + width + size :]
-    items = []
-    while content:
-        item, content = _decode(content)
-        items.append(item)
-    return items, rest
+        return 1, head - 0x80
+    width = head - 0xB7
+    return 1 + width, int.from_bytes(data[1 : 1 + width], "big")

@@ -23,7 +23,8 @@ from masq.core.accountant.effects import (
 from masq.core.accountant.ledger import LIMIT, Ledger
 from masq.core.accountant.thresholds import PaymentThresholds
 from masq.sim.chain import SimulatedChain
-from masq.sim.world import CHAIN, Memory
+from masq.sim.host import Memory
+from masq.sim.world import CHAIN
 from masq.types import DEFAULT_RATE_PACK, RatePack
 
 PAYER = Wallet(b"\x01" * 32)

@@ -20,7 +20,7 @@ from masq.chain.wallet import Wallet
 from masq.core.accountant.accountant import Accountant, AccountantConfig, Scan, Terms
 from masq.core.accountant.effects import AccountantEffect, AskReceipts, AskTerms, Payment, Save, SendPayments
 from masq.core.accountant.thresholds import PaymentThresholds
-from masq.sim.world import Memory
+from masq.sim.host import Memory
 from masq.types import CHAINS, DEFAULT_RATE_PACK, Address
 
 PAYER = Wallet(b"\x01" * 32)
