@@ -84,13 +84,13 @@ def test_a_server_that_reads_slowly_holds_its_client_back() -> None:
     assert servers[0].received == content_of(2 * SIZE)
 
 
-@pytest.mark.parametrize("seed", [31, 32, 33])
+@pytest.mark.parametrize("seed", [31])
 def test_after_losses_refusals_and_restarts_all_is_well_again(seed: int) -> None:
-    world = network(seed, 14)
+    world = network(seed, 12)
     chance = random.Random(seed)
     world.network.conditions = Conditions(latency=0.03, split=True, refuse=0.2, break_every=2.0)
     clients: list[Application] = []
-    for _ in range(40):
+    for _ in range(30):
         world.run(3)
         host = chance.choice(world.hosts)
         if chance.random() < 0.15:

@@ -59,6 +59,7 @@ def complaints(world: World) -> list[str]:
 def test_twenty_nodes_join_and_each_finds_a_route() -> None:
     world = network(1, 20)
     assert all(host.node.has_route for host in world.hosts)
+    assert all(len(host.node.routes.find(3, 1_000).over) == 4 for host in world.hosts)
     graph = world.hosts[0].node.neighborhood.graph
     assert all(len(host.node.neighborhood.graph.root.neighbors) <= 7 for host in world.hosts)
     assert len(graph) > 4
@@ -71,13 +72,13 @@ def test_bytes_go_both_ways_and_all_books_agree(settings: dict[str, object]) -> 
     user = world.hosts[0]
     download, echo = Application(), Application()
     user.open(download, "files.test", 80)
-    download.send(b"1500000\n")
+    download.send(b"2097152\n")
     user.open(echo, "echo.test", 7)
-    sent = content_of(700_000)
+    sent = content_of(2_000_000)
     echo.send(sent)
     echo.end()
     assert world.run_until(lambda: (download.ended or download.closed) and echo.closed, 60)
-    assert download.received == content_of(1_500_000)
+    assert download.received == content_of(2_097_152)
     assert echo.received == sent
     download.end()
     world.run(5)
