@@ -158,7 +158,7 @@ def test_a_stream_that_has_delivered_nothing_survives_the_loss_of_a_relay(seed: 
     user, client = world.hosts[0], Application()
     user.open(client, "echo.test", 7)
     client.send(b"first words")
-    stream = next(user.node.own_circuits.streams())
+    stream = next(user.node.circuit_entry.streams())
     assert stream.circuit
     relay = next(host for host in world.hosts if host.node.keys.public_key == stream.circuit.route.over[position])
     relay.crash()

@@ -10,19 +10,32 @@ from hypothesis import strategies as st
 
 from masq.errors import CryptoError, PeerError
 from masq.wire.circuit import (
-    FRAME_HEAD,
+    MAX_ADDRESSES,
     MAX_DATA,
+    MAX_DETAIL,
     Command,
     Control,
+    End,
     Layer,
+    Resolution,
     Seal,
     circuit_of,
+    data_of,
     decode_begin,
+    decode_datagram,
+    decode_resolve,
+    decode_resolved,
     encode_begin,
+    encode_datagram,
+    encode_end,
+    encode_resolve,
+    encode_resolved,
+    end_of,
     messages_of,
     new_cell,
-    passing_cell,
+    pass_on,
 )
+from masq.wire.noise import TAG
 
 MESSAGES = st.lists(
     st.tuples(st.integers(0, 2**32 - 1), st.sampled_from(list(Command)), st.binary(max_size=2000)), max_size=8
@@ -31,9 +44,8 @@ MESSAGES = st.lists(
 
 @given(MESSAGES)
 def test_messages_come_out_as_they_went_in(messages: list[tuple[int, int, bytes]]) -> None:
-    frame, size = new_cell(7, messages)
-    assert size % 512 == 0
-    plain = memoryview(frame)[FRAME_HEAD : FRAME_HEAD + size]
+    plain = data_of(new_cell(7, messages))[:-TAG]
+    assert len(plain) % 512 == 0
     assert [(m.stream, m.command, bytes(m.data)) for m in messages_of(plain)] == messages
 
 
@@ -44,38 +56,41 @@ def test_three_hops_there(contents: list[bytes]) -> None:
     seal, opener = Seal(secrets[-1], True), Seal(secrets[-1], True)
     ours, theirs = [Layer(s, True) for s in secrets], [Layer(s, True) for s in secrets]
     for content in contents:
-        frame, size = new_cell(1, [(5, Command.DATA, content)])
-        seal.close(frame, size)
+        frame = memoryview(new_cell(1, [(5, Command.DATA, content)]))
+        data = data_of(frame)
+        seal.close(data)
         for layer in ours:
-            layer.apply(memoryview(frame)[FRAME_HEAD:], memoryview(frame)[FRAME_HEAD:])
-        for layer in theirs[:2]:
-            frame = passing_cell(0x11, 3, memoryview(frame)[FRAME_HEAD:], layer)
-        data, out = bytearray(memoryview(frame)[FRAME_HEAD:]), memoryview(bytearray(65_536))
+            layer.apply(data, data)
+        for number, layer in enumerate(theirs[:2], 2):
+            pass_on(frame, number, layer)
+            assert circuit_of(frame) == number
         theirs[2].apply(data, data)
-        plain = out[: opener.open(memoryview(data), out)]
-        assert [bytes(m.data) for m in messages_of(plain)] == [content]
+        assert [bytes(m.data) for m in messages_of(opener.open(data))] == [content]
+
+
+def sealed(secret: bytes) -> memoryview:
+    data = data_of(new_cell(1, [(5, Command.DATA, b"hello")]))
+    Seal(secret, True).close(data)
+    return data
 
 
 def test_every_flipped_byte_of_a_cell_is_noticed() -> None:
     secret = os.urandom(32)
-    frame, size = new_cell(1, [(5, Command.DATA, b"hello")])
-    Seal(secret, True).close(frame, size)
-    out = memoryview(bytearray(65_536))
-    for at in range(FRAME_HEAD, len(frame)):
-        altered = bytearray(frame)
+    data = sealed(secret)
+    for at in range(len(data)):
+        altered = bytearray(data)
         altered[at] ^= 0x80
         with pytest.raises(CryptoError):
-            Seal(secret, True).open(memoryview(altered)[FRAME_HEAD:], out)
+            Seal(secret, True).open(memoryview(altered))
 
 
 def test_a_repeated_cell_is_noticed() -> None:
     secret = os.urandom(32)
-    frame, size = new_cell(1, [(5, Command.DATA, b"hello")])
-    Seal(secret, True).close(frame, size)
-    opener, out = Seal(secret, True), memoryview(bytearray(65_536))
-    opener.open(memoryview(frame)[FRAME_HEAD:], out)
+    data = sealed(secret)
+    opener = Seal(secret, True)
+    opener.open(memoryview(bytearray(data)))
     with pytest.raises(CryptoError):
-        opener.open(memoryview(frame)[FRAME_HEAD:], out)
+        opener.open(data)
 
 
 def test_only_the_right_hop_opens_a_control_message() -> None:
@@ -90,12 +105,43 @@ def test_begin(host: str, port: int, udp: bool) -> None:
     assert decode_begin(encode_begin(host, port, udp)) == (host, port, udp)
 
 
+@given(st.text(max_size=60), st.integers(0, 65535), st.binary(max_size=100))
+def test_datagrams(host: str, port: int, data: bytes) -> None:
+    assert decode_datagram(memoryview(encode_datagram(host, port, data))) == (host, port, data)
+
+
+@given(st.text(max_size=50))
+def test_questions(host: str) -> None:
+    assert decode_resolve(encode_resolve(host)) == host
+
+
+ADDRESSES = st.lists(st.tuples(st.ip_addresses().map(str), st.integers(0, 2**32 - 1)), min_size=1, max_size=40)
+
+
+@given(ADDRESSES)
+def test_answers(addresses: list[tuple[str, int]]) -> None:
+    assert decode_resolved(encode_resolved(Resolution(tuple(addresses)))).addresses == tuple(addresses[:MAX_ADDRESSES])
+
+
+@given(st.text(min_size=1, max_size=300), st.sampled_from(list(End)))
+def test_reasons_in_words(words: str, code: End) -> None:
+    assert decode_resolved(encode_resolved(Resolution((), words))).error == words[:MAX_DETAIL]
+    got, detail = end_of(memoryview(encode_end(code, words)))
+    assert got == code
+    assert detail.isprintable()
+    assert len(detail) <= MAX_DETAIL
+
+
 @given(st.binary(max_size=100))
 def test_any_bytes_raise_only_the_modules_errors(data: bytes) -> None:
     for parse in (
         lambda: list(messages_of(memoryview(data))),
         lambda: circuit_of(memoryview(data)),
         lambda: decode_begin(data),
+        lambda: decode_datagram(data),
+        lambda: decode_resolve(data),
+        lambda: decode_resolved(data),
+        lambda: end_of(memoryview(data)),
     ):
         try:
             parse()

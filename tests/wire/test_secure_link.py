@@ -30,8 +30,8 @@ def keys() -> CryptDE:
 
 def heard(end: SecureLink, data: bytes) -> list[Event]:
     events: list[Event] = []
-    for event in end.receive(data):
-        events.append(Frame(event.type, memoryview(bytes(event.body))) if isinstance(event, Frame) else event)
+    for event in end.receive(memoryview(bytearray(data))):
+        events.append(Frame(event.type, memoryview(bytes(event.wire))) if isinstance(event, Frame) else event)
     return events
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from masq.types import Address, Endpoint, PublicKey, RatePack
+from masq.wire.circuit import Resolution
 from masq.wire.message import Gossip, GossipFailure
 from masq.wire.package import Package
 
@@ -34,8 +35,10 @@ class Dial:
 
 @dataclass(frozen=True, slots=True)
 class WriteLink:
+    """`data` may lie in what was given to `link_received`: it has to be written, or copied, before the next input."""
+
     link: int
-    data: bytes | bytearray
+    data: bytes | bytearray | memoryview
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +59,51 @@ class Connect:
 
 
 @dataclass(frozen=True, slots=True)
-class WriteSocket:
+class Bind:
+    """Open a socket for datagrams to any server; reported by `connected` or `connect_failed`."""
+
     socket: int
+
+
+@dataclass(frozen=True, slots=True)
+class SendDatagram:
+    """From the exit to a server, or from the entry to its client, as coming from `host`."""
+
+    socket: int
+    host: str
+    port: int
     data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Resolve:
+    """Look up the addresses of a host; reported by `resolved`."""
+
+    socket: int
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """The answer to a question of our own user."""
+
+    socket: int
+    resolution: Resolution
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The exit has reached the server of a client's connection."""
+
+    socket: int
+
+
+@dataclass(frozen=True, slots=True)
+class WriteSocket:
+    """`data` as in WriteLink."""
+
+    socket: int
+    data: bytes | memoryview
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +152,10 @@ class Forward:
 
 @dataclass(frozen=True, slots=True)
 class SendFrame:
-    """Send a circuit's frame, type and body, over a secure link."""
+    """Send a circuit's frame over a secure link: it is sealed where it lies."""
 
     link: int
-    frame: bytes | bytearray
+    frame: bytearray | memoryview
     circuit: int
 
 
@@ -154,7 +199,9 @@ class Log:
 
 
 LinkEffect = Dial | WriteLink | CloseLink
-SocketEffect = Connect | WriteSocket | EndSocket | CloseSocket | Reading
+SocketEffect = (
+    Connect | Bind | Resolve | Resolved | SendDatagram | Accepted | WriteSocket | EndSocket | CloseSocket | Reading
+)
 InnerEffect = Tell | Forward | SendFrame | Earn | Owe
 OuterEffect = LinkEffect | SocketEffect | SaveConfig | Log
 Effect = OuterEffect | InnerEffect

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from masq.chain.wallet import Wallet
-from masq.core.effects import CloseSocket, EndSocket, Forward, Log, Owe, Reading, WriteSocket
+from masq.core.effects import Accepted, CloseSocket, EndSocket, Forward, Log, Owe, Reading, WriteSocket
 from masq.core.flow import MAX_HELD, WINDOW, Incoming, Outgoing
 from masq.core.routing import Route, Routes
 from masq.crypto import Keys
@@ -30,7 +30,7 @@ SILENT_EXIT: Final = 120.0
 SERVER_FIRST: Final = 0.03
 """Seconds after which a stream is opened at the exit though the client has said nothing: the server may speak first."""
 
-EntryEffect = WriteSocket | EndSocket | CloseSocket | Reading | Forward | Owe | Log
+EntryEffect = Accepted | WriteSocket | EndSocket | CloseSocket | Reading | Forward | Owe | Log
 
 
 @dataclass(slots=True)
@@ -111,10 +111,11 @@ class Entry:
 
     # --- from the client ---
 
-    def open(self, socket: int, host: str, port: int, group: str, now: float) -> list[EntryEffect]:
+    def open(self, socket: int, host: str, port: int, group: str, now: float, eager: bool = False) -> list[EntryEffect]:
         """A client wants to be connected. UnavailableError says why it can't be.
 
-        `group` isolates: streams of different groups share no route.
+        `group` isolates: streams of different groups share no route. `eager`: the client waits to hear that it is
+        connected, which is said at once: 0.9.1 doesn't report it.
         """
         if self._wallet is None and self._hops:
             raise UnavailableError("no consuming wallet: give --consuming-private-key to pay for what you use")
@@ -122,7 +123,7 @@ class Entry:
         stream = EntryStream(self._random(20), socket, host, port, group, way, now, now)
         stream.outgoing.limit = WINDOW if way.ours else None
         self._streams[stream.key] = self._by_socket[socket] = stream
-        return []
+        return [Accepted(socket)] if eager else []
 
     def received(self, socket: int, data: bytes, now: float) -> list[EntryEffect]:
         """Bytes of the client, at most the package size at once."""

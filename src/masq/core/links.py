@@ -32,8 +32,12 @@ REMEMBER_JSON: Final = 3_600.0
 PING_AFTER: Final = 15.0
 DEAD_AFTER: Final = 45.0
 
+Flow = bytes | int
+"""What shares a bound and takes turns with others: a circuit's id, or the first element of a package's route."""
 GOSSIP_FLOW: Final = b""
-"""The flow of a Node's own talk. Other flows are named by the first element of their route, or their circuit."""
+"""The flow of a Node's own talk."""
+
+_PINGS: Final = (FrameType.PING, FrameType.PONG)
 
 LinksEffect = Dial | WriteLink | CloseLink | Log
 
@@ -60,8 +64,8 @@ class Sealed:
         return len(self.package.payload) + sum(map(len, self.package.hops))
 
 
-Item = Sealed | bytes | bytearray
-"""What waits: a package, or type and body of a circuit's frame."""
+Item = Sealed | bytearray | memoryview
+"""What waits: a package, or a circuit's frame, unsealed."""
 
 
 @dataclass(slots=True)
@@ -80,9 +84,11 @@ class Link:
     framer: Framer = field(default_factory=Framer)
     secure: SecureLink | None = None
     writable: bool = True
-    queues: dict[bytes, deque[Item]] = field(default_factory=dict)
+    queues: dict[Flow, deque[Item]] = field(default_factory=dict)
     """What waits, by flow; the flow that is served next comes first."""
-    waiting: dict[bytes, int] = field(default_factory=dict)
+    fresh: dict[Flow, None] = field(default_factory=dict)
+    """Flows that had nothing waiting until just now: they are served before those that always have."""
+    waiting: dict[Flow, int] = field(default_factory=dict)
     queued: int = 0
     dropped: int = 0
     heard: float = 0.0
@@ -177,7 +183,8 @@ class Links:
         self._remove(entry)
         self._json_until[entry.peer.ip] = now + REMEMBER_JSON
         again = self._add(entry.peer, True, Speech.JSON, now)
-        again.queues, again.waiting, again.queued = entry.queues, entry.waiting, entry.queued
+        again.queues, again.fresh = entry.queues, entry.fresh
+        again.waiting, again.queued = entry.waiting, entry.queued
         return [CloseLink(entry.id), Dial(again.id, again.peer)]
 
     def tick(self, now: float) -> tuple[list[int], list[LinksEffect]]:
@@ -208,11 +215,10 @@ class Links:
 
     # --- receiving ---
 
-    def received(
-        self, link: int, data: bytes | bytearray | memoryview, now: float, out: list[LinksEffect]
-    ) -> Iterator[Arrival]:
+    def received(self, link: int, data: memoryview, now: float, out: list[LinksEffect]) -> Iterator[Arrival]:
         """What has arrived, one after the other; each has to be dealt with before the next is asked for.
 
+        `data` is writable, and overwritten: frames of secure links are opened in place.
         PeerError: the link has to be closed. Answers of the link itself are put into `out`.
         """
         entry = self._links.get(link)
@@ -229,12 +235,14 @@ class Links:
             yield from entry.framer.feed(data)
             return
         for event in entry.secure.receive(data):
-            if isinstance(event, Established):
+            if isinstance(event, Frame) and event.type not in _PINGS:
+                yield event
+            elif isinstance(event, Established):
                 yield from self._established(entry, event, out)
-            elif isinstance(event, Frame) and event.type in (FrameType.PING, FrameType.PONG):
+            elif isinstance(event, Frame):
                 if event.type == FrameType.PING and len(event.body) == 8:
                     out.append(WriteLink(link, entry.secure.frame(FrameType.PONG, event.body)))
-            elif isinstance(event, Frame | Package):
+            else:
                 yield event
         answer = entry.secure.take_answer()
         if answer:
@@ -260,7 +268,7 @@ class Links:
     # --- sending ---
 
     def send(
-        self, endpoint: Endpoint, key: PublicKey, package: Package, flow: bytes, known: bool | None, now: float
+        self, endpoint: Endpoint, key: PublicKey, package: Package, flow: Flow, known: bool | None, now: float
     ) -> list[LinksEffect]:
         """Send a package to the peer at an endpoint, dialling it if there is no link.
 
@@ -308,16 +316,22 @@ class Links:
         assert isinstance(self._keys, CryptDE)
         return SecureLink(self._keys, self._contract, self._port, self._extensions, self._random)
 
-    def write(self, link: Link, item: Item, flow: bytes) -> list[LinksEffect]:
+    def write(self, link: Link, item: Item, flow: Flow) -> list[LinksEffect]:
         """Write at once, or let it wait its turn. Over its bounds a flow loses what comes."""
-        if link.up and link.writable and not link.queues:
-            return self._writing(link, self._encode(link, item))
+        if link.writable and link.up and not link.queues:
+            data = self._encode(link, item)
+            return [WriteLink(link.id, data)] if data else []
         size = len(item)
         waiting = link.waiting.get(flow, 0) + size
         if waiting > MAX_FLOW or link.queued + size > MAX_QUEUE:
             link.dropped += 1
             return [Log("warning", "queue_full", f"a package for {link.peer} was dropped: the link is too slow")]
-        link.queues.setdefault(flow, deque()).append(item)
+        queue = link.queues.get(flow)
+        if queue is None:
+            queue = link.queues[flow] = deque()
+            link.fresh[flow] = None
+        # What lies in a buffer of the driver's can't stay there.
+        queue.append(bytearray(item) if isinstance(item, memoryview) else item)
         link.waiting[flow] = waiting
         link.queued += size
         return []
@@ -325,16 +339,17 @@ class Links:
     def drained(self, link: int) -> list[LinksEffect]:
         """The driver can take more for this link. It asks again until it gets nothing, or its buffer is full.
 
-        Flows take turns, so that a bulk transfer doesn't hold up a small one.
+        Flows take turns, and one that has just begun to wait comes first: a bulk transfer doesn't hold up a small one.
         """
         entry = self._links.get(link)
         if entry is None or not entry.up:
             return []
         entry.writable = True
-        batch: list[bytes | bytearray] = []
+        batch: list[LinksEffect] = []
         size = 0
         while entry.queues and size < BATCH:
-            flow = next(iter(entry.queues))
+            flow = next(iter(entry.fresh or entry.queues))
+            entry.fresh.pop(flow, None)
             queue = entry.queues.pop(flow)
             item = queue.popleft()
             entry.queued -= len(item)
@@ -343,19 +358,25 @@ class Links:
                 entry.waiting[flow] -= len(item)
             else:
                 del entry.waiting[flow]
-            frame = self._encode(entry, item)
-            batch.append(frame)
-            size += len(frame)
-        return self._writing(entry, b"".join(batch) if len(batch) > 1 else batch[0]) if batch else []
+            data = self._encode(entry, item)
+            if data:
+                batch.append(WriteLink(link, data))
+                size += len(data)
+        return batch
 
-    def _writing(self, link: Link, data: bytes | bytearray) -> list[LinksEffect]:
-        return [WriteLink(link.id, data)] if data else []
+    def crowded(self, link: int) -> bool:
+        """Whether what is sent over a link would have to wait."""
+        entry = self._links.get(link)
+        return entry is not None and (not entry.writable or bool(entry.queues))
 
-    def _encode(self, link: Link, item: Item) -> bytes | bytearray:
-        if link.secure is not None:
-            return link.secure.package(item.package) if isinstance(item, Sealed) else link.secure.seal(item)
+    def _encode(self, link: Link, item: Item) -> bytes | bytearray | memoryview:
         if not isinstance(item, Sealed):
-            return b""  # A circuit's frame can't travel over JSON: its circuit was closed with the secure link.
+            if link.secure is None:
+                return b""  # A circuit's frame can't travel over JSON: its circuit was closed with the secure link.
+            link.secure.seal(item)
+            return item
+        if link.secure is not None:
+            return link.secure.package(item.package)
         try:
             return mask(self._keys.seal(item.key, item.package.encode()))
         except PeerError:

@@ -10,20 +10,31 @@ from typing import Any, Final
 from masq.chain.wallet import Wallet
 from masq.core.accountant.accountant import Accountant
 from masq.core.accountant.effects import AccountantEffect
-from masq.core.circuit_entry import CircuitEntry
+from masq.core.circuit_entry import CircuitEntry, Kind
 from masq.core.circuits import Circuits
-from masq.core.effects import CloseLink, Earn, Effect, Forward, Log, OuterEffect, Owe, SendFrame, Tell
+from masq.core.effects import (
+    CloseLink,
+    Earn,
+    Effect,
+    Forward,
+    Log,
+    OuterEffect,
+    Owe,
+    SendFrame,
+    Tell,
+)
 from masq.core.entry import Entry
 from masq.core.exit import Exit
 from masq.core.links import GOSSIP_FLOW, Link, Links, LinksEffect, LinkUp
 from masq.core.links import Arrival as LinkArrival
 from masq.core.neighborhood import EXTENSIONS, Contact, Neighborhood, Profile
+from masq.core.own_circuits import OwnCircuits
 from masq.core.relay import ForEntry, ForExit, Relay, Relayed
 from masq.core.routing import Routes
 from masq.crypto import Keys
 from masq.errors import CryptoError, PeerError, UnavailableError
 from masq.types import Endpoint, Mode, PublicKey
-from masq.wire.circuit import EXTENSION, circuit_of
+from masq.wire.circuit import EXTENSION, Resolution, circuit_of
 from masq.wire.frame import unmask
 from masq.wire.message import encode_message
 from masq.wire.package import Package, single_hop
@@ -88,10 +99,11 @@ class Node:
             accountant.owed_by,
             self._secure_link_to,
             self.links.is_outbound,
+            self.links.crowded,
             self._serves,
             config.epoch,
         )
-        self.own_circuits = CircuitEntry(
+        self.own_circuits = OwnCircuits(
             config.keys,
             self.routes,
             config.wallet,
@@ -101,6 +113,8 @@ class Node:
             self.circuits.new_id,
             config.epoch,
         )
+        self.circuit_entry = CircuitEntry(self.own_circuits, self.links.crowded)
+        self.circuit_exit = self.circuits.exit
         self._next_socket = 1
         self._route_revision = -1
         self.has_route = False
@@ -116,7 +130,8 @@ class Node:
         """Does what is due; to be called at `next_wake`, or whenever."""
         effects = self._carry(self.neighborhood.tick(now), now)
         effects += self._carry(self.entry.tick(now), now)
-        effects += self._carry(self.own_circuits.tick(now), now)
+        effects += self._carry(self.circuit_entry.tick(now), now)
+        effects += self.flush(now)
         dead, due = self.links.tick(now)
         effects += due
         for link in dead:
@@ -135,9 +150,19 @@ class Node:
             self.neighborhood.next_wake(now),
             self.entry.next_wake(now),
             self.links.next_wake(now),
-            self.own_circuits.next_wake(now),
+            self.circuit_entry.next_wake(now),
+            self.flush_due,
             self.accountant.next_wake(),
         )
+
+    @property
+    def flush_due(self) -> float:
+        """When `flush` has something to do. The driver calls it once all that has happened by then was told."""
+        return min(self.circuit_entry.departures.due, self.circuit_exit.departures.due)
+
+    def flush(self, now: float) -> list[NodeEffect]:
+        """Send what was gathered: small messages for one circuit share a cell."""
+        return self._carry([*self.circuit_entry.flush(now), *self.circuit_exit.flush(now)], now)
 
     # --- links ---
 
@@ -153,8 +178,11 @@ class Node:
         peer = entry.peer if entry else None
         return [Log("info", "dial_failed", f"{peer}: {reason}"), *self.link_closed(link, now)]
 
-    def link_received(self, link: int, data: bytes | bytearray | memoryview, now: float) -> list[NodeEffect]:
-        """Bytes from a peer: whole frames are opened and dealt with."""
+    def link_received(self, link: int, data: memoryview, now: float) -> list[NodeEffect]:
+        """Bytes from a peer: whole frames are opened and dealt with.
+
+        `data` is writable, and overwritten. The effects may hold views of it.
+        """
         entry = self.links.get(link)
         if entry is None:
             return [CloseLink(link)]
@@ -173,10 +201,10 @@ class Node:
         return effects
 
     def _on_link(self, link: Link, arrival: LinkArrival, now: float) -> list[NodeEffect]:
-        if isinstance(arrival, LinkUp):
-            return self._carry(self.neighborhood.proven(arrival.key, link.peer, arrival.port, now), now)
         if isinstance(arrival, Frame):
             return self._circuit_frame(link.id, arrival, now)
+        if isinstance(arrival, LinkUp):
+            return self._carry(self.neighborhood.proven(arrival.key, link.peer, arrival.port, now), now)
         try:
             package = self.relay.open(unmask(arrival)) if isinstance(arrival, bytes) else self.relay.arrive(arrival)
         except PeerError as error:
@@ -184,12 +212,12 @@ class Node:
         return self._arrived(package, link.peer, now)
 
     def _circuit_frame(self, link: int, frame: Frame, now: float) -> list[NodeEffect]:
-        circuit = circuit_of(frame.body)
-        if self.own_circuits.owns_circuit(link, circuit):
-            return self._carry(self.own_circuits.frame(link, circuit, frame.type, frame.body[4:], now), now)
+        own = self.own_circuits.get(link, circuit_of(frame.wire))
+        if own is not None:
+            return self._carry(self.circuit_entry.frame(own, frame, now), now)
         if not self.config.profile.routes_data:
             return []
-        return self._carry(self.circuits.frame(link, frame.type, frame.body, now, self._socket), now)
+        return self._carry(self.circuits.frame(link, frame, now, self._socket), now)
 
     def _upgrade_links(self, now: float) -> list[NodeEffect]:
         """Neighbors that we speak JSON to though they know secure links: the one with the lower key dials."""
@@ -215,12 +243,15 @@ class Node:
     def link_drained(self, link: int, now: float) -> list[NodeEffect]:
         """The driver can take more. It asks again until it gets nothing or is full."""
         effects: list[NodeEffect] = list(self.links.drained(link))
-        return effects or self._hold(link, False, now)
+        if effects:
+            return effects
+        free = [*self.circuit_entry.link_free(link), *self.circuit_exit.link_free(link)]
+        return self._carry(free, now) + self._hold(link, False, now)
 
     def link_closed(self, link: int, now: float) -> list[NodeEffect]:
         ip, again = self.links.closed(link, now)
         effects: list[NodeEffect] = list(again)
-        effects += self._carry(self.own_circuits.link_lost(link, now), now)
+        effects += self._carry(self.circuit_entry.link_lost(link, now), now)
         effects += self._carry(self.circuits.link_lost(link), now)
         if ip is None:
             return effects
@@ -238,65 +269,102 @@ class Node:
 
     # --- sockets ---
 
-    def open(self, host: str, port: int, group: str, now: float) -> tuple[int, list[NodeEffect]]:
-        """A client asks for a connection: the id of its socket. UnavailableError says why there can't be one."""
+    def open(self, host: str, port: int, group: str, now: float, eager: bool = False) -> tuple[int, list[NodeEffect]]:
+        """A client asks for a connection: the id of its socket. UnavailableError says why there can't be one.
+
+        `group` isolates: streams of different groups share no route. `eager`: the client says nothing until it is
+        told, by Accepted, that the server is reached.
+        """
         socket = self._socket()
-        if self.config.wallet is None and self.hops:
-            raise UnavailableError("no consuming wallet: give --consuming-private-key to pay for what you use")
+        self._check_wallet()
         if self.hops and self.config.package_policy != "masq":
             try:
-                return socket, self._carry(self.own_circuits.open(socket, host, port, group, now), now)
+                opened = self.circuit_entry.open(socket, Kind.STREAM, host, port, group, now, eager)
+                return socket, self._carry(opened, now)
             except UnavailableError:
                 if self.config.package_policy == "circuits":
                     raise
-        return socket, self._carry(self.entry.open(socket, host, port, group, now), now)
+        return socket, self._carry(self.entry.open(socket, host, port, group, now, eager), now)
+
+    def open_datagrams(self, group: str, now: float) -> tuple[int, list[NodeEffect]]:
+        """A client wants to exchange datagrams with any hosts. UnavailableError says why it can't."""
+        return self._over_circuit(Kind.DATAGRAMS, "", group, now)
+
+    def resolve(self, host: str, group: str, now: float) -> tuple[int, list[NodeEffect]]:
+        """A client wants to know a host's addresses: the id that `Resolved` will answer with. UnavailableError."""
+        return self._over_circuit(Kind.RESOLUTION, host, group, now)
+
+    def _over_circuit(self, kind: Kind, host: str, group: str, now: float) -> tuple[int, list[NodeEffect]]:
+        self._check_wallet()
+        if not self.hops or self.config.package_policy == "masq":
+            raise UnavailableError("only circuits carry this, and this Node is set to use none")
+        socket = self._socket()
+        try:
+            return socket, self._carry(self.circuit_entry.open(socket, kind, host, 0, group, now), now)
+        except UnavailableError as error:
+            raise UnavailableError(f"only circuits carry this: {error}") from error
+
+    def _check_wallet(self) -> None:
+        if self.config.wallet is None and self.hops:
+            raise UnavailableError("no consuming wallet: give --consuming-private-key to pay for what you use")
 
     def connected(self, socket: int, address: str, now: float) -> list[NodeEffect]:
-        if self.circuits.owns(socket):
-            return self._carry(self.circuits.connected(socket, address, now), now)
+        if self.circuit_exit.owns(socket):
+            return self._carry(self.circuit_exit.connected(socket, address, now), now)
         return self._carry(self.exit.connected(socket, now), now)
 
     def connect_failed(self, socket: int, reason: str, now: float) -> list[NodeEffect]:
-        if self.circuits.owns(socket):
-            return self._carry(self.circuits.connect_failed(socket, reason, now), now)
+        if self.circuit_exit.owns(socket):
+            return self._carry(self.circuit_exit.connect_failed(socket, reason, now), now)
         return self._carry(self.exit.connect_failed(socket, reason), now)
 
-    def socket_received(self, socket: int, data: bytes, now: float) -> list[NodeEffect]:
-        if self.own_circuits.owns(socket):
-            return self._carry(self.own_circuits.received(socket, data, now), now)
-        if self.circuits.owns(socket):
-            return self._carry(self.circuits.received(socket, data, now), now)
+    def resolved(self, socket: int, resolution: Resolution, now: float) -> list[NodeEffect]:
+        """What a look-up for somebody's circuit has brought."""
+        return self._carry(self.circuit_exit.resolved(socket, resolution, now), now)
+
+    def socket_received(self, socket: int, data: bytes | memoryview, now: float) -> list[NodeEffect]:
+        """Bytes of a client or server, at most the package size at once. The effects may hold views of them."""
+        if self.circuit_entry.owns(socket):
+            return self._carry(self.circuit_entry.received(socket, memoryview(data), now), now)
+        if self.circuit_exit.owns(socket):
+            return self._carry(self.circuit_exit.received(socket, memoryview(data), now), now)
         if self.entry.owns(socket):
-            return self._carry(self.entry.received(socket, data, now), now)
-        return self._carry(self.exit.received(socket, data, now), now)
+            return self._carry(self.entry.received(socket, bytes(data), now), now)
+        return self._carry(self.exit.received(socket, bytes(data), now), now)
+
+    def datagram_received(self, socket: int, host: str, port: int, data: bytes, now: float) -> list[NodeEffect]:
+        """A datagram of a client for a host, or of a host for a client of somebody."""
+        if self.circuit_entry.owns(socket):
+            return self._carry(self.circuit_entry.datagram(socket, host, port, data, now), now)
+        return self._carry(self.circuit_exit.datagram(socket, host, port, data, now), now)
 
     def socket_ended(self, socket: int, now: float) -> list[NodeEffect]:
-        if self.own_circuits.owns(socket):
-            return self._carry(self.own_circuits.ended(socket, now), now)
-        if self.circuits.owns(socket):
-            return self._carry(self.circuits.ended(socket, now), now)
+        if self.circuit_entry.owns(socket):
+            return self._carry(self.circuit_entry.ended(socket, now), now)
+        if self.circuit_exit.owns(socket):
+            return self._carry(self.circuit_exit.ended(socket, now), now)
         if self.entry.owns(socket):
             return self._carry(self.entry.ended(socket, now), now)
         return self._carry(self.exit.ended(socket, now), now)
 
     def socket_closed(self, socket: int, reason: str, now: float) -> list[NodeEffect]:
-        if self.own_circuits.owns(socket):
-            return self._carry(self.own_circuits.closed(socket, now), now)
-        if self.circuits.owns(socket):
-            return self._carry(self.circuits.closed(socket, now), now)
+        if self.circuit_entry.owns(socket):
+            return self._carry(self.circuit_entry.closed(socket, now), now)
+        if self.circuit_exit.owns(socket):
+            return self._carry(self.circuit_exit.closed(socket, reason, now), now)
         if self.entry.owns(socket):
             return self._carry(self.entry.closed(socket, now), now)
         return self._carry(self.exit.closed(socket, reason), now)
 
     def socket_congested(self, socket: int) -> None:
-        for owner in (self.own_circuits, self.circuits, self.entry, self.exit):
+        for owner in (self.circuit_entry, self.circuit_exit, self.entry, self.exit):
             owner.congested(socket)
 
     def socket_drained(self, socket: int, now: float) -> list[NodeEffect]:
-        if self.own_circuits.owns(socket):
-            return self._carry(self.own_circuits.drained(socket, now), now)
-        if self.circuits.owns(socket):
-            return self._carry(self.circuits.drained(socket, now), now)
+        if self.circuit_entry.owns(socket):
+            return self._carry(self.circuit_entry.drained(socket, now), now)
+        if self.circuit_exit.owns(socket):
+            return self._carry(self.circuit_exit.drained(socket, now), now)
         if self.entry.owns(socket):
             return self._carry(self.entry.drained(socket, now), now)
         return self._carry(self.exit.drained(socket), now)
@@ -341,9 +409,9 @@ class Node:
                     if entry is None or entry.secure is None:
                         continue
                     dropped = entry.dropped
-                    out += self.links.write(entry, frame, b"circuit" + circuit.to_bytes(4, "big"))
+                    out += self.links.write(entry, frame, circuit)
                     if entry.dropped > dropped:
-                        todo.extend(self.own_circuits.overrun(link, circuit, now))
+                        todo.extend(self.circuit_entry.overrun(link, circuit, now))
                         todo.extend(self.circuits.overrun(link, circuit))
                 case Earn(payer, size, as_exit):
                     if self.hops or payer != NOBODY:
@@ -456,7 +524,7 @@ class Node:
                     "received": stream.received,
                     "age": now - stream.opened,
                 }
-                for stream in self.own_circuits.streams()
+                for stream in self.circuit_entry.streams()
                 if stream.circuit
             ],
             "serving": sum(1 for _ in self.exit),

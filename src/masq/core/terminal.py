@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Final, Generic, TypeVar
 
+from masq.core.effects import Reading
 from masq.errors import MalformedError
 from masq.wire.circuit import (
+    BILLED,
     CIRCUIT_CREDIT,
-    FRAME_HEAD,
+    HEAD,
     MAX_DATA,
+    MAX_PLAIN,
     STREAM_CREDIT,
     Command,
+    End,
     Layer,
     Seal,
+    data_of,
+    encode_end,
     new_cell,
 )
 
 Outbox = list[tuple[int, int, bytes | memoryview]]
 """Messages to be sent: stream, command, data."""
+
+PACK_AT: Final = 16_384
+"""Bytes of messages from which on a cell is made of them at once. Fewer wait for what else the moment brings."""
+LAZY: Final = 0.005
+"""Seconds that a message which nobody waits for may wait for others to share a cell with."""
 
 
 @dataclass(slots=True)
@@ -39,6 +53,8 @@ class TerminalStream:
     """At the exit: data that came before the server was connected."""
     sent: int = 0
     received: int = 0
+    udp: bool = False
+    """Whether datagrams are carried: those for which there is no credit are lost."""
     connected: bool = False
     congested: bool = False
     reading: bool = True
@@ -58,45 +74,72 @@ class Terminal:
         self._in = into
         self._out_layers = out_layers
         self._in_layers = in_layers
-        self._scratch = memoryview(bytearray(65_536))
-        self._plain = memoryview(bytearray(65_536))
+        self._outbox: Outbox = []
+        self._waiting = 0
+        self.due = math.inf
+        """When what waits to be sent has to leave."""
         self.credit = CIRCUIT_CREDIT
         self.allowance = CIRCUIT_CREDIT
         self.unreturned = 0
         self.streams: dict[int, TerminalStream] = {}
 
-    def pack(self, messages: Outbox) -> bytearray:
-        """The frame of a cell with these messages."""
-        frame, size = new_cell(self.circuit, messages)
-        self._out.close(frame, size)
-        data = memoryview(frame)[FRAME_HEAD:]
-        for layer in self._out_layers:
-            layer.apply(data, data)
-        return frame
+    # --- cells ---
+
+    def post(self, messages: Outbox, due: float) -> bool:
+        """Let messages wait until `due` for others to share a cell with. Whether they are enough for a cell already."""
+        if messages:
+            for message in messages:
+                self._waiting += HEAD + len(message[2])
+            self._outbox += messages
+            if due < self.due:
+                self.due = due
+        return self._waiting >= PACK_AT
+
+    def cells(self) -> Iterator[tuple[bytearray, int | None]]:
+        """The frames of all that waits, and how many bytes of BILLED messages each has; None if it has no such."""
+        outbox, self._outbox, self._waiting, self.due = self._outbox, [], 0, math.inf
+        for messages in _cells_of(outbox):
+            size = None
+            for _, command, content in messages:
+                if command in BILLED:
+                    size = (size or 0) + len(content)
+            frame = new_cell(self.circuit, messages)
+            data = data_of(frame)
+            self._out.close(data)
+            for layer in self._out_layers:
+                layer.apply(data, data)
+            yield frame, size
 
     def unpack(self, data: memoryview) -> memoryview:
-        """The plaintext of a cell, valid until the next one. CryptoError: it was tampered with."""
-        scratch = self._scratch[: len(data)]
-        source = data
+        """The plaintext of a cell, opened in place. CryptoError: it was tampered with."""
         for layer in self._in_layers:
-            layer.apply(source, scratch)
-            source = scratch
-        return self._plain[: self._in.open(scratch, self._plain)]
+            layer.apply(data, data)
+        return self._in.open(data)
 
     # --- credit ---
 
-    def take(self, stream: TerminalStream, data: bytes) -> Outbox:
-        """The messages that carry as much of `data` as credit allows; the rest waits."""
-        if data:
-            stream.backlog.append(data)
+    def take(self, stream: TerminalStream, data: bytes | memoryview = b"") -> Outbox:
+        """The messages that carry as much of what waits, and of `data`, as credit allows. The rest waits.
+
+        A view that is long enough for a cell of its own is not copied: it has to be sent before it is overwritten.
+        """
         messages: Outbox = []
-        while stream.backlog:
+        backlog = stream.backlog
+        if data:
+            room = min(stream.credit, self.credit, MAX_DATA)
+            if len(data) <= room and not backlog:
+                stream.credit -= len(data)
+                self.credit -= len(data)
+                stream.sent += len(data)
+                return [(stream.id, Command.DATA, data if len(data) >= PACK_AT else bytes(data))]
+            backlog.append(bytes(data))
+        while backlog:
             room = min(stream.credit, self.credit, MAX_DATA)
             if room <= 0:
                 break
-            piece = stream.backlog.popleft()
+            piece = backlog.popleft()
             if len(piece) > room:
-                stream.backlog.appendleft(piece[room:])
+                backlog.appendleft(piece[room:])
                 piece = piece[:room]
             stream.credit -= len(piece)
             self.credit -= len(piece)
@@ -104,9 +147,40 @@ class Terminal:
             messages.append((stream.id, Command.DATA, piece))
         return messages
 
+    def datagram(self, stream: TerminalStream, data: bytes) -> Outbox:
+        """The message for a datagram, or nothing if there is no credit for it: it is lost, as datagrams may be."""
+        size = len(data)
+        if size > min(stream.credit, self.credit, MAX_DATA):
+            return []
+        stream.credit -= size
+        self.credit -= size
+        stream.sent += size
+        return [(stream.id, Command.DATAGRAM, data)]
+
     def may_read(self, stream: TerminalStream) -> bool:
         """Whether more should be read for a stream."""
         return not stream.backlog and stream.credit > 0 and self.credit > 0
+
+    def read_on(self, stream: TerminalStream) -> list[Reading]:
+        """Read a stream's socket again, if it may be."""
+        if stream.reading or stream.eof or not self.may_read(stream):
+            return []
+        stream.reading = True
+        return [Reading(stream.socket, True)]
+
+    def go_on(self, stream: TerminalStream) -> tuple[Outbox, list[Reading]]:
+        """Send what waits for credit, then END if the reader is through, then read on."""
+        messages = self.take(stream)
+        if stream.eof and not stream.backlog and not stream.ended_out:
+            stream.ended_out = True
+            messages.append((stream.id, Command.END, encode_end(End.DONE)))
+        return messages, self.read_on(stream)
+
+    def chosen(self, stream: int) -> list[TerminalStream]:
+        """The streams that a WINDOW is for: one, or all."""
+        if stream == 0:
+            return list(self.streams.values())
+        return [self.streams[stream]] if stream in self.streams else []
 
     def arrived(self, stream: TerminalStream, size: int) -> None:
         """Data came for a stream. MalformedError: more than was allowed."""
@@ -116,20 +190,35 @@ class Terminal:
         if stream.allowance < 0 or self.allowance < 0:
             raise MalformedError("more data than was allowed")
 
+    def kept(self, stream: TerminalStream, size: int) -> None:
+        """Data that came can't be passed on yet."""
+        stream.unreturned += size
+        self.unreturned += size
+
     def handed_on(self, stream: TerminalStream, size: int) -> Outbox:
         """Data was passed on to its reader: credit goes back in steps of a quarter."""
         stream.unreturned += size
-        self.unreturned += size
-        messages: Outbox = []
+        messages = self._return(size)
         if stream.unreturned >= STREAM_CREDIT // 4 and not stream.ended_in:
             messages.append((stream.id, Command.WINDOW, stream.unreturned.to_bytes(4, "big")))
             stream.allowance += stream.unreturned
             stream.unreturned = 0
-        if self.unreturned >= CIRCUIT_CREDIT // 4:
-            messages.append((0, Command.WINDOW, self.unreturned.to_bytes(4, "big")))
-            self.allowance += self.unreturned
-            self.unreturned = 0
         return messages
+
+    def discarded(self, size: int) -> Outbox:
+        """Data came for a stream that has just ended: it counts against the credit of the circuit."""
+        self.allowance -= size
+        if self.allowance < 0:
+            raise MalformedError("more data than was allowed")
+        return self._return(size)
+
+    def _return(self, size: int) -> Outbox:
+        self.unreturned += size
+        if self.unreturned < CIRCUIT_CREDIT // 4:
+            return []
+        more, self.unreturned = self.unreturned, 0
+        self.allowance += more
+        return [(0, Command.WINDOW, more.to_bytes(4, "big"))]
 
     def granted(self, stream: int, data: memoryview) -> None:
         """A WINDOW message came. MalformedError if it makes no sense."""
@@ -141,3 +230,44 @@ class Terminal:
         elif stream in self.streams:
             entry = self.streams[stream]
             entry.credit = min(entry.credit + more, STREAM_CREDIT)
+
+
+Owner = TypeVar("Owner")
+
+
+class Departures(Generic[Owner]):
+    """Circuits with messages that wait to be sent."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[tuple[int, int], tuple[Terminal, Owner]] = {}
+        self.due = math.inf
+        """When the first of them has to leave."""
+
+    def add(self, terminal: Terminal, owner: Owner) -> None:
+        self._waiting[terminal.link, terminal.circuit] = terminal, owner
+        self.due = min(self.due, terminal.due)
+
+    def discard(self, terminal: Terminal) -> None:
+        self._waiting.pop((terminal.link, terminal.circuit), None)
+
+    def leaving(self, now: float) -> list[Owner]:
+        """Those whose time has come."""
+        leaving = [owner for terminal, owner in self._waiting.values() if terminal.due <= now]
+        self._waiting = {at: waiting for at, waiting in self._waiting.items() if now < waiting[0].due < math.inf}
+        self.due = min((terminal.due for terminal, _ in self._waiting.values()), default=math.inf)
+        return leaving
+
+
+def _cells_of(outbox: Outbox) -> Iterator[Outbox]:
+    """Messages, gathered into what fits into one cell each."""
+    cell: Outbox = []
+    size = 0
+    for message in outbox:
+        needed = HEAD + len(message[2])
+        if cell and size + needed > MAX_PLAIN:
+            yield cell
+            cell, size = [], 0
+        cell.append(message)
+        size += needed
+    if cell:
+        yield cell

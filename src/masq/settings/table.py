@@ -309,6 +309,16 @@ class Settings:
         default="1080",
         bare="refused",
     )
+    answer_early: bool = _setting(
+        "answer-early",
+        values.on_off,
+        ON_OFF,
+        "Whether a client hears that it is connected before the exit has reached its server, so that its first bytes "
+        "travel with the wish: a round trip less. Off: the answer is the server's, and tells what failed.",
+        "Entry and exit",
+        default="on",
+        bare="refused",
+    )
     dns_port: int | None = _setting(
         "dns-port",
         values.any_port,

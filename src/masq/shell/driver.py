@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import socket as sockets
+from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Final, Protocol, cast
+from typing import Any, Final, Protocol
 
 import structlog
 
 from masq.core.accountant.effects import AccountantEffect
 from masq.core.effects import (
+    Accepted,
+    Bind,
     CloseLink,
     CloseSocket,
     Connect,
@@ -18,24 +21,30 @@ from masq.core.effects import (
     EndSocket,
     Log,
     Reading,
+    Resolve,
+    Resolved,
     SaveConfig,
+    SendDatagram,
     WriteLink,
     WriteSocket,
 )
 from masq.core.node import Node, NodeEffect
 from masq.errors import LocalError, UnavailableError
+from masq.shell.connections import ClientConnection, LinkConnection, StreamConnection
+from masq.shell.datagrams import Association, ExitSocket
 from masq.shell.resolve import Resolver, refusal
 from masq.types import Endpoint
-from masq.wire.circuit import MAX_DATA
-from masq.wire.proxy import Failure, Greeting, Refused, Speech, accepted, refused
+from masq.wire.circuit import MAX_DATA, Resolution
+from masq.wire.proxy import Command, Target, socks_reply
 
 log = structlog.get_logger()
 
 DIAL_TIMEOUT: Final = 5.0
-GREETING_TIMEOUT: Final = 30.0
 LINK_BUFFER: Final = 256 * 1024
-LINK_HIGH_WATER: Final = 256 * 1024
-SOCKET_HIGH_WATER: Final = 128 * 1024
+SHARING: Final = 128
+"""Bytes of a cell that a full read of a stream leaves to other messages."""
+FAILURES: Final = 32
+"""Failures of the user's streams that are remembered for `status`."""
 ASK_AFTER: Final = 0.004
 """Seconds after which what has happened may set an earlier alarm."""
 LOG_EVERY: Final = 10.0
@@ -64,6 +73,7 @@ class Driver:
         own_addresses: Sequence[str],
         allow_private: bool,
         package_data: int,
+        answer_early: bool,
         fail: Callable[[LocalError], None],
     ) -> None:
         """`fail` is called with what makes going on impossible, such as a full disk."""
@@ -73,17 +83,24 @@ class Driver:
         self._resolver = resolver
         self._own = own_addresses
         self._allow_private = allow_private
-        self.package_data = package_data
+        self.answer_early = answer_early
         self._fail = fail
         self._loop = asyncio.get_running_loop()
         self._links: dict[int, LinkConnection] = {}
         self._sockets: dict[int, StreamConnection] = {}
+        self._datagrams: dict[int, ExitSocket | Association] = {}
+        self._look_ups: dict[int, asyncio.Future[Resolution]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._asking = False
         self._stopped = False
         self._logged: dict[str, tuple[float, int]] = {}
+        self._flushing = False
+        self.failures: deque[dict[str, Any]] = deque(maxlen=FAILURES)
         self.link_buffer = bytearray(LINK_BUFFER)
+        self.link_view = memoryview(self.link_buffer)
+        self.stream_view = memoryview(bytearray(min(package_data, MAX_DATA - SHARING)))
+        """What all streams read into: as much as goes into one cell or package."""
 
     @property
     def now(self) -> float:
@@ -103,34 +120,55 @@ class Driver:
             link.transport.close()
         for stream in self._sockets.values():
             stream.transport.close()
+        for datagrams in self._datagrams.values():
+            datagrams.close()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=1.0)
 
     # --- effects ---
 
     def carry(self, effects: Sequence[NodeEffect]) -> None:
-        """Carry out effects in their order, then see when the Node wants to be woken."""
+        """Carry out effects in their order, then see when the Node wants to be woken.
+
+        What goes to one link is gathered, and written at once.
+        """
         if self._stopped:
             return
+        gathered: list[LinkConnection] = []
         try:
             for effect in effects:
-                self._perform(effect)
+                if isinstance(effect, WriteLink):
+                    connection = self._links.get(effect.link)
+                    if connection is not None and connection.gather(effect.data):
+                        gathered.append(connection)
+                else:
+                    self._perform(effect, gathered)
         except LocalError as error:
             self._fail(error)
             return
-        self._set_timer()
+        for connection in gathered:
+            connection.flush()
+        if not self._flushing and self.node.flush_due <= self.now:
+            self._flushing = True
+            self._loop.call_soon(self._flush)
+        if not self._asking:
+            # Asking the Node when to wake it costs more than a cell: so it is asked a few milliseconds after the
+            # first of many inputs, not after each.
+            self._asking = True
+            self._loop.call_later(ASK_AFTER, self._ask_when)
 
-    def _perform(self, effect: NodeEffect) -> None:
+    def _flush(self) -> None:
+        """All that the event loop had to tell has been told."""
+        self._flushing = False
+        if not self._stopped:
+            self.carry(self.node.flush(self.now))
+
+    def _perform(self, effect: NodeEffect, gathered: list[LinkConnection]) -> None:
         match effect:
-            case WriteLink(link, data):
-                connection = self._links.get(link)
-                if connection is not None:
-                    connection.transport.write(data)
             case WriteSocket(socket, data):
                 stream = self._sockets.get(socket)
                 if stream is not None:
-                    stream.transport.write(data)
-                    stream.answered = True
+                    stream.write([data])
             case Reading(socket, on):
                 stream = self._sockets.get(socket)
                 if stream is not None:
@@ -143,20 +181,46 @@ class Driver:
                 stream = self._sockets.pop(socket, None)
                 if stream is not None:
                     stream.finish(reason)
+                elif (datagrams := self._datagrams.pop(socket, None)) is not None:
+                    datagrams.close()
+            case Accepted(socket):
+                stream = self._sockets.get(socket)
+                if stream is not None:
+                    stream.accept()
             case Connect(socket, host, port):
                 self.spawn(self._connect(socket, host, port))
+            case SendDatagram(socket, host, port, data):
+                self._send_datagram(socket, host, port, data)
+            case Bind(socket):
+                self.spawn(self._bind(socket))
+            case Resolve(socket, host):
+                self.spawn(self._resolve(socket, host))
+            case Resolved(socket, resolution):
+                asking = self._look_ups.pop(socket, None)
+                if asking is not None and not asking.done():
+                    asking.set_result(resolution)
             case Dial(link, endpoint):
                 self.spawn(self._dial(link, endpoint))
             case CloseLink(link):
                 connection = self._links.pop(link, None)
                 if connection is not None:
-                    connection.transport.close()
+                    if connection in gathered:
+                        gathered.remove(connection)
+                        connection.flush()
+                    connection.close()
             case SaveConfig(name, value):
                 self._money.save_config(name, value)
             case Log(level, event, detail):
                 self.tell(level, event, detail)
+            case WriteLink():
+                pass  # Gathered by `carry`.
             case _:
                 self._money.perform(effect)
+
+    def failed(self, event: str, target: str, reason: str) -> None:
+        """A stream of the user's came to nothing: for the log, and for `status`."""
+        self.tell("warning" if event == "stream_refused" else "info", event, f"{target}: {reason}")
+        self.failures.append({"target": target, "reason": reason, "at": self.now})
 
     def tell(self, level: str, event: str, detail: str) -> None:
         """Log, but no more than a few lines of one kind in ten seconds: a hostile peer can't fill the disk."""
@@ -168,13 +232,6 @@ class Driver:
         self._logged[event] = since, count + 1
         if count < LOG_BURST:
             getattr(log, level)(event, detail=detail)
-
-    def _set_timer(self) -> None:
-        # Asking the Node when to wake it costs more than a cell: so it is asked a few milliseconds after the first
-        # of many inputs, not after each.
-        if not self._asking:
-            self._asking = True
-            self._loop.call_later(ASK_AFTER, self._ask_when)
 
     def _ask_when(self) -> None:
         self._asking = False
@@ -218,7 +275,7 @@ class Driver:
                 connection.transport.abort()
                 return
             self._links[connection.link] = connection
-            self._set_timer()
+            self.carry([])
         else:
             self._links[connection.link] = connection
             self.carry(self.node.dialled(connection.link, self.now))
@@ -241,11 +298,7 @@ class Driver:
 
     async def _connect(self, socket: int, host: str, port: int) -> None:
         try:
-            addresses = await self._resolver.addresses(host)
-            refusals = [refusal(address, self._own, self._allow_private) for address in addresses]
-            allowed = [address for address, why in zip(addresses, refusals, strict=True) if why is None]
-            if not allowed:
-                raise UnavailableError(next(why for why in refusals if why))
+            allowed = await self._allowed(host)
             if not 0 < port < 65536:
                 raise UnavailableError(f"{port} is no port")
             address = await self._connect_first(socket, allowed, port)
@@ -253,6 +306,15 @@ class Driver:
             self.carry(self.node.connect_failed(socket, str(error), self.now))
             return
         self.carry(self.node.connected(socket, address, self.now))
+
+    async def _allowed(self, host: str) -> list[str]:
+        """The addresses of a host that may be served. UnavailableError says why there are none."""
+        addresses = await self._resolver.addresses(host)
+        refusals = [refusal(address, self._own, self._allow_private) for address in addresses]
+        allowed = [address for address, why in zip(addresses, refusals, strict=True) if why is None]
+        if not allowed:
+            raise UnavailableError(next(why for why in refusals if why))
+        return allowed
 
     async def _connect_first(self, socket: int, addresses: list[str], port: int) -> str:
         problem = ""
@@ -265,202 +327,83 @@ class Driver:
                 problem = f"{address}:{port}: {error or 'no answer'}"
         raise UnavailableError(f"could not connect to {problem}")
 
+    # --- datagrams and look-ups ---
+
+    async def _bind(self, socket: int) -> None:
+        def deliver(host: str, port: int, data: bytes) -> None:
+            self.carry(self.node.datagram_received(socket, host, port, data, self.now))
+
+        try:
+            self._datagrams[socket] = await ExitSocket.open(deliver)
+        except UnavailableError as error:
+            self.carry(self.node.connect_failed(socket, str(error), self.now))
+            return
+        self.carry(self.node.connected(socket, "", self.now))
+
+    def _send_datagram(self, socket: int, host: str, port: int, data: bytes) -> None:
+        datagrams = self._datagrams.get(socket)
+        if isinstance(datagrams, Association):
+            datagrams.send(host, port, data)
+        elif datagrams is not None:
+            address = datagrams.known(host)
+            if address:
+                datagrams.send(address, port, data)
+            elif address is None and datagrams.wait(host, port, data):
+                self.spawn(self._learn(datagrams, host))
+
+    async def _learn(self, datagrams: ExitSocket, host: str) -> None:
+        try:
+            datagrams.learn(host, (await self._allowed(host))[0])
+        except UnavailableError as error:
+            datagrams.learn(host, "")
+            self.tell("info", "exit_refused", str(error))
+
+    async def _resolve(self, socket: int, host: str) -> None:
+        found = await self._resolver.look_up(host)
+        # What this machine's network calls its own is nobody else's concern.
+        public = [pair for pair in found.addresses if refusal(pair[0], self._own, self._allow_private) is None]
+        error = found.error or ("" if public else f"exit policy: {host} is not on the public Internet")
+        self.carry(self.node.resolved(socket, Resolution(tuple(public), error), self.now))
+
+    async def look_up(self, host: str, group: str) -> Resolution:
+        """Ask an exit for a host's addresses. UnavailableError: nobody can be asked."""
+        socket, effects = self.node.resolve(host, group, self.now)
+        asking: asyncio.Future[Resolution] = self._loop.create_future()
+        self._look_ups[socket] = asking
+        self.carry(effects)
+        return await asking
+
+    async def serve_request(self, client: ClientConnection, target: Target, group: str) -> None:
+        """What a SOCKS5 client wants beside connections. UnavailableError says why it can't be."""
+        if target.command is Command.RESOLVE:
+            found = await self.look_up(target.host, group)
+            if not found.addresses:
+                raise UnavailableError(found.error)
+            client.answer(socks_reply(0, found.addresses[0][0]))
+            return
+        socket, effects = self.node.open_datagrams(group, self.now)
+
+        def deliver(host: str, port: int, data: bytes) -> None:
+            self.carry(self.node.datagram_received(socket, host, port, data, self.now))
+
+        peer, local = (client.transport.get_extra_info(name) for name in ("peername", "sockname"))
+        if peer is None or local is None:
+            self.carry([*effects, *self.node.socket_closed(socket, "the client is gone", self.now)])
+            return
+        transport, association = await self._loop.create_datagram_endpoint(
+            lambda: Association(peer[0], deliver), local_addr=(local[0], 0)
+        )
+        self._datagrams[socket] = association
+        port = transport.get_extra_info("sockname")[1]
+        self.register(socket, client)
+        client.associate(socket, association, socks_reply(0, local[0], port))
+        self.carry(effects)
+
+    # --- connections ---
+
     def register(self, socket: int, connection: StreamConnection) -> None:
         self._sockets[socket] = connection
 
     def forget(self, socket: int) -> bool:
+        self._datagrams.pop(socket, None)
         return self._sockets.pop(socket, None) is not None
-
-
-class LinkConnection(asyncio.BufferedProtocol):
-    """The socket of a link. All links read into one buffer: what was read is copied before the next read."""
-
-    transport: asyncio.Transport
-
-    def __init__(self, driver: Driver, link: int | None) -> None:
-        self._driver = driver
-        self.link = link
-        self.paused = False
-        self._view = memoryview(driver.link_buffer)
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)  # uvloop's is no subclass.
-        self.transport.set_write_buffer_limits(high=LINK_HIGH_WATER, low=LINK_HIGH_WATER // 4)
-        no_delay(transport)
-        self._driver.link_up(self)
-
-    def get_buffer(self, sizehint: int) -> bytearray:
-        return self._driver.link_buffer
-
-    def buffer_updated(self, nbytes: int) -> None:
-        if self.link is not None:
-            driver = self._driver
-            driver.carry(driver.node.link_received(self.link, self._view[:nbytes], driver.now))
-
-    def pause_writing(self) -> None:
-        self.paused = True
-        if self.link is not None:
-            self._driver.carry(self._driver.node.link_congested(self.link, self._driver.now))
-
-    def resume_writing(self) -> None:
-        self.paused = False
-        self._driver.link_drained(self)
-
-    def eof_received(self) -> bool:
-        return False
-
-    def connection_lost(self, error: Exception | None) -> None:
-        if self.link is not None:
-            self._driver.link_down(self.link)
-
-
-class StreamConnection(asyncio.BufferedProtocol):
-    """The socket of a stream: to a server, or of a client once it has said where it wants to go."""
-
-    transport: asyncio.Transport
-
-    def __init__(self, driver: Driver, socket: int) -> None:
-        self._driver = driver
-        self.socket = socket
-        self._buffer = bytearray(min(driver.package_data, MAX_DATA))
-        self.answered = False
-        self._congested = False
-        self._ended = False
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)  # uvloop's is no subclass.
-        self.transport.set_write_buffer_limits(high=SOCKET_HIGH_WATER, low=SOCKET_HIGH_WATER // 4)
-        no_delay(transport)
-        self._driver.register(self.socket, self)
-
-    def get_buffer(self, sizehint: int) -> bytearray:
-        return self._buffer
-
-    def buffer_updated(self, nbytes: int) -> None:
-        driver = self._driver
-        data = bytes(memoryview(self._buffer)[:nbytes])
-        driver.carry(driver.node.socket_received(self.socket, data, driver.now))
-
-    def set_reading(self, on: bool) -> None:
-        if self.transport.is_closing() or self._ended:
-            return
-        if on:
-            self.transport.resume_reading()
-        else:
-            self.transport.pause_reading()
-
-    def end(self) -> None:
-        if not self.transport.is_closing() and self.transport.can_write_eof():
-            self.transport.write_eof()
-
-    def finish(self, reason: str | None) -> None:
-        """Close: after what was written, or, for a reason, in a way that the other end notices."""
-        if reason is None:
-            self.transport.close()
-        else:
-            self.transport.abort()
-
-    def pause_writing(self) -> None:
-        self._driver.node.socket_congested(self.socket)
-
-    def resume_writing(self) -> None:
-        driver = self._driver
-        driver.carry(driver.node.socket_drained(self.socket, driver.now))
-
-    def eof_received(self) -> bool:
-        self._ended = True
-        driver = self._driver
-        driver.carry(driver.node.socket_ended(self.socket, driver.now))
-        return True  # Half-closed: the other direction goes on.
-
-    def connection_lost(self, error: Exception | None) -> None:
-        driver = self._driver
-        if driver.forget(self.socket):
-            reason = f"the connection broke: {error}" if error else "the connection was closed"
-            driver.carry(driver.node.socket_closed(self.socket, reason, driver.now))
-
-
-class ClientConnection(StreamConnection):
-    """A client of the entry: it says where it wants to go, and is a stream from then on."""
-
-    def __init__(self, driver: Driver) -> None:
-        super().__init__(driver, 0)
-        self._greeting: Greeting | None = Greeting()
-        self._speech = Speech.SOCKS5
-        self._late: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)  # uvloop's is no subclass.
-        self.transport.set_write_buffer_limits(high=SOCKET_HIGH_WATER, low=SOCKET_HIGH_WATER // 4)
-        no_delay(transport)
-        self._late = asyncio.get_running_loop().call_later(GREETING_TIMEOUT, self.transport.abort)
-
-    def buffer_updated(self, nbytes: int) -> None:
-        if self._greeting is None:
-            super().buffer_updated(nbytes)
-        else:
-            self._greet(bytes(memoryview(self._buffer)[:nbytes]))
-
-    def _greet(self, data: bytes) -> None:
-        greeting, driver = self._greeting, self._driver
-        assert greeting is not None
-        try:
-            target = greeting.feed(data)
-        except Refused as error:
-            driver.tell("info", "client_refused", str(error))
-            self._answer_and_close(error.answer)
-            return
-        if greeting.answers:
-            self.transport.write(greeting.answers)
-            greeting.answers = b""
-        if target is None:
-            return
-        self._greeting, self._speech = None, target.speech
-        if self._late:
-            self._late.cancel()
-        peer = self.transport.get_extra_info("peername")
-        group = target.group or (str(peer[0]) if peer else "")
-        try:
-            self.socket, effects = driver.node.open(target.host, target.port, group, driver.now)
-        except UnavailableError as error:
-            driver.tell("warning", "stream_refused", f"{target.host}:{target.port}: {error}")
-            failure = Failure.NO_WALLET if "wallet" in str(error) else Failure.NO_ROUTE
-            self._answer_and_close(refused(target.speech, failure, str(error)))
-            return
-        driver.register(self.socket, self)
-        self.transport.write(accepted(target.speech))
-        driver.carry(effects)
-        for start in range(0, len(target.rest), driver.package_data):
-            piece = target.rest[start : start + driver.package_data]
-            driver.carry(driver.node.socket_received(self.socket, piece, driver.now))
-
-    def finish(self, reason: str | None) -> None:
-        if reason is not None:
-            self._driver.tell("info", "stream_failed", reason)
-            if self._speech is Speech.HTTP and not self.answered:
-                self._answer_and_close(refused(self._speech, Failure.UNREACHABLE, reason))
-                return
-        super().finish(reason)
-
-    def _answer_and_close(self, answer: bytes) -> None:
-        self._greeting = self._greeting or Greeting()
-        self.transport.pause_reading()
-        self.transport.write(answer)
-        self.transport.close()
-
-    def eof_received(self) -> bool:
-        if not self.socket:
-            return False
-        return super().eof_received()
-
-    def connection_lost(self, error: Exception | None) -> None:
-        if self._late:
-            self._late.cancel()
-        super().connection_lost(error)
-
-
-def no_delay(transport: asyncio.BaseTransport) -> None:
-    """Small writes go out at once."""
-    raw = transport.get_extra_info("socket")
-    if raw is not None and raw.family in (sockets.AF_INET, sockets.AF_INET6):
-        raw.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_NODELAY, 1)

@@ -6,8 +6,13 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Collection
+from typing import Final
 
 from masq.errors import UnavailableError
+from masq.wire.circuit import Resolution
+
+TTL: Final = 60
+"""Seconds that an address holds where the system doesn't say."""
 
 
 class Resolver:
@@ -33,6 +38,13 @@ class Resolver:
         if not addresses:
             raise UnavailableError(f"{host} has no address")
         return addresses
+
+    async def look_up(self, host: str) -> Resolution:
+        """For somebody else: addresses that are public or not, with the seconds they hold, or what went wrong."""
+        try:
+            return Resolution(tuple((address, TTL) for address in await self.addresses(host)))
+        except UnavailableError as error:
+            return Resolution((), str(error))
 
     async def _ask_system(self, host: str) -> list[str]:
         try:

@@ -134,6 +134,7 @@ async def _run_with(settings: Settings, store: Store) -> int:
         own_addresses=[ip] if ip else [],
         allow_private=settings.exit_allow_private,
         package_data=settings.package_data,
+        answer_early=settings.answer_early,
         fail=fail,
     )
     bank.spawn, bank.carry, bank.now = driver.spawn, driver.carry, loop.time

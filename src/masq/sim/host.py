@@ -20,6 +20,8 @@ from masq.core.accountant.effects import (
 )
 from masq.core.accountant.ledger import BookEntry
 from masq.core.effects import (
+    Accepted,
+    Bind,
     CloseLink,
     CloseSocket,
     Connect,
@@ -27,13 +29,17 @@ from masq.core.effects import (
     EndSocket,
     Log,
     Reading,
+    Resolve,
+    Resolved,
     SaveConfig,
+    SendDatagram,
     WriteLink,
     WriteSocket,
 )
 from masq.core.node import Node, NodeEffect
 from masq.sim.workloads import Application
 from masq.types import Address, Endpoint
+from masq.wire.circuit import Resolution
 
 if TYPE_CHECKING:
     from masq.sim.world import World
@@ -101,8 +107,14 @@ class Host:
         self.memory = memory
         self.alive = True
         self.logs: list[Log | Notice] = []
+        self.resolutions: dict[int, Resolution] = {}
+        """Answers to look-ups of this Node's user."""
+        self.datagrams: dict[int, list[tuple[str, int, bytes]]] = {}
+        """Datagrams that came for this Node's user."""
+        self._bound: dict[int, None] = {}
         self._sockets: dict[int, _Socket] = {}
         self._wake = float("inf")
+        self._flushing = False
 
     @property
     def ip(self) -> str:
@@ -114,10 +126,18 @@ class Host:
             return
         for effect in effects:
             self._perform(effect)
+        if self.node.flush_due <= self.world.now and not self._flushing:
+            self._flushing = True
+            self.world.later(self._flush, 0.0)
         wake = self.node.next_wake(self.world.now)
         if wake < self._wake or self._wake <= self.world.now:
             self._wake = wake
             self.world.at(max(wake, self.world.now) + 0.001, self._tick)
+
+    def _flush(self) -> None:
+        self._flushing = False
+        if self.alive:
+            self.carry(self.node.flush(self.world.now))
 
     def _tick(self) -> None:
         if self.alive and self._wake <= self.world.now:
@@ -141,21 +161,62 @@ class Host:
             case Connect(socket, host, port):
                 world.later(lambda: self._connect(socket, host, port))
             case WriteSocket(socket, data):
-                self._write_socket(socket, data)
+                self._write_socket(socket, bytes(data))
             case EndSocket(socket):
                 self._end_socket(socket)
             case CloseSocket(socket, reason):
+                self._bound.pop(socket, None)
                 self._close_socket(socket, reason)
             case Reading(socket, on):
                 if socket in self._sockets:
                     self._sockets[socket].reading = on
                     world.later(lambda: self._read(socket), 0.0)
+            case Accepted(socket):
+                pass
+            case Bind(socket):
+                self._bound[socket] = None
+                world.later(lambda: self.carry(self.node.connected(socket, "", world.now)))
+            case SendDatagram(socket, host, port, data):
+                self._send_datagram(socket, host, port, data)
+            case Resolve(socket, host):
+                found = (
+                    Resolution(((world.names[host], 60),)) if host in world.names else Resolution((), "no such host")
+                )
+                world.later(lambda: self.carry(self.node.resolved(socket, found, world.now)))
+            case Resolved(socket, resolution):
+                self.resolutions[socket] = resolution
             case SaveConfig(name, value):
                 self.memory.config[name] = value
             case Log():
                 self.logs.append(effect)
             case _:
                 self._perform_money(effect)
+
+    def open_datagrams(self, group: str = "") -> int:
+        """The user wants to exchange datagrams. UnavailableError if he can't."""
+        socket, effects = self.node.open_datagrams(group, self.world.now)
+        self.datagrams[socket] = []
+        self.carry(effects)
+        return socket
+
+    def datagram(self, socket: int, host: str, port: int, data: bytes) -> None:
+        self.carry(self.node.datagram_received(socket, host, port, data, self.world.now))
+
+    def resolve(self, host: str, group: str = "") -> int:
+        socket, effects = self.node.resolve(host, group, self.world.now)
+        self.carry(effects)
+        return socket
+
+    def _send_datagram(self, socket: int, host: str, port: int, data: bytes) -> None:
+        if socket in self.datagrams:
+            self.datagrams[socket].append((host, port, data))
+        elif socket in self._bound and (host, port) in self.world.datagram_servers:
+            for answer in self.world.datagram_servers[host, port](data):
+                self._later_datagram(socket, port, answer)
+
+    def _later_datagram(self, socket: int, port: int, data: bytes) -> None:
+        world = self.world
+        world.later(lambda: self.carry(self.node.datagram_received(socket, "192.0.2.1", port, data, world.now)))
 
     # --- money ---
 
@@ -206,7 +267,7 @@ class Host:
 
     def link_heard(self, link: int, data: bytes) -> None:
         if self.alive:
-            self.carry(self.node.link_received(link, data, self.world.now))
+            self.carry(self.node.link_received(link, memoryview(bytearray(data)), self.world.now))
 
     def link_lost(self, link: int) -> None:
         if self.alive:

@@ -41,6 +41,8 @@ class World:
         self.hosts: list[Host] = []
         self.by_ip: dict[str, Host] = {}
         self.servers: dict[tuple[str, int], Callable[[], Application]] = {}
+        self.datagram_servers: dict[tuple[str, int], Callable[[bytes], list[bytes]]] = {}
+        self.names: dict[str, str] = {}
         self.chain = SimulatedChain()
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._sequence = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import ipaddress
 import struct
 from collections.abc import Iterator
 from enum import IntEnum
@@ -14,7 +15,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from masq.errors import CryptoError, MalformedError
 from masq.wire import cbor
-from masq.wire.secure_link import FrameType
+from masq.wire.noise import TAG
+from masq.wire.secure_link import BODY, FrameType, new_frame
 
 EXTENSION: Final = "circuit1"
 BLOCK: Final = 512
@@ -27,12 +29,18 @@ STREAM_CREDIT: Final = 1024 * 1024
 CIRCUIT_CREDIT: Final = 4 * 1024 * 1024
 OPEN_LIFE: Final = 120
 """Seconds that an OPEN may take to be accepted by all its hops."""
-FRAME_HEAD: Final = 5
-"""Type and circuit id, before the data of a cell."""
+FRAME_HEAD: Final = BODY + 4
+"""Where the data of a cell begins in its frame: after length, type and circuit id."""
+FRAME_TAIL: Final = TAG
+"""Bytes after it: the tag of the link."""
+
+MAX_DETAIL: Final = 200
+"""Bytes of the words with which an END or a RESOLVED says why."""
+MAX_ADDRESSES: Final = 32
+"""Addresses of one RESOLVED."""
 
 _MESSAGE: Final = struct.Struct(">IBI")
 _ID: Final = struct.Struct(">I")
-_TAG: Final = 16
 
 
 class Command(IntEnum):
@@ -44,6 +52,10 @@ class Command(IntEnum):
     RESOLVE = 6
     RESOLVED = 7
     DATAGRAM = 8
+
+
+BILLED: Final = (Command.DATA, Command.DATAGRAM)
+"""Messages whose data the exit is paid for."""
 
 
 class End(IntEnum):
@@ -131,21 +143,20 @@ class Seal:
         self._aead = AESGCM(_derive(circuit_key, b"masq seal forward" if forward else b"masq seal backward"))
         self._count = 0
 
-    def close(self, frame: bytearray, size: int) -> None:
-        """Seal `size` bytes at FRAME_HEAD of a frame in place; the frame has 16 bytes more."""
-        view = memoryview(frame)[FRAME_HEAD:]
-        self._aead.encrypt_into(self._nonce(), view[:size], None, view)
+    def close(self, data: memoryview) -> None:
+        """Seal the data of a cell in place; its last 16 bytes are room for the tag."""
+        self._aead.encrypt_into(self._nonce(), data[:-TAG], None, data)
 
-    def open(self, data: memoryview, out: memoryview) -> int:
-        """The size of the plaintext that was put into `out`. CryptoError if the cell was altered or repeated."""
-        size = len(data) - _TAG
-        if size < 0:
+    def open(self, data: memoryview) -> memoryview:
+        """Open the data of a cell in place: its plaintext. CryptoError if the cell was altered or repeated."""
+        if len(data) < TAG:
             raise CryptoError("a cell that is too short")
+        plain = data[:-TAG]
         try:
-            self._aead.decrypt_into(self._nonce(), data, None, out[:size])
+            self._aead.decrypt_into(self._nonce(), data, None, plain)
         except InvalidTag as error:
             raise CryptoError("a cell was altered") from error
-        return size
+        return plain
 
     def _nonce(self) -> bytes:
         self._count += 1
@@ -176,22 +187,23 @@ class Control:
         return value
 
 
-def new_cell(circuit: int, messages: list[tuple[int, int, bytes | memoryview]]) -> tuple[bytearray, int]:
-    """An unsealed cell with these messages, padded, with room for the tag; and the size of its plaintext."""
-    size = sum(HEAD + len(data) for _, _, data in messages)
+def new_cell(circuit: int, messages: list[tuple[int, int, bytes | memoryview]]) -> bytearray:
+    """The frame of an unsealed cell with these messages, padded, with room for both tags."""
+    size = 0
+    for _, _, data in messages:
+        size += HEAD + len(data)
     padded = -(-size // BLOCK) * BLOCK
     if padded > MAX_PLAIN:
         raise ValueError("too much for one cell")
-    frame = bytearray(FRAME_HEAD + padded + _TAG)
-    frame[0] = FrameType.CELL
-    _ID.pack_into(frame, 1, circuit)
+    frame = new_frame(FrameType.CELL, 4 + padded + TAG)
+    _ID.pack_into(frame, BODY, circuit)
     at = FRAME_HEAD
     for stream, command, data in messages:
         _MESSAGE.pack_into(frame, at, stream, command, len(data))
         at += HEAD
         frame[at : at + len(data)] = data
         at += len(data)
-    return frame, padded
+    return frame
 
 
 def messages_of(plain: memoryview) -> Iterator[Message]:
@@ -208,34 +220,109 @@ def messages_of(plain: memoryview) -> Iterator[Message]:
         at += size
 
 
-def circuit_frame(type: FrameType, circuit: int, body: bytes) -> bytes:
-    """Type and body of an OPEN, CONTROL or CLOSE."""
-    return bytes((type,)) + _ID.pack(circuit) + body
+def circuit_frame(type: FrameType, circuit: int, data: bytes) -> bytearray:
+    """The frame of an OPEN, CONTROL or CLOSE."""
+    frame = new_frame(type, 4 + len(data))
+    _ID.pack_into(frame, BODY, circuit)
+    frame[FRAME_HEAD:-TAG] = data
+    return frame
 
 
-def circuit_of(body: memoryview) -> int:
-    """The circuit id that a frame's body begins with. MalformedError if it can't."""
-    if len(body) < 4:
+def circuit_of(frame: memoryview) -> int:
+    """The circuit id of a circuit's frame. MalformedError if there can't be one."""
+    if len(frame) < FRAME_HEAD + TAG:
         raise MalformedError("a frame without circuit")
-    circuit: int = _ID.unpack_from(body)[0]
+    circuit: int = _ID.unpack_from(frame, BODY)[0]
     if circuit == 0:
         raise MalformedError("circuit 0 is illegal")
     return circuit
 
 
-def passing_cell(type: int, circuit: int, data: memoryview, layer: Layer) -> bytearray:
-    """A cell or control message on its way to the next Node: its new id, one layer more or less."""
-    frame = bytearray(FRAME_HEAD + len(data))
-    frame[0] = type
-    _ID.pack_into(frame, 1, circuit)
-    layer.apply(data, memoryview(frame)[FRAME_HEAD:])
-    return frame
+def data_of(frame: bytearray | memoryview) -> memoryview:
+    """What a circuit's frame carries, behind the circuit's id."""
+    return memoryview(frame)[FRAME_HEAD:-TAG]
+
+
+def pass_on(frame: memoryview, circuit: int, layer: Layer) -> None:
+    """Make a cell or control message one for the next Node, in place: its new id, one layer more or less."""
+    _ID.pack_into(frame, BODY, circuit)
+    data = frame[FRAME_HEAD:-TAG]
+    layer.apply(data, data)
 
 
 def encode_begin(host: str, port: int, udp: bool = False) -> bytes:
     return cbor.encode({"host": host, "port": port, "udp": udp})
 
 
-def decode_begin(data: bytes) -> tuple[str, int, bool]:
-    host, port, udp = cbor.fields(cbor.decode(data), ("host", "port", "udp"), "BEGIN")
+def decode_begin(data: bytes | memoryview) -> tuple[str, int, bool]:
+    host, port, udp = cbor.fields(cbor.decode(bytes(data)), ("host", "port", "udp"), "BEGIN")
     return cbor.text(host, "host"), cbor.unsigned(port, "port", 16), cbor.boolean(udp, "udp")
+
+
+def encode_end(code: End, detail: str = "") -> bytes:
+    """Why a stream ends: a code, and words for people."""
+    return bytes((code,)) + detail.encode()[:MAX_DETAIL]
+
+
+def end_of(data: memoryview) -> tuple[int, str]:
+    """The code and the words of an END."""
+    words = bytes(data[1 : 1 + MAX_DETAIL]).decode(errors="replace")
+    return (data[0] if data else End.DONE), "".join(letter for letter in words if letter.isprintable())
+
+
+def encode_datagram(host: str, port: int, data: bytes) -> bytes:
+    """A datagram to or from a host, which is a name or an IP address."""
+    name = host.encode()
+    return bytes((len(name),)) + name + port.to_bytes(2, "big") + data
+
+
+def decode_datagram(data: bytes | memoryview) -> tuple[str, int, bytes]:
+    """Host, port and content. MalformedError if it is cut off, or the host is no text."""
+    raw = bytes(data)
+    end = 1 + raw[0] if raw else 1
+    if len(raw) < end + 2:
+        raise MalformedError("a datagram without address")
+    try:
+        host = raw[1:end].decode()
+    except UnicodeDecodeError as error:
+        raise MalformedError("a datagram for a host that is no text") from error
+    return host, int.from_bytes(raw[end : end + 2], "big"), raw[end + 2 :]
+
+
+def encode_resolve(host: str) -> bytes:
+    return cbor.encode({"host": host})
+
+
+def decode_resolve(data: bytes | memoryview) -> str:
+    (host,) = cbor.fields(cbor.decode(bytes(data)), ("host",), "RESOLVE")
+    return cbor.text(host, "host")
+
+
+class Resolution(NamedTuple):
+    """What a look-up has brought: IP addresses with the seconds that they hold, or why there are none."""
+
+    addresses: tuple[tuple[str, int], ...] = ()
+    error: str = ""
+
+
+def encode_resolved(resolution: Resolution) -> bytes:
+    if resolution.error:
+        return cbor.encode({"error": resolution.error[:MAX_DETAIL]})
+    return cbor.encode({"addresses": [[address, ttl] for address, ttl in resolution.addresses[:MAX_ADDRESSES]]})
+
+
+def decode_resolved(data: bytes | memoryview) -> Resolution:
+    """MalformedError unless it is an error, or a list of IP addresses with their seconds."""
+    value = cbor.decode(bytes(data))
+    if not isinstance(value, dict):
+        raise MalformedError("RESOLVED is a map")
+    if "error" in value:
+        return Resolution((), cbor.text(value["error"], "error")[:MAX_DETAIL] or "unknown")
+    found = []
+    for pair in cbor.array(value.get("addresses"), "addresses")[:MAX_ADDRESSES]:
+        address, ttl = pair if isinstance(pair, list) and len(pair) == 2 else (None, None)
+        try:
+            found.append((str(ipaddress.ip_address(cbor.text(address, "address"))), cbor.unsigned(ttl, "ttl", 32)))
+        except ValueError as error:
+            raise MalformedError("an address that is none") from error
+    return Resolution(tuple(found), "" if found else "it has no address")

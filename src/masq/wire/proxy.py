@@ -25,15 +25,33 @@ class Speech(Enum):
     HTTP = auto()
 
 
+class Command(Enum):
+    """What a client wants: of HTTP always the first."""
+
+    CONNECT = 1
+    ASSOCIATE = 3
+    RESOLVE = 0xF0
+    """An extension that tor began with: the address of a host, in the reply."""
+
+
 class Failure(Enum):
     """Why a client gets no connection: its SOCKS5 reply code and HTTP status."""
 
     GENERAL = (1, 502, "Bad Gateway")
+    REFUSED = (5, 502, "Bad Gateway")
     NOT_ALLOWED = (2, 403, "Forbidden")
     NO_WALLET = (2, 402, "Payment Required")
     NO_ROUTE = (3, 503, "Service Unavailable")
     UNREACHABLE = (4, 504, "Gateway Timeout")
     UNSUPPORTED = (7, 501, "Not Implemented")
+
+    @classmethod
+    def of(cls, reason: str) -> Failure:
+        """The kind of failure that a reason in words tells of."""
+        for word, failure in (("policy", cls.NOT_ALLOWED), ("refused", cls.REFUSED), ("no route", cls.NO_ROUTE)):
+            if word in reason.lower():
+                return failure
+        return cls.UNREACHABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +65,11 @@ class Target:
     """Isolation: the user name and password given, or empty."""
     rest: bytes
     """The first bytes for the server."""
+    command: Command = Command.CONNECT
+
+    @property
+    def place(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 class Refused(Exception):
@@ -116,8 +139,9 @@ class Greeting:
         size = {1: 4, 4: 16, 3: length + 1}.get(kind)
         if version != 5 or size is None:
             raise Refused(self._take_answers() + socks_reply(8), "the client's request is malformed")
-        if command != 1:
-            raise Refused(self._take_answers() + socks_reply(7), "only CONNECT is supported of SOCKS5's commands")
+        if command not in Command._value2member_map_:
+            text = "of SOCKS5's commands CONNECT, UDP ASSOCIATE and RESOLVE are supported"
+            raise Refused(self._take_answers() + socks_reply(7), text)
         end = 4 + size
         if len(said) < end + 2:
             return None
@@ -127,12 +151,12 @@ class Greeting:
                 host = address[1:].decode("ascii")
             except UnicodeDecodeError:
                 host = ""
-            if not _is_host(host):
+            if not _is_host(host) and Command(command) is not Command.ASSOCIATE:
                 raise Refused(self._take_answers() + socks_reply(8), "the client's host name is malformed")
         else:
             host = str(ipaddress.ip_address(address))
         port = int.from_bytes(said[end : end + 2], "big")
-        return Target(Speech.SOCKS5, host, port, self._group, said[end + 2 :])
+        return Target(Speech.SOCKS5, host, port, self._group, said[end + 2 :], Command(command))
 
     def _take_answers(self) -> bytes:
         answers, self.answers = self.answers, b""
@@ -230,8 +254,36 @@ def refused(speech: Speech, failure: Failure, reason: str) -> bytes:
     return socks_reply(code) if speech is Speech.SOCKS5 else http_page(status, phrase, reason)
 
 
-def socks_reply(code: int) -> bytes:
-    return bytes((5, code, 0, 1)) + bytes(6)
+def socks_reply(code: int, address: str = "0.0.0.0", port: int = 0) -> bytes:
+    return bytes((5, code, 0)) + _socks_address(address, port)
+
+
+def _socks_address(host: str, port: int) -> bytes:
+    try:
+        ip = ipaddress.ip_address(host)
+    except ValueError:
+        name = host.encode()
+        return bytes((3, len(name))) + name + port.to_bytes(2, "big")
+    return bytes((1 if ip.version == 4 else 4,)) + ip.packed + port.to_bytes(2, "big")
+
+
+def decode_datagram(data: bytes) -> tuple[str, int, bytes] | None:
+    """Host, port and content of a client's datagram (RFC 1928, 7); None if it is malformed, or a fragment."""
+    if len(data) < 5 or data[:3] != bytes(3):
+        return None
+    kind = data[3]
+    start, size = (5, data[4]) if kind == 3 else (4, {1: 4, 4: 16}.get(kind, 0))
+    end = start + size
+    if not size or len(data) < end + 2:
+        return None
+    address = data[start:end]
+    host = address.decode("ascii", "replace") if kind == 3 else str(ipaddress.ip_address(address))
+    return (host, int.from_bytes(data[end : end + 2], "big"), data[end + 2 :]) if _is_host(host) else None
+
+
+def encode_datagram(host: str, port: int, data: bytes) -> bytes:
+    """A datagram for a client."""
+    return bytes(3) + _socks_address(host, port) + data
 
 
 def http_page(status: int, phrase: str, reason: str) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from masq.crypto import CryptDE, Random
 from masq.errors import CryptoError, MalformedError
@@ -17,6 +17,10 @@ from masq.wire.package import Package
 MAGIC: Final = b"MASQ-link1\n"
 MAX_BODY: Final = 65_518
 """Bytes of a frame's body."""
+LENGTH: Final = 2
+"""Bytes before the ciphertext of a frame or handshake message."""
+BODY: Final = LENGTH + 1
+"""Where the body of a frame begins, after length and type."""
 MAX_PACKAGE: Final = 16 * 1024 * 1024
 MAX_HANDSHAKE: Final = 4_096
 """Bytes of a handshake message that are waited for."""
@@ -43,12 +47,18 @@ class Established:
     """Where it listens; 0: nowhere."""
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """A frame of a peer. `body` is a view that is overwritten by the next frame."""
+class Frame(NamedTuple):
+    """A frame of a peer, opened where it lay: good until the link hears more, and for whoever handles it to overwrite.
+
+    `wire` is all of it, so that it can be sent on from the same place: 2 bytes of length, type, body, 16 of the tag.
+    """
 
     type: int
-    body: memoryview
+    wire: memoryview
+
+    @property
+    def body(self) -> memoryview:
+        return self.wire[BODY:-TAG]
 
 
 Event = Established | Frame | Package
@@ -64,14 +74,13 @@ class SecureLink:
         self._random = random
         self._handshake: Handshake | None = None
         self._stage = "magic"
-        self._buffer = bytearray()
+        self._begun = bytearray()
+        """The beginning of a message whose end has not arrived yet."""
         self._peer = Established(b"", (), 0)
         self._proof_hash = b""
         self._out: Direction | None = None
         self._in: Direction | None = None
-        self._plain = memoryview(bytearray(65_536))
         self._pieces = bytearray()
-        self._position = 0
         self.answer = b""
         """Bytes that the peer is owed after `receive`, to be taken with `take_answer`."""
 
@@ -93,43 +102,55 @@ class SecureLink:
         answer, self.answer = self.answer, b""
         return answer
 
-    def receive(self, data: bytes | bytearray | memoryview) -> Iterator[Event]:
-        """What arrived, one after the other: each has to be dealt with before the next is asked for."""
-        self._buffer += data
-        while (taken := self._take()) is not None:
-            if self._stage == "up":
-                event = self._frame(*taken)
-            else:
-                start, end = taken
-                event = self._shake(bytes(self._buffer[start:end]))
-                del self._buffer[:end]
-                self._position = 0
+    def receive(self, data: memoryview) -> Iterator[Event]:
+        """What arrived, one after the other: each has to be dealt with before the next is asked for.
+
+        Frames are opened in place, so `data` has to be writable, and is overwritten.
+        """
+        if self._stage == "magic":
+            self._begun += data
+            if not MAGIC.startswith(self._begun[: len(MAGIC)]):
+                raise MalformedError("this is no secure link")
+            if len(self._begun) < len(MAGIC):
+                return
+            data, self._begun = memoryview(self._begun)[len(MAGIC) :], bytearray()
+            self._stage = "first"
+        for message in self._messages(data):
+            event = self._frame(message) if self._stage == "up" else self._shake(bytes(message[LENGTH:]))
             if event is not None:
                 yield event
-        del self._buffer[: self._position]
-        self._position = 0
 
-    def _take(self) -> tuple[int, int] | None:
-        """Where the next message lies in the buffer, if it is there as a whole."""
-        buffer, start = self._buffer, self._position
-        if self._stage == "magic":
-            head = bytes(buffer[: len(MAGIC)])
-            if not MAGIC.startswith(head):
-                raise MalformedError("this is no secure link")
-            if len(head) < len(MAGIC):
-                return None
-            del buffer[: len(MAGIC)]
-            self._stage = "first"
-        if len(buffer) - start < 2:
-            return None
-        length = int.from_bytes(buffer[start : start + 2], "big")
-        if self._stage in ("first", "second") and length > MAX_HANDSHAKE:
+    def _messages(self, data: memoryview) -> Iterator[memoryview]:
+        """Whole messages, with their length: where they lie in `data`, but for one whose beginning came before."""
+        at, end = 0, len(data)
+        begun = self._begun
+        if begun:
+            if len(begun) < LENGTH:
+                at = LENGTH - len(begun)
+                begun += data[:at]
+                if len(begun) < LENGTH:
+                    return
+            missing = self._size(begun, 0) - len(begun)
+            begun += data[at : at + missing]
+            at += missing
+            if at > end:
+                return
+            self._begun = bytearray()
+            yield memoryview(begun)
+        while end - at >= LENGTH:
+            size = self._size(data, at)
+            if end - at < size:
+                break
+            yield data[at : at + size]
+            at += size
+        if at < end:
+            self._begun = bytearray(data[at:])
+
+    def _size(self, data: bytearray | memoryview, at: int) -> int:
+        length = data[at] << 8 | data[at + 1]
+        if length > MAX_HANDSHAKE and self._stage in ("first", "second"):
             raise MalformedError("a handshake message that is too long")
-        end = start + 2 + length
-        if len(buffer) < end:
-            return None
-        self._position = end
-        return start + 2, end
+        return LENGTH + length
 
     def _shake(self, message: bytes) -> Event | None:
         if self._stage == "first":
@@ -169,22 +190,21 @@ class SecureLink:
         self._stage = "up"
         return self._peer
 
-    def _frame(self, start: int, end: int) -> Event | None:
-        size = end - start - TAG
-        if size < 1:
+    def _frame(self, message: memoryview) -> Event | None:
+        if len(message) <= LENGTH + TAG:
             raise MalformedError("an empty frame")
         assert self._in
-        plain = self._plain[:size]
-        with memoryview(self._buffer) as view:
-            self._in.decrypt_into(view[start:end], plain)
-        if plain[0] != FrameType.PACKAGE:
-            return Frame(plain[0], plain[1:])
-        if size < 2:
+        self._in.decrypt_into(message[LENGTH:], message[LENGTH:-TAG])
+        kind = message[LENGTH]
+        if kind != FrameType.PACKAGE:
+            return Frame(kind, message)
+        piece = message[BODY:-TAG]
+        if not piece:
             raise MalformedError("a piece of a package without content")
-        self._pieces += plain[2:]
+        self._pieces += piece[1:]
         if len(self._pieces) > MAX_PACKAGE:
             raise MalformedError("a package that is too large")
-        if plain[1]:
+        if piece[0]:
             return None
         content = bytes(self._pieces)
         self._pieces.clear()
@@ -197,21 +217,20 @@ class SecureLink:
 
     def frame(self, type: int, body: bytes | bytearray | memoryview) -> bytearray:
         """A frame to be sent, in the order in which it was made."""
-        plain = bytearray(1)
-        plain[0] = type
-        plain += body
-        return self.seal(plain)
+        wire = new_frame(type, len(body))
+        wire[BODY:-TAG] = body
+        self.seal(wire)
+        return wire
 
-    def seal(self, plain: bytes | bytearray | memoryview) -> bytearray:
-        """As `frame`, for type and body in one."""
-        if len(plain) > MAX_BODY + 1:
+    def seal(self, wire: bytearray | memoryview) -> None:
+        """As `frame`, in place, for a frame that was laid out as by `new_frame`, or as it arrived at another link."""
+        size = len(wire) - LENGTH
+        if size > MAX_BODY + 1 + TAG:
             raise ValueError("a frame that is too large")
         assert self._out
-        size = len(plain) + TAG
-        frame = bytearray(2 + size)
-        frame[0], frame[1] = size >> 8, size & 0xFF
-        self._out.encrypt_into(plain, memoryview(frame)[2:])
-        return frame
+        wire[0], wire[1] = size >> 8, size & 0xFF
+        view = memoryview(wire)
+        self._out.encrypt_into(view[LENGTH:-TAG], view[LENGTH:])
 
     def package(self, package: Package) -> bytes:
         """The frames that carry a package of 0.9.1, which need not be sealed to the neighbor once more."""
@@ -222,6 +241,13 @@ class SecureLink:
         return b"".join(
             self.frame(FrameType.PACKAGE, bytes((index < last,)) + piece) for index, piece in enumerate(pieces)
         )
+
+
+def new_frame(type: int, size: int) -> bytearray:
+    """Room for a frame with a body of `size` bytes: length, type, body, tag."""
+    wire = bytearray(BODY + size + TAG)
+    wire[LENGTH] = type
+    return wire
 
 
 def _prefixed(message: bytes) -> bytes:

@@ -1,0 +1,314 @@
+"""The exit's end of circuits: their streams, datagrams and questions to servers of the Internet (protocol.md 15.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from masq.core.effects import (
+    Bind,
+    CloseSocket,
+    Connect,
+    Earn,
+    EndSocket,
+    Reading,
+    Resolve,
+    SendDatagram,
+    SendFrame,
+    WriteSocket,
+)
+from masq.core.passage import Billing, Passage
+from masq.core.terminal import LAZY, Departures, Outbox, Terminal, TerminalStream
+from masq.wire import cbor
+from masq.wire.circuit import (
+    Command,
+    End,
+    Message,
+    Resolution,
+    decode_begin,
+    decode_datagram,
+    decode_resolve,
+    encode_datagram,
+    encode_end,
+    encode_resolved,
+    end_of,
+    messages_of,
+)
+
+MAX_STREAMS: Final = 4_096
+"""Streams of one circuit."""
+
+ExitEffect = (
+    Connect | Bind | Resolve | WriteSocket | SendDatagram | EndSocket | CloseSocket | Reading | SendFrame | Earn
+)
+
+
+class CircuitExit:
+    """All streams of circuits that end here."""
+
+    def __init__(self, billing: Billing, crowded: Callable[[int], bool]) -> None:
+        """`crowded`: whether what is sent over a link has to wait."""
+        self._billing = billing
+        self._crowded = crowded
+        self._sockets: dict[int, tuple[Passage, Terminal, TerminalStream]] = {}
+        self._held: dict[int, dict[int, None]] = {}
+        """Sockets that are not read because their link is crowded, by link."""
+        self.departures: Departures[Passage] = Departures()
+
+    def owns(self, socket: int) -> bool:
+        return socket in self._sockets
+
+    def streams(self) -> Iterator[TerminalStream]:
+        return (stream for _, _, stream in self._sockets.values())
+
+    # --- from the originator ---
+
+    def cell(self, passage: Passage, data: memoryview, now: float, socket: Callable[[], int]) -> list[ExitEffect]:
+        """A cell came to its end. CryptoError: it was altered. MalformedError: it breaks the rules."""
+        terminal = passage.terminal
+        assert terminal
+        effects: list[ExitEffect] = []
+        outbox: Outbox = []
+        billed: int | None = None
+        for message in messages_of(terminal.unpack(data)):
+            if message.command == Command.DATA:
+                billed = (billed or 0) + len(message.data)
+                effects += self._data(terminal, message, outbox)
+            elif message.command == Command.DATAGRAM:
+                billed = (billed or 0) + len(message.data)
+                effects += self._datagram(terminal, message, outbox)
+            else:
+                effects += self._message(passage, terminal, message, outbox, now, socket)
+        if billed is not None:
+            effects += self._billing.earn(passage, billed, True, now)
+        return effects + self._send(passage, terminal, outbox, now)
+
+    def _data(self, terminal: Terminal, message: Message, outbox: Outbox) -> list[ExitEffect]:
+        stream = terminal.streams.get(message.stream)
+        size = len(message.data)
+        if stream is None:  # It has just ended here.
+            outbox += terminal.discarded(size)
+            return []
+        terminal.arrived(stream, size)
+        if not stream.connected:
+            stream.early.append(bytes(message.data))
+            terminal.kept(stream, size)  # Returned once the server takes it.
+            return []
+        if stream.congested:
+            terminal.kept(stream, size)
+        else:
+            outbox += terminal.handed_on(stream, size)
+        return [WriteSocket(stream.socket, message.data)]
+
+    def _datagram(self, terminal: Terminal, message: Message, outbox: Outbox) -> list[ExitEffect]:
+        stream = terminal.streams.get(message.stream)
+        size = len(message.data)
+        if stream is None or not stream.udp:
+            outbox += terminal.discarded(size)
+            return []
+        terminal.arrived(stream, size)
+        outbox += terminal.handed_on(stream, size)
+        datagram = decode_datagram(message.data)
+        if not stream.connected:
+            if len(stream.early) < 64:  # Datagrams may be lost.
+                stream.early.append(bytes(message.data))
+            return []
+        return [SendDatagram(stream.socket, *datagram)]
+
+    def _message(
+        self,
+        passage: Passage,
+        terminal: Terminal,
+        message: Message,
+        outbox: Outbox,
+        now: float,
+        socket: Callable[[], int],
+    ) -> list[ExitEffect]:
+        stream = terminal.streams.get(message.stream)
+        match message.command:
+            case Command.BEGIN | Command.RESOLVE if stream is None and message.stream:
+                if len(terminal.streams) >= MAX_STREAMS:
+                    outbox.append((message.stream, Command.END, encode_end(End.OVERLOADED)))
+                    return []
+                return self._begin(passage, terminal, message, now, socket())
+            case Command.END if stream is not None:
+                stream.ended_in = True
+                code, _ = end_of(message.data)
+                if code != End.DONE or stream.ended_out or stream.udp:
+                    return self._forget(terminal, stream)
+                return [EndSocket(stream.socket)] if stream.connected else []
+            case Command.WINDOW:
+                terminal.granted(message.stream, message.data)
+                return self._go_on(terminal, message.stream, outbox)
+            case _:
+                return []
+
+    def _begin(
+        self, passage: Passage, terminal: Terminal, message: Message, now: float, socket: int
+    ) -> list[ExitEffect]:
+        if message.command == Command.RESOLVE:
+            host, port, udp = decode_resolve(message.data), 0, False
+        else:
+            host, port, udp = decode_begin(message.data)
+        stream = TerminalStream(message.stream, socket, host, port, now, udp=udp)
+        terminal.streams[stream.id] = stream
+        self._sockets[socket] = passage, terminal, stream
+        if message.command == Command.RESOLVE:
+            return [Resolve(socket, host)]
+        return [Bind(socket)] if udp else [Connect(socket, host, port)]
+
+    def _go_on(self, terminal: Terminal, stream: int, outbox: Outbox) -> list[ExitEffect]:
+        """Credit came: send what waited, and read again."""
+        effects: list[ExitEffect] = []
+        for entry in terminal.chosen(stream):
+            messages, reading = terminal.go_on(entry)
+            outbox += messages
+            effects += reading
+        return effects
+
+    def closed_circuit(self, passage: Passage) -> list[ExitEffect]:
+        """A circuit is over, and so are its connections."""
+        terminal = passage.terminal
+        if terminal is None:
+            return []
+        self.departures.discard(terminal)
+        streams = list(terminal.streams.values())
+        terminal.streams.clear()
+        for stream in streams:
+            self._sockets.pop(stream.socket, None)
+        return [CloseSocket(stream.socket, "the circuit was closed") for stream in streams]
+
+    # --- towards the originator ---
+
+    def _send(
+        self, passage: Passage, terminal: Terminal, outbox: Outbox, now: float, lazy: bool = False
+    ) -> list[ExitEffect]:
+        """Messages leave soon, with others that come until then; at once if they fill a cell."""
+        if terminal.post(outbox, now + LAZY if lazy else now):
+            return self._pack(passage, terminal, now)
+        if outbox:
+            self.departures.add(terminal, passage)
+        return []
+
+    def _pack(self, passage: Passage, terminal: Terminal, now: float) -> list[ExitEffect]:
+        effects: list[ExitEffect] = []
+        for frame, size in terminal.cells():
+            effects.append(SendFrame(terminal.link, frame, terminal.circuit))
+            if size is not None:
+                # The bill that may be among these was layered after the cell, so it has to follow it.
+                effects += self._billing.earn(passage, size, True, now)
+        return effects
+
+    def flush(self, now: float) -> list[ExitEffect]:
+        """The cells whose time has come."""
+        effects: list[ExitEffect] = []
+        for passage in self.departures.leaving(now):
+            if passage.terminal is not None:
+                effects += self._pack(passage, passage.terminal, now)
+        return effects
+
+    def link_free(self, link: int) -> list[ExitEffect]:
+        """A link is crowded no more: what goes over it is read again."""
+        effects: list[ExitEffect] = []
+        for socket in self._held.pop(link, ()):
+            if socket in self._sockets:
+                _, terminal, stream = self._sockets[socket]
+                effects += terminal.read_on(stream)
+        return effects
+
+    # --- the servers ---
+
+    def connected(self, socket: int, address: str, now: float) -> list[ExitEffect]:
+        entry = self._sockets.get(socket)
+        if entry is None:
+            return [CloseSocket(socket)]
+        passage, terminal, stream = entry
+        stream.connected = True
+        outbox: Outbox = [(stream.id, Command.CONNECTED, cbor.encode({"address": address}))]
+        effects: list[ExitEffect] = []
+        for data in stream.early:
+            effects.append(SendDatagram(socket, *decode_datagram(data)) if stream.udp else WriteSocket(socket, data))
+        stream.early.clear()
+        if not stream.congested:
+            outbox += terminal.handed_on(stream, 0)
+        if stream.ended_in:
+            effects.append(EndSocket(socket))
+        # The originator has told its client that it is connected: this can wait for what the server says.
+        return effects + self._send(passage, terminal, outbox, now, lazy=True)
+
+    def connect_failed(self, socket: int, reason: str, now: float) -> list[ExitEffect]:
+        code = End.POLICY if "policy" in reason else End.NOT_RESOLVED if "resolve" in reason else End.NOT_CONNECTED
+        return self._end(socket, encode_end(code, reason), now)
+
+    def resolved(self, socket: int, resolution: Resolution, now: float) -> list[ExitEffect]:
+        entry = self._sockets.get(socket)
+        if entry is None:
+            return []
+        passage, terminal, stream = entry
+        terminal.streams.pop(stream.id, None)
+        del self._sockets[socket]
+        return self._send(passage, terminal, [(stream.id, Command.RESOLVED, encode_resolved(resolution))], now)
+
+    def closed(self, socket: int, reason: str, now: float) -> list[ExitEffect]:
+        return self._end(socket, encode_end(End.BROKEN, reason), now)
+
+    def _end(self, socket: int, end: bytes, now: float) -> list[ExitEffect]:
+        entry = self._sockets.get(socket)
+        if entry is None:
+            return []
+        passage, terminal, stream = entry
+        return self._forget(terminal, stream) + self._send(passage, terminal, [(stream.id, Command.END, end)], now)
+
+    def received(self, socket: int, data: memoryview, now: float) -> list[ExitEffect]:
+        entry = self._sockets.get(socket)
+        if entry is None:
+            return [CloseSocket(socket)]
+        passage, terminal, stream = entry
+        effects = self._send(passage, terminal, terminal.take(stream, data), now)
+        if stream.reading:
+            crowded = self._crowded(terminal.link)
+            if crowded:
+                self._held.setdefault(terminal.link, {})[socket] = None
+            if crowded or not terminal.may_read(stream):
+                stream.reading = False
+                effects.append(Reading(socket, False))
+        return effects
+
+    def datagram(self, socket: int, host: str, port: int, data: bytes, now: float) -> list[ExitEffect]:
+        """A datagram came from a server. It is lost if there is no credit for it."""
+        entry = self._sockets.get(socket)
+        if entry is None:
+            return [CloseSocket(socket)]
+        passage, terminal, stream = entry
+        message = terminal.datagram(stream, encode_datagram(host, port, data))
+        return self._send(passage, terminal, message, now)
+
+    def ended(self, socket: int, now: float) -> list[ExitEffect]:
+        entry = self._sockets.get(socket)
+        if entry is None:
+            return [CloseSocket(socket)]
+        passage, terminal, stream = entry
+        stream.eof = True
+        outbox, effects = terminal.go_on(stream)
+        done: list[ExitEffect] = [*effects]
+        if stream.ended_in and stream.ended_out:
+            done += self._forget(terminal, stream)
+        return self._send(passage, terminal, outbox, now) + done
+
+    def congested(self, socket: int) -> None:
+        entry = self._sockets.get(socket)
+        if entry is not None:
+            entry[2].congested = True
+
+    def drained(self, socket: int, now: float) -> list[ExitEffect]:
+        entry = self._sockets.get(socket)
+        if entry is None:
+            return []
+        passage, terminal, stream = entry
+        stream.congested = False
+        return self._send(passage, terminal, terminal.handed_on(stream, 0), now)
+
+    def _forget(self, terminal: Terminal, stream: TerminalStream) -> list[ExitEffect]:
+        terminal.streams.pop(stream.id, None)
+        self._sockets.pop(stream.socket, None)
+        return [CloseSocket(stream.socket)]

@@ -1,0 +1,328 @@
+"""Circuits of our own: over which Nodes, what each of them may bill, and who failed us (protocol.md 15.3-15.6)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from masq.chain.wallet import Wallet
+from masq.core.effects import Log, Owe, SendFrame, Service
+from masq.core.routing import Route, Routes
+from masq.core.terminal import Terminal
+from masq.crypto import Keys
+from masq.errors import MalformedError, UnavailableError
+from masq.types import PublicKey
+from masq.wire import cbor
+from masq.wire.circuit import (
+    EXTENSION,
+    OPEN_LIFE,
+    Close,
+    Control,
+    Layer,
+    Seal,
+    circuit_frame,
+)
+from masq.wire.package import Component, Hop, Payer
+from masq.wire.secure_link import FrameType
+
+LIFE: Final = 600.0
+"""Seconds in which a circuit takes new streams."""
+IDLE: Final = 60.0
+"""Seconds after its last stream and its life that a circuit is kept."""
+CLOSING: Final = 10.0
+"""Seconds that the hops have to send their last bills after we closed a circuit."""
+BUSY: Final = 512 * 1024
+"""Bytes that have come over a circuit of late beyond which a new stream gets a circuit of its own."""
+MAX_SPREAD: Final = 16
+"""Circuits of one group among which streams are spread."""
+MAX_STREAMS: Final = 2_048
+BLAME_LIFE: Final = 600.0
+"""Seconds that a Node which failed us is avoided."""
+OVERBILLED: Final = 0.01
+OVERBILLED_CELLS: Final = 4
+MAX_AUDIT: Final = 64
+"""Nodes whose over-billing is remembered."""
+
+
+@dataclass(slots=True)
+class HopBook:
+    """One hop of our circuit: its keys, and what we owe it for this circuit."""
+
+    service: Service
+    backward: Layer
+    control: Control
+    cells: int = 0
+    wei: int = 0
+    most_cell: int = 0
+    """The dearest cell: what one that we have not counted yet may cost."""
+
+    def owe(self, wei: int) -> None:
+        self.cells += 1
+        self.wei += wei
+        if wei > self.most_cell:
+            self.most_cell = wei
+
+
+@dataclass(slots=True)
+class OwnCircuit:
+    """A circuit that we opened."""
+
+    terminal: Terminal
+    route: Route
+    hops: list[HopBook]
+    group: str
+    opened: float
+    active: float
+    next_stream: int = 1
+    recent: float = 0.0
+    """Bytes received of late, decaying: how busy the circuit is."""
+    recent_at: float = 0.0
+    overbilled: bool = False
+    failure: str = ""
+    """What a hop said of why it ends: which hop, and why."""
+    guilty: PublicKey = b""
+    closing: float | None = None
+    """Since when we are through with it: what still comes is paid for, and the last bills are waited for."""
+
+    def busy(self, now: float) -> float:
+        age = now - self.recent_at
+        return 0.0 if age > 0.5 else self.recent * (1.0 - 2 * age)
+
+    def name(self, position: int) -> str:
+        """How people are told of one of the hops."""
+        role = "exit" if position == len(self.hops) - 1 else f"relay {position + 1}"
+        return f"{role} {name_of(self.hops[position].service.key)}"
+
+
+@dataclass(frozen=True, slots=True)
+class OverBilling:
+    """A Node that asked for more than we counted, both figures in wei."""
+
+    key: PublicKey
+    billed: int
+    counted: int
+    when: float
+
+
+@dataclass(slots=True)
+class Blame:
+    """Nodes that failed us, and are avoided for a while."""
+
+    nodes: dict[PublicKey, tuple[float, str]] = field(default_factory=dict)
+
+    def put(self, key: PublicKey, reason: str, now: float) -> None:
+        self.nodes[key] = now, reason
+
+    def keys(self, now: float) -> tuple[PublicKey, ...]:
+        self.nodes = {key: why for key, why in self.nodes.items() if now - why[0] < BLAME_LIFE}
+        return tuple(self.nodes)
+
+
+class OwnCircuits:
+    """All circuits of our own users."""
+
+    def __init__(
+        self,
+        keys: Keys,
+        routes: Routes,
+        wallet: Wallet | None,
+        hops: int,
+        random: Callable[[int], bytes],
+        next_link: Callable[[PublicKey], int | None],
+        new_id: Callable[[int], int],
+        epoch: float,
+    ) -> None:
+        """`next_link`: the secure link to a Node. `new_id`: an id on a link. `epoch`: unix time at `now` 0."""
+        self._keys = keys
+        self._routes = routes
+        self._wallet = wallet
+        self._hops = hops
+        self._random = random
+        self._next_link = next_link
+        self._new_id = new_id
+        self._epoch = epoch
+        self._circuits: dict[tuple[int, int], OwnCircuit] = {}
+        self._groups: dict[str, list[OwnCircuit]] = {}
+        self._payers: dict[PublicKey, Payer] = {}
+        self.blame = Blame()
+        self.audit: dict[PublicKey, OverBilling] = {}
+
+    def __iter__(self) -> Iterator[OwnCircuit]:
+        return iter(self._circuits.values())
+
+    def get(self, link: int, circuit: int) -> OwnCircuit | None:
+        return self._circuits.get((link, circuit))
+
+    def over(self, link: int) -> list[OwnCircuit]:
+        """The circuits whose first Node is at the other end of a link."""
+        return [own for (at, _), own in self._circuits.items() if at == link]
+
+    # --- opening ---
+
+    def choose(self, group: str, tried: set[PublicKey], now: float) -> tuple[OwnCircuit, list[SendFrame]]:
+        """A circuit for a new stream of a group, opened if there is none, or all are busy.
+
+        `tried`: exits that it can't have. UnavailableError: there is no route of Nodes that know circuits.
+        """
+        usable = [
+            own
+            for own in self._groups.get(group, ())
+            if now - own.opened < LIFE
+            and not own.overbilled
+            and own.route.exit.key not in tried
+            and len(own.terminal.streams) < MAX_STREAMS
+        ]
+        best = min(usable, key=lambda own: own.busy(now), default=None)
+        if best is not None and (len(usable) >= MAX_SPREAD or best.busy(now) <= BUSY):
+            return best, []
+        try:
+            return self._open(group, tuple(sorted(tried)), now)
+        except UnavailableError:
+            if best is None:
+                raise
+            return best, []
+
+    def _open(self, group: str, avoid: tuple[PublicKey, ...], now: float) -> tuple[OwnCircuit, list[SendFrame]]:
+        try:
+            route, link = self._way((*avoid, *self.blame.keys(now)))
+        except UnavailableError:
+            route, link = self._way(avoid)
+        way = route.over
+        circuit = self._new_id(link)
+        secrets = [self._random(32) for _ in way[1:]]
+        expires = int(self._epoch + now) + OPEN_LIFE
+        elements = []
+        for position, (reader, secret) in enumerate(zip(way[1:], secrets, strict=True), 1):
+            following = way[position + 1] if position + 1 < len(way) else b""
+            component = Component.HOPPER if following else Component.PROXY_CLIENT
+            hop = Hop(following, self._payer(reader), component, secret, expires)
+            elements.append(self._keys.seal(reader, hop.encode()))
+        # One element more, so that the first relay can't tell that it is the first.
+        elements.append(self._keys.garbage(len(elements[0])))
+        backward = [Layer(secret, False) for secret in secrets]
+        services = [*route.relays_over, route.exit]
+        hops = [
+            HopBook(service, layer, Control(secret))
+            for service, layer, secret in zip(services, backward, secrets, strict=True)
+        ]
+        terminal = Terminal(
+            link,
+            circuit,
+            Seal(secrets[-1], True),
+            Seal(secrets[-1], False),
+            [Layer(secret, True) for secret in reversed(secrets)],
+            backward,
+        )
+        own = OwnCircuit(terminal, route, hops, group, now, now)
+        self._circuits[link, circuit] = own
+        self._groups.setdefault(group, []).append(own)
+        return own, [SendFrame(link, circuit_frame(FrameType.OPEN, circuit, cbor.encode(elements)), circuit)]
+
+    def _way(self, avoid: tuple[PublicKey, ...]) -> tuple[Route, int]:
+        """A route, and our secure link to its first Node. A neighbor whose link was just lost is still known as one."""
+        unlinked: tuple[PublicKey, ...] = ()
+        while True:
+            route = self._routes.find(self._hops, 1_000, (*avoid, *unlinked), EXTENSION)
+            link = self._next_link(route.over[1])
+            if link is not None:
+                return route, link
+            unlinked += (route.over[1],)
+
+    def _payer(self, reader: PublicKey) -> Payer | None:
+        if self._wallet is None:
+            return None
+        payer = self._payers.get(reader)
+        if payer is None:
+            if len(self._payers) > 4096:
+                self._payers.clear()
+            payer = self._payers[reader] = Payer.sign(self._wallet, self._keys.digest_of(reader))
+        return payer
+
+    # --- paying ---
+
+    def owe(self, own: OwnCircuit, size: int, plain: int | None) -> Owe:
+        """A cell of `size` bytes, with `plain` bytes that the exit is paid for: booked per hop."""
+        *relays, last = own.hops
+        for hop in relays:
+            hop.owe(hop.service.rates.routing_charge(size))
+        if plain is not None:
+            last.owe(last.service.rates.exit_charge(plain))
+        return Owe(last.service, plain, own.route.relays_over, size)
+
+    def _check_bill(self, own: OwnCircuit, position: int, bill: dict[str, Any], now: float) -> list[Log]:
+        hop = own.hops[position]
+        try:
+            cells, wei = int(bill["cells"]), int(bill["wei"])
+        except (KeyError, TypeError, ValueError):
+            return []
+        # What is still under way to us was booked there, and is no fraud.
+        slack = max(OVERBILLED_CELLS * hop.most_cell, int(hop.wei * OVERBILLED))
+        rates = hop.service.rates
+        under_way = own.terminal.allowance * max(rates.routing_byte_rate, rates.exit_byte_rate) * 2
+        if own.closing is None:
+            slack += under_way
+        if wei <= hop.wei + slack:
+            return []
+        own.overbilled = True
+        key = hop.service.key
+        self.blame.put(key, "over-billing", now)
+        if key in self.audit or len(self.audit) < MAX_AUDIT:
+            self.audit[key] = OverBilling(key, wei, hop.wei, now)
+        text = f"{own.name(position)} bills {wei} wei for {cells} cells, we count {hop.wei} for {hop.cells}"
+        return [Log("warning", "overbilled", text)]
+
+    # --- what hops say, and ending ---
+
+    def control(self, own: OwnCircuit, data: memoryview, now: float) -> list[Log] | None:
+        """A control message: layer after layer is removed until one hop's key fits. None: it is nobody's."""
+        for position, hop in enumerate(own.hops):
+            hop.backward.apply(data, data)
+            try:
+                value = hop.control.open(bytes(data))
+            except MalformedError:
+                return None
+            if value is None:
+                continue
+            if isinstance(value.get("bill"), dict):
+                return self._check_bill(own, position, value["bill"], now)
+            reason = printable(value.get("failed", "unknown"))
+            detail = printable(value.get("detail", ""))
+            # A hop that can't reach the next one may be right or lie: the one after it is avoided, too.
+            guilty = own.hops[min(position + 1, len(own.hops) - 1)] if "unreachable" in reason else hop
+            own.guilty = guilty.service.key
+            own.failure = f"{own.name(position)}: {reason}" + (f" ({detail})" if detail else "")
+            self.blame.put(own.guilty, own.failure, now)
+            return [Log("info", "circuit_failed", own.failure)]
+        return None
+
+    def close(self, own: OwnCircuit, reason: Close, now: float) -> SendFrame:
+        """Close a circuit from our side: it takes no streams any more, and waits for its last bills."""
+        self._leave_group(own)
+        own.closing = now
+        terminal = own.terminal
+        return SendFrame(
+            terminal.link, circuit_frame(FrameType.CLOSE, terminal.circuit, bytes((reason,))), terminal.circuit
+        )
+
+    def remove(self, own: OwnCircuit) -> None:
+        """A circuit is gone."""
+        self._circuits.pop((own.terminal.link, own.terminal.circuit), None)
+        self._leave_group(own)
+
+    def _leave_group(self, own: OwnCircuit) -> None:
+        group = self._groups.get(own.group, [])
+        if own in group:
+            group.remove(own)
+            if not group:
+                del self._groups[own.group]
+
+
+def name_of(key: PublicKey) -> str:
+    """How a Node is named to people: the first characters of its key."""
+    return key.hex()[:8]
+
+
+def printable(text: object) -> str:
+    """Words of a stranger, short and without what could steer a terminal."""
+    return "".join(letter for letter in str(text)[:100] if letter.isprintable())

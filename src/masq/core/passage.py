@@ -1,0 +1,98 @@
+"""What a Node knows of a circuit of others: its keys there, who pays, and what it has cost (protocol.md 15.3, 15.6)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from masq.core.effects import Earn, SendFrame
+from masq.core.terminal import Terminal
+from masq.types import Address, RatePack
+from masq.wire.circuit import CLOSE_TEXTS, Close, Control, Layer, circuit_frame, data_of
+from masq.wire.secure_link import FrameType
+
+BILL_BYTES: Final = 16 * 1024 * 1024
+BILL_SECONDS: Final = 60.0
+
+End = tuple[int, int]
+"""Link, and the circuit's id there."""
+
+
+@dataclass(slots=True)
+class Bill:
+    """What was booked for a circuit: told to its originator, who compares."""
+
+    cells: int = 0
+    bytes: int = 0
+    wei: int = 0
+    told: int = 0
+    told_at: float = 0.0
+
+
+@dataclass(slots=True)
+class Passage:
+    """A circuit as one hop has it. `onward` is None at the exit, where `terminal` is its end."""
+
+    payer: Address
+    back: End
+    """Towards the originator."""
+    onward: End | None
+    forward: Layer
+    backward: Layer
+    control: Control
+    bill: Bill
+    active: float
+    terminal: Terminal | None = None
+    closing: float | None = None
+    """Since when the originator is through with it; what is still on its way back to him is let pass, and booked."""
+
+    @property
+    def ends(self) -> list[End]:
+        return [self.back] if self.onward is None else [self.back, self.onward]
+
+
+class Billing:
+    """Books what circuits earn, and tells their originators."""
+
+    def __init__(self, rates: RatePack, owed: Callable[[Address], int]) -> None:
+        """`owed`: wei that a wallet owes us in all."""
+        self._rates = rates
+        self._owed = owed
+
+    def earn(self, passage: Passage, size: int, as_exit: bool, now: float) -> list[Earn | SendFrame]:
+        """Book a cell of `size` bytes, as relay, or as exit for the plain bytes in it; tell of it when it is time."""
+        rates, bill = self._rates, passage.bill
+        bill.cells += 1
+        bill.bytes += size
+        bill.wei += rates.exit_charge(size) if as_exit else rates.routing_charge(size)
+        if bill.bytes - bill.told >= BILL_BYTES or now - bill.told_at >= BILL_SECONDS:
+            bill.told_at = now
+            return [Earn(passage.payer, size, as_exit), self.bill(passage)]
+        return [Earn(passage.payer, size, as_exit)]
+
+    def bill(self, passage: Passage) -> SendFrame:
+        bill = passage.bill
+        bill.told = bill.bytes
+        owed = str(self._owed(passage.payer))
+        return _tell(passage, {"bill": {"cells": bill.cells, "bytes": bill.bytes, "wei": str(bill.wei), "owed": owed}})
+
+    def last_words(self, passage: Passage, reason: Close, detail: str = "") -> list[SendFrame]:
+        """Why a circuit ends here, what it has cost, and its end, for the originator."""
+        words = [] if reason is Close.DONE else [_tell(passage, {"failed": CLOSE_TEXTS[reason], "detail": detail})]
+        if passage.bill.cells:
+            words.append(self.bill(passage))
+        return [*words, closing(passage.back, reason)]
+
+
+def _tell(passage: Passage, value: dict[str, Any]) -> SendFrame:
+    """A control message to the originator, layered like a cell."""
+    link, circuit = passage.back
+    frame = circuit_frame(FrameType.CONTROL, circuit, passage.control.close(value))
+    data = data_of(frame)
+    passage.backward.apply(data, data)
+    return SendFrame(link, frame, circuit)
+
+
+def closing(end: End, reason: int) -> SendFrame:
+    return SendFrame(end[0], circuit_frame(FrameType.CLOSE, end[1], bytes((reason,))), end[1])
