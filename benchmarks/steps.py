@@ -11,7 +11,7 @@ from masq.core.accountant.accountant import Accountant, AccountantConfig, SavedS
 from masq.crypto import CryptDE
 from masq.types import CHAINS, DEFAULT_RATE_PACK
 from masq.wire import cbor
-from masq.wire.circuit import FRAME_HEAD, MAX_DATA, Command, Layer, Seal, new_cell, passing_cell
+from masq.wire.circuit import MAX_DATA, Command, Layer, Seal, data_of, new_cell, pass_on
 from masq.wire.frame import Framer, mask, unmask
 from masq.wire.message import ClientResponse, SequencedPacket, decode_message, encode_message
 from masq.wire.noise import Direction
@@ -50,9 +50,8 @@ def steps() -> list[tuple[str, float]]:
     payer = Payer.sign(wallet, nodes[1].digest)
     books = Accountant(AccountantConfig(bytes(20), None, DEFAULT_RATE_PACK), SavedState(), 0.0)
     secret = os.urandom(32)
-    cell, size = new_cell(1, [(1, Command.DATA, data[:MAX_DATA])])
+    cell = memoryview(new_cell(1, [(1, Command.DATA, data[:MAX_DATA])]))
     layer, seal, direction = Layer(secret, True), Seal(secret, True), Direction(secret)
-    out = memoryview(bytearray(len(cell) + 16))
     return [
         ("0.9.1: int array, encode", timed(lambda: cbor.encode_byte_array(inner))),
         ("0.9.1: int array, decode", timed(lambda: cbor.decode_byte_array(array))),
@@ -68,9 +67,9 @@ def steps() -> list[tuple[str, float]]:
         ("0.9.1: verify a proof (then cached)", timed(lambda: payer.proves(nodes[1].digest))),
         ("0.9.1: shift (garbage)", timed(lambda: shift(hops, nodes[0]))),
         ("circuit: cell, pack", timed(lambda: new_cell(1, [(1, Command.DATA, data[:MAX_DATA])]))),
-        ("circuit: seal or open", timed(lambda: seal.close(cell, size))),
-        ("circuit: pass on (one layer)", timed(lambda: passing_cell(0x11, 2, memoryview(cell)[FRAME_HEAD:], layer))),
-        ("circuit: link frame, seal or open", timed(lambda: direction.encrypt_into(cell, out))),
+        ("circuit: seal or open", timed(lambda: seal.close(data_of(cell)))),
+        ("circuit: pass on (one layer)", timed(lambda: pass_on(cell, 2, layer))),
+        ("circuit: link frame, seal or open", timed(lambda: direction.encrypt_into(cell[2:-16], cell[2:]))),
         ("book a charge", timed(lambda: books.routing_provided(b"w" * 20, 65_536, 1.0))),
     ]
 

@@ -21,7 +21,6 @@ from masq.wire.circuit import (
     Layer,
     Seal,
     circuit_frame,
-    circuit_of,
     data_of,
     pass_on,
 )
@@ -88,10 +87,9 @@ class Circuits:
 
     # --- frames ---
 
-    def frame(self, link: int, frame: Frame, now: float, socket: Callable[[], int]) -> list[CircuitEffect]:
+    def frame(self, end: End, frame: Frame, now: float, socket: Callable[[], int]) -> list[CircuitEffect]:
         """A circuit's frame from a peer. `socket` gives ids for connections to servers."""
         kind, wire = frame
-        end = (link, circuit_of(wire))
         passage = self._ends.get(end)
         if kind == FrameType.OPEN:
             return self._open(end, bytes(data_of(wire)), now)

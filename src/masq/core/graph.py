@@ -33,6 +33,9 @@ class Graph:
         self._by_ip: dict[str, PublicKey] = {address.ip: root.public_key} if address else {}
         self.revision = 0
         """Changes with every change of a record: what was derived from the graph is stale then."""
+        self._full: dict[PublicKey, list[NodeRecord]] = {}
+        self._full_at = 0
+        """The revision for which `_full` holds."""
 
     def __contains__(self, key: PublicKey) -> bool:
         return key in self._known
@@ -114,10 +117,14 @@ class Graph:
         return bool(a and b and other in a.record.neighbors and one in b.record.neighbors)
 
     def full_neighbors(self, key: PublicKey) -> list[NodeRecord]:
-        known = self._known.get(key)
-        if known is None:
-            return []
-        return [self._known[other].record for other in sorted(known.record.neighbors) if self.is_full(key, other)]
+        if self._full_at != self.revision:
+            self._full, self._full_at = {}, self.revision
+        full = self._full.get(key)
+        if full is None:
+            known = self._known.get(key)
+            listed = sorted(known.record.neighbors) if known else []
+            full = self._full[key] = [self._known[other].record for other in listed if self.is_full(key, other)]
+        return full
 
     def degree(self, key: PublicKey) -> int:
         """Gossip degree: accepting full neighbors, and listed keys that we hold no record of (neighborhood.md 1.3)."""

@@ -37,8 +37,6 @@ Flow = bytes | int
 GOSSIP_FLOW: Final = b""
 """The flow of a Node's own talk."""
 
-_PINGS: Final = (FrameType.PING, FrameType.PONG)
-
 LinksEffect = Dial | WriteLink | CloseLink | Log
 
 
@@ -234,16 +232,14 @@ class Links:
                 raise CryptoError("this Node speaks over secure links only")
             yield from entry.framer.feed(data)
             return
-        for event in entry.secure.receive(data):
-            if isinstance(event, Frame) and event.type not in _PINGS:
-                yield event
-            elif isinstance(event, Established):
-                yield from self._established(entry, event, out)
-            elif isinstance(event, Frame):
-                if event.type == FrameType.PING and len(event.body) == 8:
-                    out.append(WriteLink(link, entry.secure.frame(FrameType.PONG, event.body)))
-            else:
-                yield event
+        if entry.up:
+            yield from entry.secure.receive(data)  # type: ignore[misc]  # It is established already.
+        else:
+            for event in entry.secure.receive(data):
+                if isinstance(event, Established):
+                    yield from self._established(entry, event, out)
+                else:
+                    yield event
         answer = entry.secure.take_answer()
         if answer:
             out.append(WriteLink(link, answer))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -212,12 +211,13 @@ class Node:
         return self._arrived(package, link.peer, now)
 
     def _circuit_frame(self, link: int, frame: Frame, now: float) -> list[NodeEffect]:
-        own = self.own_circuits.get(link, circuit_of(frame.wire))
+        circuit = circuit_of(frame.wire)
+        own = self.own_circuits.get(link, circuit)
         if own is not None:
             return self._carry(self.circuit_entry.frame(own, frame, now), now)
         if not self.config.profile.routes_data:
             return []
-        return self._carry(self.circuits.frame(link, frame, now, self._socket), now)
+        return self._carry(self.circuits.frame((link, circuit), frame, now, self._socket), now)
 
     def _upgrade_links(self, now: float) -> list[NodeEffect]:
         """Neighbors that we speak JSON to though they know secure links: the one with the lower key dials."""
@@ -398,43 +398,50 @@ class Node:
     def _carry(self, effects: Iterable[Effect], now: float) -> list[NodeEffect]:
         """Hand on what concerns a sibling; the rest is for the driver."""
         out: list[NodeEffect] = []
-        todo: deque[Effect] = deque(effects)
-        while todo:
-            effect = todo.popleft()
-            match effect:
-                case Forward(key, package, flow):
-                    out += self._forward(key, package, flow, now)
-                case SendFrame(link, frame, circuit):
-                    entry = self.links.get(link)
-                    if entry is None or entry.secure is None:
-                        continue
-                    dropped = entry.dropped
-                    out += self.links.write(entry, frame, circuit)
-                    if entry.dropped > dropped:
-                        todo.extend(self.circuit_entry.overrun(link, circuit, now))
-                        todo.extend(self.circuits.overrun(link, circuit))
-                case Earn(payer, size, as_exit):
-                    if self.hops or payer != NOBODY:
-                        book = self.accountant.exit_provided if as_exit else self.accountant.routing_provided
-                        out += book(payer, size, now)
-                case Owe(service, exit_size, relays, payload_size):
-                    if self.hops:
-                        out += self.accountant.consumed(
-                            None if exit_size is None else (service.wallet, service.rates, exit_size),
-                            [(relay.wallet, relay.rates) for relay in relays],
-                            payload_size,
-                            now,
-                        )
-                case Tell(key, endpoint, message):
-                    try:
-                        payload = self.keys.seal(key, encode_message(message))
-                        package = Package(single_hop(self.keys, key), payload)
-                        out += self.links.send(endpoint, key, package, GOSSIP_FLOW, self._speaks_securely(key), now)
-                    except CryptoError as error:
-                        out.append(Log("warning", "gossip_not_sent", f"{endpoint}: {error}"))
-                case _:
-                    out.append(effect)
+        for effect in effects:
+            if isinstance(effect, SendFrame):
+                out += self._send_frame(effect, now)
+            elif isinstance(effect, Earn):
+                if self.hops or effect.payer != NOBODY:
+                    accountant = self.accountant
+                    book = accountant.exit_provided if effect.as_exit else accountant.routing_provided
+                    out += book(effect.payer, effect.size, now)
+            elif isinstance(effect, Owe):
+                if self.hops:
+                    out += self._owe(effect, now)
+            elif isinstance(effect, Forward):
+                out += self._forward(effect.key, effect.package, effect.flow, now)
+            elif isinstance(effect, Tell):
+                out += self._tell(effect, now)
+            else:
+                out.append(effect)
         return out
+
+    def _send_frame(self, effect: SendFrame, now: float) -> list[NodeEffect]:
+        link, frame, circuit = effect
+        entry = self.links.get(link)
+        if entry is None or entry.secure is None:
+            return []
+        dropped = entry.dropped
+        sent = self.links.write(entry, frame, circuit)
+        if entry.dropped == dropped:
+            return list(sent)
+        ended = [*self.circuit_entry.overrun(link, circuit, now), *self.circuits.overrun(link, circuit)]
+        return [*sent, *self._carry(ended, now)]
+
+    def _owe(self, owe: Owe, now: float) -> list[NodeEffect]:
+        service = owe.exit
+        exit = None if owe.exit_size is None else (service.wallet, service.rates, owe.exit_size)
+        relays = [(relay.wallet, relay.rates) for relay in owe.relays]
+        return list(self.accountant.consumed(exit, relays, owe.payload_size, now))
+
+    def _tell(self, tell: Tell, now: float) -> list[NodeEffect]:
+        try:
+            package = Package(single_hop(self.keys, tell.key), self.keys.seal(tell.key, encode_message(tell.message)))
+        except CryptoError as error:
+            return [Log("warning", "gossip_not_sent", f"{tell.endpoint}: {error}")]
+        known = self._speaks_securely(tell.key)
+        return list(self.links.send(tell.endpoint, tell.key, package, GOSSIP_FLOW, known, now))
 
     def _forward(self, key: PublicKey, package: Package, flow: bytes, now: float) -> list[NodeEffect]:
         if key == self.keys.public_key:

@@ -126,21 +126,17 @@ class Terminal:
         messages: Outbox = []
         backlog = stream.backlog
         if data:
-            room = min(stream.credit, self.credit, MAX_DATA)
-            if len(data) <= room and not backlog:
+            if not backlog and len(data) <= min(stream.credit, self.credit):
                 stream.credit -= len(data)
                 self.credit -= len(data)
                 stream.sent += len(data)
                 return [(stream.id, Command.DATA, data if len(data) >= PACK_AT else bytes(data))]
             backlog.append(bytes(data))
         while backlog:
-            room = min(stream.credit, self.credit, MAX_DATA)
-            if room <= 0:
-                break
-            piece = backlog.popleft()
-            if len(piece) > room:
-                backlog.appendleft(piece[room:])
-                piece = piece[:room]
+            piece = backlog[0]
+            if len(piece) > min(stream.credit, self.credit):
+                break  # Credit comes back before it is used up: no piece has to be cut.
+            backlog.popleft()
             stream.credit -= len(piece)
             self.credit -= len(piece)
             stream.sent += len(piece)

@@ -32,6 +32,9 @@ class Connection(asyncio.BufferedProtocol):
     transport: asyncio.Transport
     _descriptor: int
 
+    def __init__(self) -> None:
+        self._gathered: list[Piece] = []
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)  # uvloop's is no subclass.
         # Whatever the kernel doesn't take means: stop, until it does.
@@ -40,6 +43,17 @@ class Connection(asyncio.BufferedProtocol):
         self._descriptor = raw.fileno()
         if raw.family in (sockets.AF_INET, sockets.AF_INET6):
             raw.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_NODELAY, 1)
+
+    def gather(self, piece: Piece) -> bool:
+        """Let a piece be written together with those that follow. Whether it is the first one."""
+        self._gathered.append(piece)
+        return len(self._gathered) == 1
+
+    def flush(self) -> None:
+        """Write what was gathered."""
+        pieces, self._gathered = self._gathered, []
+        if pieces:
+            self.write(pieces)
 
     def write(self, pieces: Sequence[Piece]) -> None:
         """Write pieces, in their order."""
@@ -61,6 +75,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def close(self) -> None:
         """After what was written."""
+        self.flush()
         self.transport.close()
 
 
@@ -68,10 +83,10 @@ class LinkConnection(Connection):
     """The connection of a link. All links read into one buffer, in which the frames are opened, and sent on from."""
 
     def __init__(self, driver: Driver, link: int | None) -> None:
+        super().__init__()
         self._driver = driver
         self.link = link
         self.paused = False
-        self._out: list[Piece] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -79,16 +94,6 @@ class LinkConnection(Connection):
         if lowat is not None:
             transport.get_extra_info("socket").setsockopt(sockets.IPPROTO_TCP, lowat, UNSENT)
         self._driver.link_up(self)
-
-    def gather(self, piece: Piece) -> bool:
-        """Let a piece be written together with those that follow. Whether it is the first one."""
-        self._out.append(piece)
-        return len(self._out) == 1
-
-    def flush(self) -> None:
-        """Write what was gathered."""
-        out, self._out = self._out, []
-        self.write(out)
 
     def get_buffer(self, sizehint: int) -> bytearray:
         return self._driver.link_buffer
@@ -119,6 +124,7 @@ class StreamConnection(Connection):
     """The connection of a stream: to a server, or of a client once it has said where it wants to go."""
 
     def __init__(self, driver: Driver, socket: int) -> None:
+        super().__init__()
         self._driver = driver
         self.socket = socket
         self.answered = False
@@ -136,8 +142,7 @@ class StreamConnection(Connection):
         return self._driver.stream_view
 
     def buffer_updated(self, nbytes: int) -> None:
-        driver = self._driver
-        driver.carry(driver.node.socket_received(self.socket, driver.stream_view[:nbytes], driver.now))
+        self._driver.stream_received(self.socket, self._driver.stream_view[:nbytes])
 
     def set_reading(self, on: bool) -> None:
         if self.transport.is_closing() or self._ended:
@@ -148,6 +153,7 @@ class StreamConnection(Connection):
             self.transport.pause_reading()
 
     def end(self) -> None:
+        self.flush()
         if not self.transport.is_closing() and self.transport.can_write_eof():
             self.transport.write_eof()
 
@@ -157,7 +163,7 @@ class StreamConnection(Connection):
     def finish(self, reason: str | None) -> None:
         """Close: after what was written, or, for a reason, in a way that the other end notices."""
         if reason is None:
-            self.transport.close()
+            self.close()
         else:
             self.transport.abort()
 
@@ -237,9 +243,8 @@ class ClientConnection(StreamConnection):
         if early:
             self.accept()
         driver.carry(effects)
-        for start in range(0, len(target.rest), len(driver.stream_view)):
-            piece = target.rest[start : start + len(driver.stream_view)]
-            driver.carry(driver.node.socket_received(self.socket, piece, driver.now))
+        if target.rest:
+            driver.stream_received(self.socket, memoryview(target.rest))
 
     def accept(self) -> None:
         if self._unaccepted and self._target is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import socket as sockets
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -30,7 +31,7 @@ from masq.core.effects import (
 )
 from masq.core.node import Node, NodeEffect
 from masq.errors import LocalError, UnavailableError
-from masq.shell.connections import ClientConnection, LinkConnection, StreamConnection
+from masq.shell.connections import ClientConnection, Connection, LinkConnection, StreamConnection
 from masq.shell.datagrams import Association, ExitSocket
 from masq.shell.resolve import Resolver, refusal
 from masq.types import Endpoint
@@ -41,11 +42,13 @@ log = structlog.get_logger()
 
 DIAL_TIMEOUT: Final = 5.0
 LINK_BUFFER: Final = 256 * 1024
+STREAM_PIECES: Final = 4
+"""Cells, or packages, of a stream that are read at once."""
 SHARING: Final = 128
 """Bytes of a cell that a full read of a stream leaves to other messages."""
 FAILURES: Final = 32
 """Failures of the user's streams that are remembered for `status`."""
-ASK_AFTER: Final = 0.004
+ASK_AFTER: Final = 0.01
 """Seconds after which what has happened may set an earlier alarm."""
 LOG_EVERY: Final = 10.0
 """Seconds in which log lines of one kind are counted rather than written, after the first few."""
@@ -95,12 +98,15 @@ class Driver:
         self._asking = False
         self._stopped = False
         self._logged: dict[str, tuple[float, int]] = {}
-        self._flushing = False
+        self._flusher: asyncio.Handle | None = None
+        self._flush_at = math.inf
         self.failures: deque[dict[str, Any]] = deque(maxlen=FAILURES)
         self.link_buffer = bytearray(LINK_BUFFER)
         self.link_view = memoryview(self.link_buffer)
-        self.stream_view = memoryview(bytearray(min(package_data, MAX_DATA - SHARING)))
-        """What all streams read into: as much as goes into one cell or package."""
+        self._piece = min(package_data, MAX_DATA - SHARING)
+        """Bytes of a stream that go into one cell or package."""
+        self.stream_view = memoryview(bytearray(STREAM_PIECES * self._piece))
+        """What all streams read into."""
 
     @property
     def now(self) -> float:
@@ -130,45 +136,54 @@ class Driver:
     def carry(self, effects: Sequence[NodeEffect]) -> None:
         """Carry out effects in their order, then see when the Node wants to be woken.
 
-        What goes to one link is gathered, and written at once.
+        What goes to one connection is gathered, and written at once.
         """
         if self._stopped:
             return
-        gathered: list[LinkConnection] = []
+        gathered: list[Connection] = []
         try:
             for effect in effects:
                 if isinstance(effect, WriteLink):
-                    connection = self._links.get(effect.link)
-                    if connection is not None and connection.gather(effect.data):
-                        gathered.append(connection)
+                    link = self._links.get(effect.link)
+                    if link is not None and link.gather(effect.data):
+                        gathered.append(link)
+                elif isinstance(effect, WriteSocket):
+                    stream = self._sockets.get(effect.socket)
+                    if stream is not None and stream.gather(effect.data):
+                        gathered.append(stream)
                 else:
-                    self._perform(effect, gathered)
+                    self._perform(effect)
         except LocalError as error:
             self._fail(error)
             return
         for connection in gathered:
             connection.flush()
-        if not self._flushing and self.node.flush_due <= self.now:
-            self._flushing = True
-            self._loop.call_soon(self._flush)
+        due = self.node.flush_due
+        if due < self._flush_at:
+            self._flush_later(due)
         if not self._asking:
             # Asking the Node when to wake it costs more than a cell: so it is asked a few milliseconds after the
             # first of many inputs, not after each.
             self._asking = True
             self._loop.call_later(ASK_AFTER, self._ask_when)
 
+    def _flush_later(self, due: float) -> None:
+        """What is due now waits until all that the event loop has to tell has been told."""
+        if self._flusher is not None:
+            self._flusher.cancel()
+        now = self.now
+        self._flush_at = due
+        self._flusher = (
+            self._loop.call_soon(self._flush) if due <= now else self._loop.call_later(due - now, self._flush)
+        )
+
     def _flush(self) -> None:
-        """All that the event loop had to tell has been told."""
-        self._flushing = False
+        self._flusher, self._flush_at = None, math.inf
         if not self._stopped:
             self.carry(self.node.flush(self.now))
 
-    def _perform(self, effect: NodeEffect, gathered: list[LinkConnection]) -> None:
+    def _perform(self, effect: NodeEffect) -> None:
         match effect:
-            case WriteSocket(socket, data):
-                stream = self._sockets.get(socket)
-                if stream is not None:
-                    stream.write([data])
             case Reading(socket, on):
                 stream = self._sockets.get(socket)
                 if stream is not None:
@@ -204,15 +219,12 @@ class Driver:
             case CloseLink(link):
                 connection = self._links.pop(link, None)
                 if connection is not None:
-                    if connection in gathered:
-                        gathered.remove(connection)
-                        connection.flush()
                     connection.close()
             case SaveConfig(name, value):
                 self._money.save_config(name, value)
             case Log(level, event, detail):
                 self.tell(level, event, detail)
-            case WriteLink():
+            case WriteLink() | WriteSocket():
                 pass  # Gathered by `carry`.
             case _:
                 self._money.perform(effect)
@@ -292,6 +304,17 @@ class Driver:
                 return
 
     # --- sockets ---
+
+    def stream_received(self, socket: int, data: memoryview) -> None:
+        """Bytes of a client or server, which have been read into one buffer."""
+        node, now, piece = self.node, self.now, self._piece
+        if len(data) <= piece:
+            self.carry(node.socket_received(socket, data, now))
+            return
+        effects: list[NodeEffect] = []
+        for start in range(0, len(data), piece):
+            effects += node.socket_received(socket, data[start : start + piece], now)
+        self.carry(effects)
 
     async def listen_for_clients(self, ip: str, port: int) -> asyncio.Server:
         return await self._loop.create_server(lambda: ClientConnection(self), ip, port, backlog=1024)

@@ -21,6 +21,7 @@ LENGTH: Final = 2
 """Bytes before the ciphertext of a frame or handshake message."""
 BODY: Final = LENGTH + 1
 """Where the body of a frame begins, after length and type."""
+PING_SIZE: Final = 8
 MAX_PACKAGE: Final = 16 * 1024 * 1024
 MAX_HANDSHAKE: Final = 4_096
 """Bytes of a handshake message that are waited for."""
@@ -78,8 +79,8 @@ class SecureLink:
         """The beginning of a message whose end has not arrived yet."""
         self._peer = Established(b"", (), 0)
         self._proof_hash = b""
-        self._out: Direction | None = None
-        self._in: Direction | None = None
+        self._out: Direction
+        self._in: Direction
         self._pieces = bytearray()
         self.answer = b""
         """Bytes that the peer is owed after `receive`, to be taken with `take_answer`."""
@@ -116,9 +117,24 @@ class SecureLink:
             data, self._begun = memoryview(self._begun)[len(MAGIC) :], bytearray()
             self._stage = "first"
         for message in self._messages(data):
-            event = self._frame(message) if self._stage == "up" else self._shake(bytes(message[LENGTH:]))
-            if event is not None:
-                yield event
+            if self._stage != "up":
+                event = self._shake(bytes(message[LENGTH:]))
+                if event is not None:
+                    yield event
+                continue
+            if len(message) <= LENGTH + TAG:
+                raise MalformedError("an empty frame")
+            self._in.decrypt_into(message[LENGTH:], message[LENGTH:-TAG])
+            kind = message[LENGTH]
+            if kind == FrameType.PACKAGE:
+                package = self._package_piece(message[BODY:-TAG])
+                if package is not None:
+                    yield package
+            elif kind == FrameType.PING:
+                if len(message) == BODY + PING_SIZE + TAG:
+                    self.answer += self.frame(FrameType.PONG, message[BODY:-TAG])
+            elif kind != FrameType.PONG:
+                yield Frame(kind, message)
 
     def _messages(self, data: memoryview) -> Iterator[memoryview]:
         """Whole messages, with their length: where they lie in `data`, but for one whose beginning came before."""
@@ -177,7 +193,6 @@ class SecureLink:
             self.answer += self.frame(FrameType.HELLO, cbor.encode({"signature": proof}))
             return self._peer
         # Stage "third": the first transport frame.
-        assert self._in
         if len(message) < 1 + TAG:
             raise MalformedError("an empty frame")
         plain = bytearray(len(message) - TAG)
@@ -190,15 +205,7 @@ class SecureLink:
         self._stage = "up"
         return self._peer
 
-    def _frame(self, message: memoryview) -> Event | None:
-        if len(message) <= LENGTH + TAG:
-            raise MalformedError("an empty frame")
-        assert self._in
-        self._in.decrypt_into(message[LENGTH:], message[LENGTH:-TAG])
-        kind = message[LENGTH]
-        if kind != FrameType.PACKAGE:
-            return Frame(kind, message)
-        piece = message[BODY:-TAG]
+    def _package_piece(self, piece: memoryview) -> Package | None:
         if not piece:
             raise MalformedError("a piece of a package without content")
         self._pieces += piece[1:]
@@ -227,7 +234,6 @@ class SecureLink:
         size = len(wire) - LENGTH
         if size > MAX_BODY + 1 + TAG:
             raise ValueError("a frame that is too large")
-        assert self._out
         wire[0], wire[1] = size >> 8, size & 0xFF
         view = memoryview(wire)
         self._out.encrypt_into(view[LENGTH:-TAG], view[LENGTH:])
