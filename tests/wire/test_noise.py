@@ -126,6 +126,12 @@ def test_a_weak_point_is_not_dialled(point: bytes) -> None:
         Handshake(True, os.urandom(32), os.urandom(32), b"", point).write_first(b"")
 
 
+@pytest.mark.parametrize("size", [0, 1, 31, 33, 64])
+def test_a_key_of_another_length_is_no_point(size: int) -> None:
+    with pytest.raises(CryptoError, match="no usable point"):
+        Handshake(True, os.urandom(32), os.urandom(32), b"", os.urandom(size)).write_first(b"")
+
+
 def test_messages_that_were_cut_are_refused() -> None:
     vector = PUBLISHED["vectors"][0]
     payload = bytes.fromhex(vector["messages"][0]["payload"])
