@@ -140,7 +140,7 @@ class Links:
         if len(self._links) >= MAX_LINKS:
             return None
         link = self._add(peer, False, Speech.UNKNOWN, now)
-        link.connected = link.up = True
+        link.connected = True
         return link.id
 
     def dialled(self, link: int, now: float) -> list[LinksEffect]:
@@ -150,7 +150,11 @@ class Links:
             return [CloseLink(link)]
         entry.connected, entry.since, entry.heard = True, now, now
         if entry.secure is not None:
-            return [WriteLink(link, entry.secure.dial(entry.key))]
+            try:
+                return [WriteLink(link, entry.secure.dial(entry.key))]
+            except CryptoError as error:  # The key that a record names is none.
+                ip = self._remove(entry)
+                return [Log("warning", "link_refused", f"{ip}: {error}"), CloseLink(link)]
         entry.up = True
         return self.drained(link)
 
@@ -169,9 +173,10 @@ class Links:
     def _remove(self, entry: Link) -> str | None:
         del self._links[entry.id]
         ip = entry.peer.ip
-        if self._by_ip.get(ip) == entry.id:
-            del self._by_ip[ip]
-        others = [other for other in self._links.values() if other.peer.ip == ip]
+        if self._by_ip.get(ip) != entry.id:
+            return None
+        del self._by_ip[ip]
+        others = [other for other in self._links.values() if other.peer.ip == ip and (other.up or other.outbound)]
         if others:
             self._by_ip[ip] = others[-1].id
             return None
@@ -189,6 +194,7 @@ class Links:
         """Links that are dead and to be closed by the Node, and what else is due."""
         dead: list[int] = []
         effects: list[LinksEffect] = []
+        self._json_until = {ip: until for ip, until in self._json_until.items() if until > now}
         for link in list(self._links.values()):
             if not link.connected:
                 continue
@@ -224,9 +230,11 @@ class Links:
             return
         entry.heard = now
         if entry.speech is Speech.UNKNOWN:
-            entry.speech = Speech.JSON
             if data[0] == MAGIC[0] and self._secure_allowed:
-                entry.speech, entry.up, entry.secure = Speech.SECURE, False, self._new_secure()
+                entry.speech, entry.secure = Speech.SECURE, self._new_secure()
+            else:
+                entry.speech, entry.up = Speech.JSON, True
+                self._by_ip[entry.peer.ip] = link
         if entry.secure is None:
             if self._policy == "secure":
                 raise CryptoError("this Node speaks over secure links only")
@@ -252,6 +260,7 @@ class Links:
         # The proof of the initiator has to be the first frame of the transport.
         if entry.secure is not None and (answer := entry.secure.take_answer()):
             out.append(WriteLink(entry.id, answer))
+        self._by_ip[entry.peer.ip] = entry.id
         # Of two links to one key the one that the lower key dialled is written to.
         lower = self._keys.public_key < event.key
         for other in [other for other in self._links.values() if other.key == event.key and other is not entry]:
@@ -274,6 +283,10 @@ class Links:
         link = self.to(endpoint.ip)
         if link is not None:
             return self.write(link, item, flow)
+        if known is False and self._policy == "secure":
+            return [
+                Log("info", "not_dialled", f"{endpoint}: this Node speaks over secure links only, that one over none")
+            ]
         if len(self._links) >= MAX_LINKS:
             return [Log("warning", "too_many_links", f"{endpoint} is not dialled: {MAX_LINKS} links are open")]
         link = self._add(endpoint, True, self._speech_for(endpoint.ip, known, now), now)
@@ -291,7 +304,10 @@ class Links:
             return []
         if len(self._links) >= MAX_LINKS:
             return []
+        if any(other.secure and other.key == key for other in self._links.values()):
+            return []  # It is on its way.
         fresh = self._add(endpoint, True, Speech.SECURE, now)
+        self._by_ip[endpoint.ip] = link.id  # Until the other one stands.
         fresh.secure, fresh.key = self._new_secure(), key
         return [Dial(fresh.id, endpoint)]
 
@@ -392,5 +408,6 @@ class Links:
         link = Link(self._next, peer, outbound, speech, now, heard=now)
         self._next += 1
         self._links[link.id] = link
-        self._by_ip[peer.ip] = link.id
+        if outbound:  # What a visitor speaks has to be heard first.
+            self._by_ip[peer.ip] = link.id
         return link

@@ -49,6 +49,7 @@ class Profile:
     routes_data: bool
     country: str | None
     address: NodeAddress | None
+    extensions: tuple[str, ...] = EXTENSIONS
 
 
 @dataclass(slots=True)
@@ -354,7 +355,7 @@ class Neighborhood:
             profile.routes_data,
             version,
             profile.country,
-            EXTENSIONS,
+            profile.extensions,
         )
 
     def _list(self, key: PublicKey, now: float) -> None:

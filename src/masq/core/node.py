@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from masq.chain.wallet import Wallet
@@ -26,11 +26,11 @@ from masq.core.entry import Entry
 from masq.core.exit import Exit
 from masq.core.links import GOSSIP_FLOW, Link, Links, LinksEffect, LinkUp
 from masq.core.links import Arrival as LinkArrival
-from masq.core.neighborhood import EXTENSIONS, Contact, Neighborhood, Profile
+from masq.core.neighborhood import Contact, Neighborhood, Profile
 from masq.core.own_circuits import OwnCircuits
 from masq.core.relay import ForEntry, ForExit, Relay, Relayed
 from masq.core.routing import Routes
-from masq.crypto import Keys
+from masq.crypto import CryptDE, Keys
 from masq.errors import CryptoError, PeerError, UnavailableError
 from masq.types import Endpoint, Mode, PublicKey
 from masq.wire.circuit import EXTENSION, Resolution, circuit_of
@@ -78,12 +78,14 @@ class Node:
         self.accountant = accountant
         zero_hop = config.mode is Mode.ZERO_HOP
         self.hops = 0 if zero_hop else config.hops
-        address = config.profile.address
-        self.links = Links(
-            config.keys, config.contract, address.ports[0] if address else 0, EXTENSIONS, config.link_policy, random
-        )
+        profile = config.profile
+        if config.link_policy == "masq" or not isinstance(config.keys, CryptDE):
+            extensions = tuple(name for name in profile.extensions if name != EXTENSION)
+            profile = replace(profile, extensions=extensions)
+        port = profile.address.ports[0] if profile.address else 0
+        self.links = Links(config.keys, config.contract, port, profile.extensions, config.link_policy, random)
         self.neighborhood = Neighborhood(
-            config.keys, config.profile, list(config.contacts), config.hops, config.first_version, now
+            config.keys, profile, list(config.contacts), config.hops, config.first_version, now
         )
         self.routes = Routes(self.neighborhood.graph, random)
         self.relay = Relay(config.keys, config.alias, charges=not zero_hop)

@@ -23,6 +23,9 @@ from masq.wire.package import Component, Hop, Package, Payer, open_hop, open_ret
 CACHE: Final = 4_096
 """Opened elements and verified proofs that are remembered: the packages of a stream repeat them."""
 
+MAX_REMEMBERED: Final = 2_048
+"""Bytes of an element that is remembered: what is longer is none that any Node makes."""
+
 
 class Unpaid(PeerError):
     """Nobody proved to pay for this package, or the payer owes too much."""
@@ -148,6 +151,8 @@ _T = TypeVar("_T")
 
 
 def _remember(cache: dict[bytes, _T], element: bytes, value: _T) -> _T:
+    if len(element) > MAX_REMEMBERED:
+        return value
     if len(cache) >= CACHE:
         cache.clear()
     cache[element] = value

@@ -147,6 +147,8 @@ class Handshake:
 
 
 def _dh(secret: bytes, public: bytes) -> bytes:
+    if len(public) != KEY:  # The library would read on beyond the end of a shorter one.
+        raise CryptoError("a key of the handshake is no usable point: it is not 32 bytes long")
     try:
         return sodium.crypto_scalarmult(secret, public)
     except SodiumError as error:

@@ -12,7 +12,7 @@ from masq.errors import CryptoError, MalformedError
 from masq.types import PublicKey
 from masq.wire import cbor
 from masq.wire.noise import TAG, Direction, Handshake
-from masq.wire.package import Package
+from masq.wire.package import MAX_HOPS, Package
 
 MAGIC: Final = b"MASQ-link1\n"
 MAX_BODY: Final = 65_518
@@ -216,8 +216,8 @@ class SecureLink:
         content = bytes(self._pieces)
         self._pieces.clear()
         hops, payload = cbor.fields(cbor.decode(content), ("route", "payload"), "package")
-        if not isinstance(hops, list) or not all(type(hop) is bytes for hop in hops):
-            raise MalformedError("a route is a list of byte strings")
+        if not isinstance(hops, list) or len(hops) > MAX_HOPS or not all(type(hop) is bytes for hop in hops):
+            raise MalformedError("a route is a list of up to 32 byte strings")
         return Package(hops, cbor.byte_string(payload, "payload"))
 
     # --- sending ---
