@@ -13,7 +13,6 @@ from masq.core.effects import (
     CloseSocket,
     EndSocket,
     Log,
-    Owe,
     Reading,
     Resolved,
     SendDatagram,
@@ -54,9 +53,7 @@ SMALL: Final = 256 * 1024
 RESOLVE_FOR: Final = 15.0
 """Seconds that an exit has to answer a question."""
 
-EntryEffect = (
-    WriteSocket | SendDatagram | Resolved | Accepted | EndSocket | CloseSocket | Reading | SendFrame | Owe | Log
-)
+EntryEffect = WriteSocket | SendDatagram | Resolved | Accepted | EndSocket | CloseSocket | Reading | SendFrame | Log
 
 
 class Kind(Enum):
@@ -260,10 +257,8 @@ class CircuitEntry:
             return self._abandon(own, Close.TAMPERED, now)
         except MalformedError as error:
             return [*effects, Log("info", "circuit_failed", str(error)), *self._abandon(own, Close.CREDIT, now)]
-        owed = self.circuits.owe(own, len(data), billed)
-        if own.closing is not None:
-            return [owed]
-        return [owed, *effects, *self._send(own, outbox, now)]
+        self.circuits.owe(own, len(data), billed)
+        return [] if own.closing is not None else effects + self._send(own, outbox, now)
 
     def _message(self, own: OwnCircuit, message: Message, outbox: Outbox, now: float) -> list[EntryEffect]:
         terminal = own.terminal
@@ -377,7 +372,7 @@ class CircuitEntry:
     def _pack(self, own: OwnCircuit, now: float) -> list[EntryEffect]:
         effects: list[EntryEffect] = []
         for frame, plain in own.terminal.cells():
-            effects.append(self.circuits.owe(own, len(data_of(frame)), plain))
+            self.circuits.owe(own, len(data_of(frame)), plain)
             effects.append(SendFrame(own.terminal.link, frame, own.terminal.circuit))
             own.active = now
         return effects

@@ -9,7 +9,6 @@ from masq.core.effects import (
     Bind,
     CloseSocket,
     Connect,
-    Earn,
     EndSocket,
     Reading,
     Resolve,
@@ -38,9 +37,7 @@ from masq.wire.circuit import (
 MAX_STREAMS: Final = 4_096
 """Streams of one circuit."""
 
-ExitEffect = (
-    Connect | Bind | Resolve | WriteSocket | SendDatagram | EndSocket | CloseSocket | Reading | SendFrame | Earn
-)
+ExitEffect = Connect | Bind | Resolve | WriteSocket | SendDatagram | EndSocket | CloseSocket | Reading | SendFrame
 
 
 class CircuitExit:

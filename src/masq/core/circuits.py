@@ -64,8 +64,8 @@ class Circuits:
         self._outbound = outbound
         self._exits = exits
         self._epoch = epoch
-        self._billing = Billing(rates, owed)
-        self.exit = CircuitExit(self._billing, crowded)
+        self.billing = Billing(rates, owed)
+        self.exit = CircuitExit(self.billing, crowded)
         self._ends: dict[End, Passage] = {}
         self._seen: dict[bytes, int] = {}
         self._next_id: dict[int, int] = {}
@@ -106,8 +106,8 @@ class Circuits:
             self._remove(passage)
             reason = reason_of(wire)
             if passage.closing is not None or reason is Close.DONE:
-                return list(self._billing.last_words(passage, Close.DONE))
-            bill = [self._billing.bill(passage)] if passage.bill.cells else []
+                return list(self.billing.last_words(passage, Close.DONE))
+            bill = [self.billing.bill(passage)] if passage.bill.cells else []
             return [*bill, closing(passage.back, reason)]
         return self.close(passage, Close.PROTOCOL)
 
@@ -138,7 +138,7 @@ class Circuits:
         passage = Passage(payer, back, None, Layer(key, True), Layer(key, False), Control(key), Bill(told_at=now), now)
         refusal, onward = self._refusal(hop, passage)
         if refusal is not None:
-            return list(self._billing.last_words(passage, refusal))
+            return list(self.billing.last_words(passage, refusal))
         effects: list[CircuitEffect] = []
         if onward is not None:
             passage.onward = onward, self.new_id(onward)
@@ -177,8 +177,7 @@ class Circuits:
                 return self.close(passage, Close.CREDIT, str(error))
         link, circuit = passage.onward
         pass_on(wire, circuit, passage.forward)
-        size = len(wire) - _AROUND
-        return [*self._billing.earn(passage, size, False, now), SendFrame(link, wire, circuit)]
+        return [*self.billing.earn(passage, len(wire) - _AROUND, False, now), SendFrame(link, wire, circuit)]
 
     def _cell_back(self, passage: Passage, kind: int, wire: memoryview, now: float) -> list[CircuitEffect]:
         passage.active = now
@@ -188,7 +187,7 @@ class Circuits:
         if kind == FrameType.CONTROL:
             return [sent]
         # The bill that may be among these was layered after this cell, so it has to follow it.
-        return [sent, *self._billing.earn(passage, len(wire) - _AROUND, False, now)]
+        return [sent, *self.billing.earn(passage, len(wire) - _AROUND, False, now)]
 
     # --- ending ---
 
@@ -198,12 +197,12 @@ class Circuits:
             passage.closing = now
             return [closing(passage.onward, reason_of(wire))]
         self._remove(passage)
-        return [*self.exit.closed_circuit(passage), *self._billing.last_words(passage, Close.DONE)]
+        return [*self.exit.closed_circuit(passage), *self.billing.last_words(passage, Close.DONE)]
 
     def close(self, passage: Passage, reason: Close, detail: str = "") -> list[CircuitEffect]:
         """End a circuit from here, and tell both sides."""
         self._remove(passage)
-        effects: list[CircuitEffect] = [*self._billing.last_words(passage, reason, detail)]
+        effects: list[CircuitEffect] = [*self.billing.last_words(passage, reason, detail)]
         if passage.onward is not None:
             effects.append(closing(passage.onward, reason))
         return effects + self.exit.closed_circuit(passage)
@@ -222,7 +221,7 @@ class Circuits:
             if passage.back[0] == link:
                 effects += [] if passage.onward is None else [closing(passage.onward, Close.UNREACHABLE)]
             else:
-                effects += self._billing.last_words(passage, Close.UNREACHABLE, "the link to it was lost")
+                effects += self.billing.last_words(passage, Close.UNREACHABLE, "the link to it was lost")
             effects += self.exit.closed_circuit(passage)
         self._next_id.pop(link, None)
         return effects

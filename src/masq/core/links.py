@@ -376,6 +376,18 @@ class Links:
                 size += len(data)
         return batch
 
+    def send_frame(self, link: int, frame: bytearray | memoryview, circuit: int) -> tuple[WriteLink | None, bool]:
+        """As `write`, for a circuit's frame: what to write now, and whether the frame was taken."""
+        entry = self._links.get(link)
+        if entry is None or entry.secure is None:
+            return None, True  # The link is gone, and with it the circuit.
+        if entry.writable and entry.up and not entry.queues:
+            entry.secure.seal(frame)
+            return WriteLink(link, frame), True
+        dropped = entry.dropped
+        self.write(entry, frame, circuit)
+        return None, entry.dropped == dropped
+
     def crowded(self, link: int) -> bool:
         """Whether what is sent over a link would have to wait."""
         entry = self._links.get(link)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -25,7 +25,6 @@ from masq.core.effects import (
 from masq.core.entry import Entry
 from masq.core.exit import Exit
 from masq.core.links import GOSSIP_FLOW, Link, Links, LinksEffect, LinkUp
-from masq.core.links import Arrival as LinkArrival
 from masq.core.neighborhood import Contact, Neighborhood, Profile
 from masq.core.own_circuits import OwnCircuits
 from masq.core.relay import ForEntry, ForExit, Relay, Relayed
@@ -189,21 +188,26 @@ class Node:
             return [CloseLink(link)]
         effects: list[NodeEffect] = []
         answers: list[LinksEffect] = []
+        frames: list[Effect] = []
         try:
             for arrival in self.links.received(link, data, now, answers):
-                effects += answers
+                if isinstance(arrival, Frame):
+                    # Frames lie side by side in `data`: what comes of all of them is carried out together.
+                    frames += self._circuit_frame(link, arrival, now)
+                    continue
+                effects += [*self._carry(frames, now), *answers]
+                frames.clear()
                 answers.clear()
                 effects += self._on_link(entry, arrival, now)
-            effects += answers
+            effects += [*self._carry(frames, now), *answers]
         except PeerError as error:
             # A handshake that fails gets no word of explanation on the wire.
-            effects += [*answers, Log("warning", "link_refused", f"{entry.peer}: {error}"), CloseLink(link)]
+            effects += [*self._carry(frames, now), *answers]
+            effects += [Log("warning", "link_refused", f"{entry.peer}: {error}"), CloseLink(link)]
             effects += self.link_closed(link, now)
         return effects
 
-    def _on_link(self, link: Link, arrival: LinkArrival, now: float) -> list[NodeEffect]:
-        if isinstance(arrival, Frame):
-            return self._circuit_frame(link.id, arrival, now)
+    def _on_link(self, link: Link, arrival: bytes | Package | LinkUp, now: float) -> list[NodeEffect]:
         if isinstance(arrival, LinkUp):
             return self._carry(self.neighborhood.proven(arrival.key, link.peer, arrival.port, now), now)
         try:
@@ -212,14 +216,14 @@ class Node:
             return [Log("info", "package_dropped", f"from {link.peer}: {error}")]
         return self._arrived(package, link.peer, now)
 
-    def _circuit_frame(self, link: int, frame: Frame, now: float) -> list[NodeEffect]:
+    def _circuit_frame(self, link: int, frame: Frame, now: float) -> Sequence[Effect]:
         circuit = circuit_of(frame.wire)
         own = self.own_circuits.get(link, circuit)
         if own is not None:
-            return self._carry(self.circuit_entry.frame(own, frame, now), now)
+            return self.circuit_entry.frame(own, frame, now)
         if not self.config.profile.routes_data:
             return []
-        return self._carry(self.circuits.frame((link, circuit), frame, now, self._socket), now)
+        return self.circuits.frame((link, circuit), frame, now, self._socket)
 
     def _upgrade_links(self, now: float) -> list[NodeEffect]:
         """Neighbors that we speak JSON to though they know secure links: the one with the lower key dials."""
@@ -402,7 +406,11 @@ class Node:
         out: list[NodeEffect] = []
         for effect in effects:
             if isinstance(effect, SendFrame):
-                out += self._send_frame(effect, now)
+                written, taken = self.links.send_frame(*effect)
+                if written is not None:
+                    out.append(written)
+                elif not taken:
+                    out += self._overrun(effect.link, effect.circuit, now)
             elif isinstance(effect, Earn):
                 if self.hops or effect.payer != NOBODY:
                     accountant = self.accountant
@@ -417,19 +425,23 @@ class Node:
                 out += self._tell(effect, now)
             else:
                 out.append(effect)
+        if self.circuits.billing.earned or self.own_circuits.owed:
+            out += self._book_cells(now)
         return out
 
-    def _send_frame(self, effect: SendFrame, now: float) -> list[NodeEffect]:
-        link, frame, circuit = effect
-        entry = self.links.get(link)
-        if entry is None or entry.secure is None:
-            return []
-        dropped = entry.dropped
-        sent = self.links.write(entry, frame, circuit)
-        if entry.dropped == dropped:
-            return list(sent)
+    def _overrun(self, link: int, circuit: int, now: float) -> list[NodeEffect]:
+        """More waits for a circuit than may: it ends."""
         ended = [*self.circuit_entry.overrun(link, circuit, now), *self.circuits.overrun(link, circuit)]
-        return [*sent, *self._carry(ended, now)]
+        return self._carry(ended, now)
+
+    def _book_cells(self, now: float) -> list[NodeEffect]:
+        """Book what the cells of this input have earned and cost: once, as they are many."""
+        effects: list[NodeEffect] = []
+        for payable, amounts in ((False, self.circuits.billing.earned), (True, self.own_circuits.owed)):
+            for wallet, wei in amounts.items():
+                effects += self.accountant.charge(payable, wallet, wei, now)
+            amounts.clear()
+        return effects
 
     def _owe(self, owe: Owe, now: float) -> list[NodeEffect]:
         service = owe.exit

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from masq.chain.wallet import Wallet
-from masq.core.effects import Log, Owe, SendFrame, Service
+from masq.core.effects import Log, SendFrame, Service
 from masq.core.routing import Route, Routes
 from masq.core.terminal import Terminal
 from masq.crypto import Keys
 from masq.errors import MalformedError, UnavailableError
-from masq.types import PublicKey
+from masq.types import Address, PublicKey
 from masq.wire import cbor
 from masq.wire.circuit import (
     EXTENSION,
@@ -56,12 +56,6 @@ class HopBook:
     wei: int = 0
     most_cell: int = 0
     """The dearest cell: what one that we have not counted yet may cost."""
-
-    def owe(self, wei: int) -> None:
-        self.cells += 1
-        self.wei += wei
-        if wei > self.most_cell:
-            self.most_cell = wei
 
 
 @dataclass(slots=True)
@@ -145,6 +139,8 @@ class OwnCircuits:
         self._circuits: dict[tuple[int, int], OwnCircuit] = {}
         self._groups: dict[str, list[OwnCircuit]] = {}
         self._payers: dict[PublicKey, Payer] = {}
+        self.owed: dict[Address, int] = {}
+        """Wei by earning wallet that the Accountant hasn't been told of: `node.py` does so after each input."""
         self.blame = Blame()
         self.audit: dict[PublicKey, OverBilling] = {}
 
@@ -241,14 +237,22 @@ class OwnCircuits:
 
     # --- paying ---
 
-    def owe(self, own: OwnCircuit, size: int, plain: int | None) -> Owe:
-        """A cell of `size` bytes, with `plain` bytes that the exit is paid for: booked per hop."""
-        *relays, last = own.hops
-        for hop in relays:
-            hop.owe(hop.service.rates.routing_charge(size))
-        if plain is not None:
-            last.owe(last.service.rates.exit_charge(plain))
-        return Owe(last.service, plain, own.route.relays_over, size)
+    def owe(self, own: OwnCircuit, size: int, plain: int | None) -> None:
+        """Book a cell of `size` bytes per hop, with `plain` bytes that the exit is paid for."""
+        owed, last = self.owed, own.hops[-1]
+        for hop in own.hops:
+            service = hop.service
+            if hop is not last:
+                wei = service.rates.routing_charge(size)
+            elif plain is not None:
+                wei = service.rates.exit_charge(plain)
+            else:
+                continue
+            hop.cells += 1
+            hop.wei += wei
+            if wei > hop.most_cell:
+                hop.most_cell = wei
+            owed[service.wallet] = owed.get(service.wallet, 0) + wei
 
     def _check_bill(self, own: OwnCircuit, position: int, bill: dict[str, Any], now: float) -> list[Log]:
         hop = own.hops[position]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from masq.core.effects import Earn, SendFrame
+from masq.core.effects import SendFrame
 from masq.core.terminal import Terminal
 from masq.types import Address, RatePack
 from masq.wire.circuit import CLOSE_TEXTS, Close, Control, Layer, circuit_frame, data_of
@@ -59,17 +59,22 @@ class Billing:
         """`owed`: wei that a wallet owes us in all."""
         self._rates = rates
         self._owed = owed
+        self.earned: dict[Address, int] = {}
+        """Wei by payer that the Accountant hasn't been told of: `node.py` does so after each input."""
 
-    def earn(self, passage: Passage, size: int, as_exit: bool, now: float) -> list[Earn | SendFrame]:
+    def earn(self, passage: Passage, size: int, as_exit: bool, now: float) -> list[SendFrame]:
         """Book a cell of `size` bytes, as relay, or as exit for the plain bytes in it; tell of it when it is time."""
-        rates, bill = self._rates, passage.bill
+        bill = passage.bill
+        wei = self._rates.exit_charge(size) if as_exit else self._rates.routing_charge(size)
         bill.cells += 1
         bill.bytes += size
-        bill.wei += rates.exit_charge(size) if as_exit else rates.routing_charge(size)
-        if bill.bytes - bill.told >= BILL_BYTES or now - bill.told_at >= BILL_SECONDS:
-            bill.told_at = now
-            return [Earn(passage.payer, size, as_exit), self.bill(passage)]
-        return [Earn(passage.payer, size, as_exit)]
+        bill.wei += wei
+        payer = passage.payer
+        self.earned[payer] = self.earned.get(payer, 0) + wei
+        if bill.bytes - bill.told < BILL_BYTES and now - bill.told_at < BILL_SECONDS:
+            return []
+        bill.told_at = now
+        return [self.bill(passage)]
 
     def bill(self, passage: Passage) -> SendFrame:
         bill = passage.bill

@@ -33,21 +33,25 @@ class Direction:
 
     def encrypt_into(self, plain: bytes | bytearray | memoryview, out: memoryview) -> None:
         """`out` has 16 bytes more than `plain`; they may overlap only if they begin at the same byte."""
-        self._aead.encrypt_into(_nonce(self._count), plain, None, out)
-        self._step()
+        count = self._count
+        self._aead.encrypt_into(count.to_bytes(12, "big"), plain, None, out)
+        self._count = count = count + 1
+        if count % REKEY_AFTER == 0:
+            self._rekey()
 
     def decrypt_into(self, box: memoryview, out: memoryview) -> None:
         """`out` has 16 bytes less than `box`. CryptoError if the box was altered, repeated or reordered."""
+        count = self._count
         try:
-            self._aead.decrypt_into(_nonce(self._count), box, None, out)
+            self._aead.decrypt_into(count.to_bytes(12, "big"), box, None, out)
         except InvalidTag as error:
             raise CryptoError("a frame of the secure link was altered") from error
-        self._step()
+        self._count = count = count + 1
+        if count % REKEY_AFTER == 0:
+            self._rekey()
 
-    def _step(self) -> None:
-        self._count += 1
-        if self._count % REKEY_AFTER == 0:
-            self._aead = AESGCM(self._aead.encrypt(_nonce(_MAX_NONCE), bytes(32), None)[:32])
+    def _rekey(self) -> None:
+        self._aead = AESGCM(self._aead.encrypt(_nonce(_MAX_NONCE), bytes(32), None)[:32])
 
 
 def _nonce(count: int) -> bytes:

@@ -38,6 +38,9 @@ class FrameType(IntEnum):
     PONG = 0x21
 
 
+_OF_THE_LINK: Final = frozenset(map(int, (FrameType.PACKAGE, FrameType.PING, FrameType.PONG)))
+
+
 @dataclass(frozen=True, slots=True)
 class Established:
     """The peer has proved both halves of its key."""
@@ -126,15 +129,14 @@ class SecureLink:
                 raise MalformedError("an empty frame")
             self._in.decrypt_into(message[LENGTH:], message[LENGTH:-TAG])
             kind = message[LENGTH]
-            if kind == FrameType.PACKAGE:
+            if kind not in _OF_THE_LINK:
+                yield Frame(kind, message)
+            elif kind == FrameType.PACKAGE:
                 package = self._package_piece(message[BODY:-TAG])
                 if package is not None:
                     yield package
-            elif kind == FrameType.PING:
-                if len(message) == BODY + PING_SIZE + TAG:
-                    self.answer += self.frame(FrameType.PONG, message[BODY:-TAG])
-            elif kind != FrameType.PONG:
-                yield Frame(kind, message)
+            elif kind == FrameType.PING and len(message) == BODY + PING_SIZE + TAG:
+                self.answer += self.frame(FrameType.PONG, message[BODY:-TAG])
 
     def _messages(self, data: memoryview) -> Iterator[memoryview]:
         """Whole messages, with their length: where they lie in `data`, but for one whose beginning came before."""
@@ -154,11 +156,11 @@ class SecureLink:
             self._begun = bytearray()
             yield memoryview(begun)
         while end - at >= LENGTH:
-            size = self._size(data, at)
-            if end - at < size:
+            after = at + self._size(data, at)
+            if after > end:
                 break
-            yield data[at : at + size]
-            at += size
+            yield data[at:after]
+            at = after
         if at < end:
             self._begun = bytearray(data[at:])
 

@@ -117,11 +117,11 @@ class Accountant:
 
     def routing_provided(self, payer: Address, size: int, now: float) -> list[AccountantEffect]:
         """We relayed `size` bytes of sealed payload for `payer` (accounting.md 1.3)."""
-        return self._book(False, payer, self._config.rates.routing_charge(size), now)
+        return self.charge(False, payer, self._config.rates.routing_charge(size), now)
 
     def exit_provided(self, payer: Address, size: int, now: float) -> list[AccountantEffect]:
         """We were exit for `size` plain bytes."""
-        return self._book(False, payer, self._config.rates.exit_charge(size), now)
+        return self.charge(False, payer, self._config.rates.exit_charge(size), now)
 
     def consumed(
         self,
@@ -134,12 +134,13 @@ class Accountant:
         effects: list[AccountantEffect] = []
         if exit is not None:
             wallet, rates, size = exit
-            effects += self._book(True, wallet, rates.exit_charge(size), now)
+            effects += self.charge(True, wallet, rates.exit_charge(size), now)
         for wallet, rates in relays:
-            effects += self._book(True, wallet, rates.routing_charge(payload_size), now)
+            effects += self.charge(True, wallet, rates.routing_charge(payload_size), now)
         return effects
 
-    def _book(self, payable: bool, wallet: Address, wei: int, now: float) -> list[AccountantEffect]:
+    def charge(self, payable: bool, wallet: Address, wei: int, now: float) -> list[AccountantEffect]:
+        """Book what we owe to a wallet, or it owes us."""
         if wallet in self._own:
             return []
         if not self.ledger.book(payable, wallet, wei, int(self._epoch + now)):
