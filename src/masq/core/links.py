@@ -16,10 +16,10 @@ from masq.wire.frame import Framer, mask
 from masq.wire.package import Package
 from masq.wire.secure_link import MAGIC, Established, Frame, FrameType, SecureLink
 
-MAX_FLOW: Final = 4 * 1024 * 1024
-"""Bytes that may wait for one flow at one link; what exceeds it is dropped, as nobody can be told."""
+MAX_FLOW: Final = 5 * 1024 * 1024
+"""Bytes that may wait for one flow at one link: the credit of a circuit, and what its cells have around it."""
 MAX_QUEUE: Final = 64 * 1024 * 1024
-"""Bytes that may wait at one link in all."""
+"""Bytes that may wait at all links: what a Node lends to slow readers of others."""
 BATCH: Final = 256 * 1024
 """Bytes handed to the driver at once when a link can take more."""
 MAX_LINKS: Final = 256
@@ -27,6 +27,8 @@ TRY_FOR: Final = 2.0
 """Seconds in which an unknown Node has to answer a secure link, before JSON is spoken to it."""
 HANDSHAKE: Final = 10.0
 """Seconds for a whole handshake."""
+SPARE_FOR: Final = 60.0
+"""Seconds that a second secure link to a Node is kept though nothing comes or goes over it."""
 REMEMBER_JSON: Final = 3_600.0
 """Seconds that an address which did not answer a secure link is spoken JSON to."""
 PING_AFTER: Final = 15.0
@@ -91,6 +93,10 @@ class Link:
     dropped: int = 0
     heard: float = 0.0
     pinged: float = 0.0
+    carried: bool = False
+    """Whether anything but PINGs has come or gone since the last look."""
+    idle: float = 0.0
+    """Since when nothing has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +127,8 @@ class Links:
         self._links: dict[int, Link] = {}
         self._by_ip: dict[str, int] = {}
         self._json_until: dict[str, float] = {}
+        self._queued = 0
+        self._overrun: list[tuple[int, int]] = []
         self._next = 1
 
     def __iter__(self) -> Iterator[Link]:
@@ -172,6 +180,7 @@ class Links:
 
     def _remove(self, entry: Link) -> str | None:
         del self._links[entry.id]
+        self._queued -= entry.queued
         ip = entry.peer.ip
         if self._by_ip.get(ip) != entry.id:
             return None
@@ -188,6 +197,7 @@ class Links:
         again = self._add(entry.peer, True, Speech.JSON, now)
         again.queues, again.fresh = entry.queues, entry.fresh
         again.waiting, again.queued = entry.waiting, entry.queued
+        self._queued += entry.queued
         return [CloseLink(entry.id), Dial(again.id, again.peer)]
 
     def tick(self, now: float) -> tuple[list[int], list[LinksEffect]]:
@@ -241,7 +251,9 @@ class Links:
             yield from entry.framer.feed(data)
             return
         if entry.up:
-            yield from entry.secure.receive(data)  # type: ignore[misc]  # It is established already.
+            for item in entry.secure.receive(data):
+                entry.carried = True
+                yield item  # type: ignore[misc]  # It is established already.
         else:
             for event in entry.secure.receive(data):
                 if isinstance(event, Established):
@@ -329,15 +341,18 @@ class Links:
         return SecureLink(self._keys, self._contract, self._port, self._extensions, self._random)
 
     def write(self, link: Link, item: Item, flow: Flow) -> list[LinksEffect]:
-        """Write at once, or let it wait its turn. Over its bounds a flow loses what comes."""
+        """Write at once, or let it wait its turn.
+
+        More than MAX_FLOW of one flow is too much for that one. More than MAX_QUEUE of all at all links is too much
+        for the flow that holds most. It loses what waits, and a circuit is named by `take_overrun`.
+        """
         if link.writable and link.up and not link.queues:
             data = self._encode(link, item)
             return [WriteLink(link.id, data)] if data else []
         size = len(item)
         waiting = link.waiting.get(flow, 0) + size
-        if waiting > MAX_FLOW or link.queued + size > MAX_QUEUE:
-            link.dropped += 1
-            return [Log("warning", "queue_full", f"a package for {link.peer} was dropped: the link is too slow")]
+        if waiting > MAX_FLOW:
+            return self._drop(link, flow)
         queue = link.queues.get(flow)
         if queue is None:
             queue = link.queues[flow] = deque()
@@ -346,7 +361,34 @@ class Links:
         queue.append(bytearray(item) if isinstance(item, memoryview) else item)
         link.waiting[flow] = waiting
         link.queued += size
-        return []
+        self._queued += size
+        return self._drop(*self._largest()) if self._queued > MAX_QUEUE else []
+
+    def _largest(self) -> tuple[Link, Flow]:
+        _, link, flow = max(
+            ((size, link, flow) for link in self._links.values() for flow, size in link.waiting.items()),
+            key=lambda entry: entry[0],
+        )
+        return link, flow
+
+    def _drop(self, link: Link, flow: Flow) -> list[LinksEffect]:
+        """What waits for a flow is lost."""
+        size = link.waiting.pop(flow, 0)
+        link.queues.pop(flow, None)
+        link.fresh.pop(flow, None)
+        link.queued -= size
+        self._queued -= size
+        link.dropped += 1
+        if isinstance(flow, int):
+            self._overrun.append((link.id, flow))
+        return [
+            Log("warning", "queue_full", f"the link to {link.peer} is too slow: {size} bytes of one flow are dropped")
+        ]
+
+    def take_overrun(self) -> list[tuple[int, int]]:
+        """Circuits, by link and id there, that have lost what waited for them: they have to end."""
+        overrun, self._overrun = self._overrun, []
+        return overrun
 
     def drained(self, link: int) -> list[LinksEffect]:
         """The driver can take more for this link. It asks again until it gets nothing, or its buffer is full.
@@ -365,6 +407,7 @@ class Links:
             queue = entry.queues.pop(flow)
             item = queue.popleft()
             entry.queued -= len(item)
+            self._queued -= len(item)
             if queue:
                 entry.queues[flow] = queue
                 entry.waiting[flow] -= len(item)
@@ -376,17 +419,26 @@ class Links:
                 size += len(data)
         return batch
 
-    def send_frame(self, link: int, frame: bytearray | memoryview, circuit: int) -> tuple[WriteLink | None, bool]:
-        """As `write`, for a circuit's frame: what to write now, and whether the frame was taken."""
+    def send_frame(self, link: int, frame: bytearray | memoryview, circuit: int) -> list[LinksEffect]:
+        """As `write`, for a circuit's frame. If the link is gone, so is its circuit."""
         entry = self._links.get(link)
         if entry is None or entry.secure is None:
-            return None, True  # The link is gone, and with it the circuit.
+            return []
         if entry.writable and entry.up and not entry.queues:
             entry.secure.seal(frame)
-            return WriteLink(link, frame), True
-        dropped = entry.dropped
-        self.write(entry, frame, circuit)
-        return None, entry.dropped == dropped
+            entry.carried = True
+            return [WriteLink(link, frame)]
+        return self.write(entry, frame, circuit)
+
+    def spare(self, now: float) -> list[int]:
+        """Secure links beside the one that is written to, over which nothing has come or gone for a while."""
+        spare = []
+        for link in self._links.values():
+            if link.carried or link.secure is None or not link.secure.up or self._by_ip.get(link.peer.ip) == link.id:
+                link.carried, link.idle = False, now
+            elif now - link.idle >= SPARE_FOR:
+                spare.append(link.id)
+        return spare
 
     def crowded(self, link: int) -> bool:
         """Whether what is sent over a link would have to wait."""

@@ -99,8 +99,13 @@ class Neighborhood:
     def start(self, now: float) -> list[NeighborhoodEffect]:
         return self.tick(now)
 
-    def receive(self, message: Gossip | GossipFailure, source: Endpoint, now: float) -> list[NeighborhoodEffect]:
-        """Gossip that arrived on a link from `source`. Nothing in it can do more than be ignored."""
+    def receive(
+        self, message: Gossip | GossipFailure, source: Endpoint, now: float, sender: PublicKey = b""
+    ) -> list[NeighborhoodEffect]:
+        """Gossip that arrived on a link from `source`. Nothing in it can do more than be ignored.
+
+        `sender`: the key that the link proved; empty over JSON, where the address is all that is known.
+        """
         if isinstance(message, GossipFailure):
             if source.ip in self._contacts:
                 self._postpone(self._contacts[source.ip], now)
@@ -116,13 +121,14 @@ class Neighborhood:
             kind = classify(message, source, self.graph)
             match kind:
                 case Kind.DEBUT:
+                    _check_speaker(message.records[0], sender)
                     effects = self._debut(message.records[0], source, now)
                 case Kind.PASS:
                     effects = self._pass(message.records[0], source, now)
                 case Kind.INTRODUCTION:
-                    effects = self._introduction(message, source, now)
+                    effects = self._introduction(message, source, now, sender)
                 case Kind.STANDARD:
-                    effects = self._standard(message, source, now)
+                    effects = self._standard(message, source, now, sender)
         except Refused as error:
             return [Log("warning", "gossip_refused", f"gossip from {source} dropped: {error}")]
         return effects + self._remember_neighbors()
@@ -247,9 +253,12 @@ class Neighborhood:
             return [Log("info", "pass_refused", f"Pass from {source} to {target.endpoint} ignored")]
         return self._debut_to(item.record.public_key, target, now)
 
-    def _introduction(self, gossip: Gossip, source: Endpoint, now: float) -> list[NeighborhoodEffect]:
+    def _introduction(
+        self, gossip: Gossip, source: Endpoint, now: float, sender: PublicKey
+    ) -> list[NeighborhoodEffect]:
         introducer, introducee = introduction(gossip, source)
         assert introducer
+        _check_speaker(introducer, sender)
         assert introducee
         assert introducee.address
         if not self._solicited(source.ip, now):
@@ -277,8 +286,8 @@ class Neighborhood:
             return [Log("info", "introduction_refused", f"{introducee.address.endpoint} is not a place to dial")]
         return self._debut_to(introducee.record.public_key, introducee.address, now)
 
-    def _standard(self, gossip: Gossip, source: Endpoint, now: float) -> list[NeighborhoodEffect]:
-        graph, changed = self.graph, self._welcome(gossip, source, now)
+    def _standard(self, gossip: Gossip, source: Endpoint, now: float, sender: PublicKey) -> list[NeighborhoodEffect]:
+        graph, changed = self.graph, self._welcome(gossip, source, now, sender)
         effects: list[NeighborhoodEffect] = []
         for key, item in patch(gossip, graph, self._radius).items():
             known = graph.record(key)
@@ -297,7 +306,9 @@ class Neighborhood:
                     changed = True
             elif item.address and graph.address(key) is None and item.address.ip == source.ip:
                 graph.learn_address(key, item.address)
-        at_source = graph.at(source.ip) or self._speaker(gossip, source)
+        at_source = sender if sender in graph else graph.at(source.ip) or self._speaker(gossip, source)
+        if sender and at_source != sender:
+            at_source = None  # Whoever is at this address, it is not who speaks.
         if at_source and at_source not in graph.root.neighbors:
             room = len(graph.full_neighbors(graph.root_key)) < MAX_DEGREE and len(graph.root.neighbors) < MAX_LISTED
             if room and at_source != graph.root_key:
@@ -307,7 +318,7 @@ class Neighborhood:
             self._dirty_since = now
         return effects
 
-    def _welcome(self, gossip: Gossip, source: Endpoint, now: float) -> bool:
+    def _welcome(self, gossip: Gossip, source: Endpoint, now: float, sender: PublicKey) -> bool:
         """Take up the sender, if we debuted there and it lists us now.
 
         0.9.1 overlooks it unless a neighbor of ours lists it, too: so a Node that debuts when it has a neighbor
@@ -317,7 +328,7 @@ class Neighborhood:
         room = len(graph.full_neighbors(graph.root_key)) < MAX_DEGREE and len(graph.root.neighbors) < MAX_LISTED
         for item in gossip.records:
             record = item.record
-            here = item.address is not None and item.address.ip == source.ip
+            here = item.address is not None and item.address.ip == source.ip and sender in (b"", record.public_key)
             if here and room and graph.root_key in record.neighbors and record.public_key not in graph.root.neighbors:
                 if not self._solicited(source.ip, now):
                     return False
@@ -448,3 +459,9 @@ class Neighborhood:
             if address:
                 lines.append(f"{record.public_key.hex()}@{address.endpoint}")
         return [SaveConfig("past_neighbors", ",".join(lines))]
+
+
+def _check_speaker(item: GossipRecord, sender: PublicKey) -> None:
+    """Who speaks of itself over a secure link has to be who proved its key there."""
+    if sender and item.record.public_key != sender:
+        raise Refused("it is not of the Node whose key this link has proved")

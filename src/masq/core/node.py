@@ -141,6 +141,9 @@ class Node:
             effects += self._carry(self.exit.tick(now), now)
             effects += self._carry(self.circuits.tick(now), now)
             effects += self._upgrade_links(now)
+            for link in self.links.spare(now):
+                if not self.circuits.uses(link) and not self.own_circuits.over(link):
+                    effects += [CloseLink(link), *self.link_closed(link, now)]
         effects += self.accountant.tick(now)
         return effects + self._look_for_route(now)
 
@@ -214,7 +217,7 @@ class Node:
             package = self.relay.open(unmask(arrival)) if isinstance(arrival, bytes) else self.relay.arrive(arrival)
         except PeerError as error:
             return [Log("info", "package_dropped", f"from {link.peer}: {error}")]
-        return self._arrived(package, link.peer, now)
+        return self._arrived(package, link.peer, now, link.key if link.secure is not None else b"")
 
     def _circuit_frame(self, link: int, frame: Frame, now: float) -> Sequence[Effect]:
         circuit = circuit_of(frame.wire)
@@ -381,7 +384,7 @@ class Node:
         self._next_socket += 1
         return self._next_socket
 
-    def _arrived(self, arrival: object, source: Endpoint, now: float) -> list[NodeEffect]:
+    def _arrived(self, arrival: object, source: Endpoint, now: float, sender: PublicKey = b"") -> list[NodeEffect]:
         match arrival:
             case Relayed(forward, earn):
                 if not self.config.profile.routes_data:
@@ -398,7 +401,7 @@ class Node:
             case ForEntry(message, return_id, payload_size):
                 return self._carry(self.entry.response(message, return_id, payload_size, now), now)
             case _:
-                effects = self._carry(self.neighborhood.receive(arrival.message, source, now), now)  # type: ignore[attr-defined]
+                effects = self._carry(self.neighborhood.receive(arrival.message, source, now, sender), now)  # type: ignore[attr-defined]
                 return effects + self._look_for_route(now)
 
     def _carry(self, effects: Iterable[Effect], now: float) -> list[NodeEffect]:
@@ -406,11 +409,7 @@ class Node:
         out: list[NodeEffect] = []
         for effect in effects:
             if isinstance(effect, SendFrame):
-                written, taken = self.links.send_frame(*effect)
-                if written is not None:
-                    out.append(written)
-                elif not taken:
-                    out += self._overrun(effect.link, effect.circuit, now)
+                out += self.links.send_frame(*effect)
             elif isinstance(effect, Earn):
                 if self.hops or effect.payer != NOBODY:
                     accountant = self.accountant
@@ -427,12 +426,10 @@ class Node:
                 out.append(effect)
         if self.circuits.billing.earned or self.own_circuits.owed:
             out += self._book_cells(now)
+        for link, circuit in self.links.take_overrun():
+            ended = [*self.circuit_entry.overrun(link, circuit, now), *self.circuits.overrun(link, circuit)]
+            out += self._carry(ended, now)
         return out
-
-    def _overrun(self, link: int, circuit: int, now: float) -> list[NodeEffect]:
-        """More waits for a circuit than may: it ends."""
-        ended = [*self.circuit_entry.overrun(link, circuit, now), *self.circuits.overrun(link, circuit)]
-        return self._carry(ended, now)
 
     def _book_cells(self, now: float) -> list[NodeEffect]:
         """Book what the cells of this input have earned and cost: once, as they are many."""

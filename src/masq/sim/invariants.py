@@ -32,9 +32,10 @@ def _check_links(host: Host) -> None:
     links = list(host.node.links)
     assert len(links) <= MAX_LINKS, f"Node {host.number} has {len(links)} links"
     for link in links:
-        assert link.queued == sum(link.waiting.values()) <= MAX_QUEUE, f"Node {host.number}: {link.queued} B wait"
+        assert link.queued == sum(link.waiting.values()), f"Node {host.number}: {link.queued} B wait"
         assert max(link.waiting.values(), default=0) <= MAX_FLOW, f"Node {host.number}: too much waits for one flow"
         assert link.queues.keys() == link.waiting.keys(), f"Node {host.number}: what waits is miscounted"
+    assert sum(link.queued for link in links) <= MAX_QUEUE, f"Node {host.number}: too much waits in all"
     for wire in host.world.network.all_of(host):
         assert wire.buffered <= HIGH_WATER + BATCH + SLACK, f"Node {host.number} writes on: {wire.buffered} B buffered"
 
