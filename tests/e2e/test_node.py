@@ -241,7 +241,7 @@ def test_a_target_that_refuses_is_an_error_for_the_client(nodes: list[Running]) 
             capture_output=True,
             check=False,
         )
-    assert answer.stdout.endswith(b"504"), answer.stdout
+    assert answer.stdout.endswith(b"502"), answer.stdout
     assert b"could not be reached" in answer.stdout
 
 

@@ -26,7 +26,7 @@ from masq.core.entry import Entry
 from masq.core.exit import Exit
 from masq.core.links import GOSSIP_FLOW, Link, Links, LinksEffect, LinkUp
 from masq.core.neighborhood import Contact, Neighborhood, Profile
-from masq.core.own_circuits import OwnCircuits
+from masq.core.own_circuits import OwnCircuits, name_of
 from masq.core.relay import ForEntry, ForExit, Relay, Relayed
 from masq.core.routing import Routes
 from masq.crypto import CryptDE, Keys
@@ -545,10 +545,24 @@ class Node:
                 for stream in self.circuit_entry.streams()
                 if stream.circuit
             ],
-            "serving": sum(1 for _ in self.exit),
+            "serving": sum(1 for _ in self.exit) + sum(1 for _ in self.circuit_exit.streams()),
             "circuits": sum(1 for _ in self.circuits),
+            "avoided": [
+                {"node": name_of(key), "reason": reason, "age": now - since}
+                for key, (since, reason) in self.own_circuits.blame.nodes.items()
+            ],
+            "overbilled": [
+                {"node": key.hex(), "billed": str(found.billed), "counted": str(found.counted), "age": now - found.when}
+                for key, found in self.own_circuits.audit.items()
+            ],
             "links": [
-                {"peer": str(link.peer), "outbound": link.outbound, "queued": link.queued, "dropped": link.dropped}
+                {
+                    "peer": str(link.peer),
+                    "speech": str(link.speech),
+                    "outbound": link.outbound,
+                    "queued": link.queued,
+                    "dropped": link.dropped,
+                }
                 for link in self.links
             ],
         }

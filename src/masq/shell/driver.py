@@ -234,6 +234,13 @@ class Driver:
         self.tell("warning" if event == "stream_refused" else "info", event, f"{target}: {reason}")
         self.failures.append({"target": target, "reason": reason, "at": self.now})
 
+    def recent_failures(self) -> list[dict[str, Any]]:
+        """The latest failures of the user's streams, the newest first."""
+        return [
+            {"target": each["target"], "reason": each["reason"], "age": self.now - each["at"]}
+            for each in reversed(self.failures)
+        ]
+
     def tell(self, level: str, event: str, detail: str) -> None:
         """Log, but no more than a few lines of one kind in ten seconds: a hostile peer can't fill the disk."""
         since, count = self._logged.get(event, (0.0, 0))
@@ -347,7 +354,8 @@ class Driver:
                     await self._loop.create_connection(lambda: StreamConnection(self, socket), address, port)
                 return address
             except (OSError, TimeoutError) as error:
-                problem = f"{address}:{port}: {error or 'no answer'}"
+                words = (error.strerror if isinstance(error, OSError) else None) or "no answer"
+                problem = f"{address}:{port}: {words}"
         raise UnavailableError(f"could not connect to {problem}")
 
     # --- datagrams and look-ups ---

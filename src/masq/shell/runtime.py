@@ -150,6 +150,7 @@ async def _run_with(settings: Settings, store: Store) -> int:
             "earning_wallet": "0x" + settings.earning_wallet.hex(),
             "warnings": list(settings.warnings),
             **node.status(loop.time()),
+            "failures": driver.recent_failures(),
             **accountant.books(),
             "version": __version__,
         }
