@@ -60,11 +60,11 @@ def test_three_hops_there(contents: list[bytes]) -> None:
         data = data_of(frame)
         seal.close(data)
         for layer in ours:
-            layer.apply(data, data)
+            layer.apply(data)
         for number, layer in enumerate(theirs[:2], 2):
             pass_on(frame, number, layer)
             assert circuit_of(frame) == number
-        theirs[2].apply(data, data)
+        theirs[2].apply(data)
         assert [bytes(m.data) for m in messages_of(opener.open(data))] == [content]
 
 

@@ -14,7 +14,7 @@ from masq.errors import CryptoError, PeerError
 from masq.types import Endpoint, PublicKey
 from masq.wire.frame import Framer, mask
 from masq.wire.package import Package
-from masq.wire.secure_link import MAGIC, Established, Frame, FrameType, SecureLink
+from masq.wire.secure_link import MAGIC, PING_FRAME, Established, Frame, FrameType, SecureLink
 
 MAX_FLOW: Final = 5 * 1024 * 1024
 """Bytes that may wait for one flow at one link: the credit of a circuit, and what its cells have around it."""
@@ -251,9 +251,8 @@ class Links:
             yield from entry.framer.feed(data)
             return
         if entry.up:
-            for item in entry.secure.receive(data):
-                entry.carried = True
-                yield item  # type: ignore[misc]  # It is established already.
+            entry.carried = entry.carried or len(data) > PING_FRAME
+            yield from entry.secure.receive(data)  # type: ignore[misc]  # It is established already.
         else:
             for event in entry.secure.receive(data):
                 if isinstance(event, Established):

@@ -281,7 +281,7 @@ class OwnCircuits:
     def control(self, own: OwnCircuit, data: memoryview, now: float) -> list[Log] | None:
         """A control message: layer after layer is removed until one hop's key fits. None: it is nobody's."""
         for position, hop in enumerate(own.hops):
-            hop.backward.apply(data, data)
+            hop.backward.apply(data)
             try:
                 value = hop.control.open(bytes(data))
             except MalformedError:

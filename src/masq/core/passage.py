@@ -95,7 +95,7 @@ def _tell(passage: Passage, value: dict[str, Any]) -> SendFrame:
     link, circuit = passage.back
     frame = circuit_frame(FrameType.CONTROL, circuit, passage.control.close(value))
     data = data_of(frame)
-    passage.backward.apply(data, data)
+    passage.backward.apply(data)
     return SendFrame(link, frame, circuit)
 
 

@@ -109,13 +109,13 @@ class Terminal:
             data = data_of(frame)
             self._out.close(data)
             for layer in self._out_layers:
-                layer.apply(data, data)
+                layer.apply(data)
             yield frame, size
 
     def unpack(self, data: memoryview) -> memoryview:
         """The plaintext of a cell, opened in place. CryptoError: it was tampered with."""
         for layer in self._in_layers:
-            layer.apply(data, data)
+            layer.apply(data)
         return self._in.open(data)
 
     # --- credit ---

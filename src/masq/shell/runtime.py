@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import ipaddress
 import logging
 import os
@@ -172,6 +173,10 @@ async def _run_with(settings: Settings, store: Store) -> int:
         print(descriptor, flush=True)
         log.info("started", descriptor=descriptor, entry=str(entry_at))
         driver.start()
+        # What is loaded now stays: the collector needn't look at it each time that some thousand effects have come
+        # and gone.
+        gc.freeze()
+        gc.set_threshold(20_000, 20, 20)
         await stopping.wait()
     finally:
         for server in servers:

@@ -129,11 +129,11 @@ class Layer:
 
     def __init__(self, circuit_key: bytes, forward: bool) -> None:
         key = _derive(circuit_key, b"masq forward" if forward else b"masq backward")[:16]
-        self._stream = Cipher(algorithms.AES128(key), modes.CTR(bytes(16))).encryptor()
+        self._update_into = Cipher(algorithms.AES128(key), modes.CTR(bytes(16))).encryptor().update_into
 
-    def apply(self, data: bytes | bytearray | memoryview, out: bytearray | memoryview) -> None:
-        """Into `out`, which may be `data` itself."""
-        self._stream.update_into(data, out)
+    def apply(self, data: memoryview) -> None:
+        """Add or remove it, in place."""
+        self._update_into(data, data)
 
 
 class Seal:
@@ -246,8 +246,7 @@ def data_of(frame: bytearray | memoryview) -> memoryview:
 def pass_on(frame: memoryview, circuit: int, layer: Layer) -> None:
     """Make a cell or control message one for the next Node, in place: its new id, one layer more or less."""
     _ID.pack_into(frame, BODY, circuit)
-    data = frame[FRAME_HEAD:-TAG]
-    layer.apply(data, data)
+    layer.apply(frame[FRAME_HEAD:-TAG])
 
 
 def encode_begin(host: str, port: int, udp: bool = False) -> bytes:

@@ -21,7 +21,8 @@ LENGTH: Final = 2
 """Bytes before the ciphertext of a frame or handshake message."""
 BODY: Final = LENGTH + 1
 """Where the body of a frame begins, after length and type."""
-PING_SIZE: Final = 8
+PING_FRAME: Final = BODY + 8 + TAG
+"""Bytes of a PING or PONG."""
 MAX_PACKAGE: Final = 16 * 1024 * 1024
 MAX_HANDSHAKE: Final = 4_096
 """Bytes of a handshake message that are waited for."""
@@ -135,7 +136,7 @@ class SecureLink:
                 package = self._package_piece(message[BODY:-TAG])
                 if package is not None:
                     yield package
-            elif kind == FrameType.PING and len(message) == BODY + PING_SIZE + TAG:
+            elif kind == FrameType.PING and len(message) == PING_FRAME:
                 self.answer += self.frame(FrameType.PONG, message[BODY:-TAG])
 
     def _messages(self, data: memoryview) -> Iterator[memoryview]:
