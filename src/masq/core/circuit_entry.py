@@ -27,6 +27,7 @@ from masq.wire.circuit import (
     BILLED,
     CLOSE_TEXTS,
     END_TEXTS,
+    NO_SUCH_NAME,
     Close,
     Command,
     End,
@@ -76,6 +77,17 @@ class OwnStream(TerminalStream):
     unanswered_size: int = 0
     retries: int = RETRIES
     tried: set[PublicKey] = field(default_factory=set)
+
+    @property
+    def target(self) -> str:
+        """For people."""
+        match self.kind:
+            case Kind.STREAM:
+                return f"{self.host}:{self.port}"
+            case Kind.DATAGRAMS:
+                return "datagrams"
+            case Kind.RESOLUTION:
+                return f"look-up of {self.host}"
 
     def first_message(self) -> tuple[int, int, bytes]:
         if self.kind is Kind.RESOLUTION:
@@ -244,6 +256,7 @@ class CircuitEntry:
                     stream.unanswered = None
                     terminal.arrived(stream, size)
                     if message.command == Command.DATAGRAM:
+                        stream.retries = RETRIES
                         effects.append(SendDatagram(stream.socket, *decode_datagram(message.data)))
                     else:
                         effects.append(WriteSocket(stream.socket, message.data))
@@ -279,7 +292,7 @@ class CircuitEntry:
                 return [Accepted(stream.socket)]
             case Command.RESOLVED:
                 resolution = decode_resolved(message.data)
-                if resolution.error and stream.retries:
+                if resolution.error and stream.retries and not resolution.error.startswith(NO_SUCH_NAME):
                     return self._failed(stream, resolution.error, now)
                 return self._answered(stream, resolution)
             case Command.END:

@@ -535,7 +535,7 @@ class Node:
             + [
                 {
                     "id": f"{stream.circuit.terminal.circuit}.{stream.id}",
-                    "target": f"{stream.host}:{stream.port}",
+                    "target": stream.target,
                     "route": [key.hex() for key in stream.circuit.route.over],
                     "back": [key.hex() for key in stream.circuit.route.over[::-1]],
                     "sent": stream.sent,

@@ -38,7 +38,7 @@ class ExitDatagrams(asyncio.DatagramProtocol):
         try:
             self._transport.sendto(data, (address, port))
         except OSError:
-            pass  # Too large, or no way there: datagrams may be lost.
+            pass  # Too large, or no way there: datagrams may be lost. (asyncio sends no empty ones.)
 
     def datagram_received(self, data: bytes, source: tuple[str, int]) -> None:
         if source[0] in self._asked:

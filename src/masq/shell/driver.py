@@ -84,7 +84,7 @@ class Driver:
         self._money = money
         self._bind_ip = bind_ip
         self._resolver = resolver
-        self._own = own_addresses
+        self._own = tuple(own_addresses)
         self._allow_private = allow_private
         self.answer_early = answer_early
         self._fail = fail

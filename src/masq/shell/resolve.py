@@ -6,10 +6,14 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Collection
-from typing import Final
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
 
 from masq.errors import UnavailableError
-from masq.wire.circuit import Resolution
+from masq.wire.circuit import NO_SUCH_NAME, Resolution
+
+if TYPE_CHECKING:
+    from dns.asyncresolver import Resolver as AsyncResolver
 
 TTL: Final = 60
 """Seconds that an address holds where the system doesn't say."""
@@ -18,69 +22,88 @@ TTL: Final = 60
 class Resolver:
     """Looks names up at the given DNS servers, or as the system does."""
 
-    def __init__(self, servers: Collection[str], timeout: float = 10.0) -> None:
+    def __init__(self, servers: Collection[str], timeout: float = 10.0, port: int = 53) -> None:
         self._servers = list(servers)
         self._timeout = timeout
-        self._asker: object | None = None
+        self._port = port
+        self._asker: AsyncResolver | None = None
 
     async def addresses(self, host: str) -> list[str]:
         """All addresses of a host, IPv4 first; an IP literal is itself. UnavailableError if there are none."""
-        try:
-            return [str(ipaddress.ip_address(host))]
-        except ValueError:
-            pass
+        literal = _literal(host)
+        if literal is not None:
+            return [literal]
+        found = await self.look_up(host)
+        if found.error:
+            raise UnavailableError(f"{host} can't be resolved: {found.error}")
+        return [address for address, _ in found.addresses]
+
+    async def look_up(self, host: str) -> Resolution:
+        """All addresses of a host, IPv4 first, with the seconds that they hold; or what went wrong."""
+        literal = _literal(host)
+        if literal is not None:
+            return Resolution(((literal, TTL),))
         try:
             async with asyncio.timeout(self._timeout):
                 found = await (self._ask(host) if self._servers else self._ask_system(host))
-        except TimeoutError as error:
-            raise UnavailableError(f"the DNS server gave no answer about {host} in {self._timeout:.0f} s") from error
-        addresses = [address for address in found if not ipaddress.ip_address(address).is_unspecified]
-        if not addresses:
-            raise UnavailableError(f"{host} has no address")
-        return addresses
+        except TimeoutError:
+            return Resolution((), f"the DNS server gave no answer in {self._timeout:.0f} s")
+        if found.error:
+            return found
+        pairs = [pair for pair in found.addresses if not ipaddress.ip_address(pair[0]).is_unspecified]
+        pairs.sort(key=lambda pair: ":" in pair[0])
+        return Resolution(tuple(pairs), "" if pairs else "it has no address")
 
-    async def look_up(self, host: str) -> Resolution:
-        """For somebody else: addresses that are public or not, with the seconds they hold, or what went wrong."""
-        try:
-            return Resolution(tuple((address, TTL) for address in await self.addresses(host)))
-        except UnavailableError as error:
-            return Resolution((), str(error))
-
-    async def _ask_system(self, host: str) -> list[str]:
+    async def _ask_system(self, host: str) -> Resolution:
         try:
             answers = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        except socket.gaierror as error:
+            missing = error.errno in (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME))
+            return Resolution((), NO_SUCH_NAME if missing else str(error.strerror))
         except (OSError, UnicodeError) as error:
-            raise UnavailableError(f"{host} can't be resolved: {error}") from error
-        found = [str(answer[4][0]) for answer in answers]
-        return sorted(dict.fromkeys(found), key=lambda address: ":" in address)
+            return Resolution((), str(error))
+        return Resolution(tuple((address, TTL) for address in dict.fromkeys(str(answer[4][0]) for answer in answers)))
 
-    async def _ask(self, host: str) -> list[str]:
+    async def _ask(self, host: str) -> Resolution:
         import dns.asyncresolver
         import dns.exception
+        import dns.resolver
 
         if self._asker is None:
-            asker = dns.asyncresolver.Resolver(configure=False)
-            asker.nameservers = list(self._servers)
-            asker.lifetime = self._timeout
-            asker.cache = None
-            self._asker = asker
-        assert isinstance(self._asker, dns.asyncresolver.Resolver)
-        found: list[str] = []
-        problem: Exception | None = None
-        for kind in ("A", "AAAA"):
+            made = dns.asyncresolver.Resolver(configure=False)
+            made.nameservers = list(self._servers)
+            made.port = self._port
+            made.lifetime = self._timeout
+            made.cache = None
+            self._asker = made
+        asker = self._asker
+
+        async def ask(kind: str) -> Resolution:
             try:
-                answer = await self._asker.resolve(host, kind, search=False)
-                found += [record.address for record in answer]
+                answer = await asker.resolve(host, kind, search=False)
+            except dns.resolver.NXDOMAIN:
+                return Resolution((), NO_SUCH_NAME)
+            except dns.resolver.NoAnswer:
+                return Resolution()
             except (dns.exception.DNSException, OSError, UnicodeError) as error:
-                problem = error
-            if found:
-                break
-        if not found and problem is not None:
-            raise UnavailableError(f"{host} can't be resolved: {problem}")
-        return found
+                return Resolution((), str(error))
+            ttl = answer.rrset.ttl if answer.rrset is not None else TTL
+            return Resolution(tuple((record.address, ttl) for record in answer))
+
+        both = await asyncio.gather(ask("A"), ask("AAAA"))
+        pairs = tuple(pair for one in both for pair in one.addresses)
+        return Resolution(pairs, "" if pairs else both[0].error or both[1].error or "it has no address")
 
 
-def refusal(address: str, own: Collection[str], allow_private: bool) -> str | None:
+def _literal(host: str) -> str | None:
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError:
+        return None
+
+
+@lru_cache(4096)
+def refusal(address: str, own: tuple[str, ...], allow_private: bool) -> str | None:
     """Why an exit won't connect to an address; None if it may.
 
     Whatever is not on the public Internet is refused unless private targets are allowed: an exit that reaches its

@@ -13,7 +13,7 @@ import socket
 import sys
 import time
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
@@ -34,6 +34,9 @@ from masq.shell.resolve import Resolver
 from masq.shell.store import Store
 from masq.types import Endpoint, Mode, NodeAddress
 from masq.wire.descriptor import Descriptor
+
+if TYPE_CHECKING:
+    from masq.shell.dns_server import DnsServer
 
 STOP_TIMEOUT: Final = 1.5
 VERSION_EPOCH: Final = 1_577_836_800
@@ -147,6 +150,7 @@ async def _run_with(settings: Settings, store: Store) -> int:
             "uptime": loop.time() - started,
             "pid": os.getpid(),
             "entry": str(entry_at),
+            **({"dns": str(dns_at)} if dns_at else {}),
             "consuming_wallet": "0x" + wallet.address.hex() if wallet else None,
             "earning_wallet": "0x" + settings.earning_wallet.hex(),
             "warnings": list(settings.warnings),
@@ -160,12 +164,16 @@ async def _run_with(settings: Settings, store: Store) -> int:
         driver.carry(accountant.scan(Scan(kind), loop.time()))
         return {}
 
-    servers: list[asyncio.AbstractServer] = []
+    servers: list[asyncio.AbstractServer | DnsServer] = []
+    dns_at: Endpoint | None = None
     try:
         entry = await _listen_for_clients(driver, settings)
         servers.append(entry)
         name = entry.sockets[0].getsockname()
         entry_at = Endpoint(name[0], name[1])
+        if settings.dns_port is not None:
+            names, dns_at = await _serve_dns(driver, settings)
+            servers.append(names)
         control = Control(settings.data_directory / "masq.sock", status, scan)
         servers.append(await control.start())
         if listener is not None:
@@ -289,6 +297,19 @@ async def _listen_for_clients(driver: Driver, settings: Settings) -> asyncio.Ser
     except OSError as error:
         place = Endpoint(settings.entry_ip, settings.entry_port)
         raise SettingError("entry-port", f"can't listen at {place}: {error.strerror}; choose another one") from error
+
+
+async def _serve_dns(driver: Driver, settings: Settings) -> tuple[DnsServer, Endpoint]:
+    # Loaded by those alone who want it.
+    from masq.shell.dns_server import serve_dns
+
+    assert settings.dns_port is not None
+    try:
+        server, port = await serve_dns(driver.look_up, settings.entry_ip, settings.dns_port)
+    except OSError as error:
+        place = Endpoint(settings.entry_ip, settings.dns_port)
+        raise SettingError("dns-port", f"can't listen at {place}: {error.strerror}; choose another one") from error
+    return server, Endpoint(settings.entry_ip, port)
 
 
 def _own_ip() -> str:

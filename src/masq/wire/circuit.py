@@ -36,6 +36,8 @@ FRAME_TAIL: Final = TAG
 
 MAX_DETAIL: Final = 200
 """Bytes of the words with which an END or a RESOLVED says why."""
+NO_SUCH_NAME: Final = "no such name"
+"""How the error of a RESOLVED begins for a host that doesn't exist, rather than wasn't found out about."""
 MAX_ADDRESSES: Final = 32
 """Addresses of one RESOLVED."""
 

@@ -1,0 +1,75 @@
+"""Node processes for tests that use them as people do."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+
+class Running:
+    """A Node process. Its address is 127.0.3.<number>."""
+
+    def __init__(self, directory: Path, number: int, neighbors: str = "", **settings: str) -> None:
+        self.directory = directory / str(number)
+        self.ip = f"127.0.3.{number}"
+        words = {
+            "chain": "dev",
+            "ip": self.ip,
+            "clandestine-port": "6001",
+            "entry-ip": self.ip,
+            "data-directory": str(self.directory),
+            "blockchain-service-url": "http://127.0.0.1:9",
+            "earning-wallet": "0x" + f"{number:040x}",
+            "scans": "off",
+            "min-hops": "1",
+            "exit-allow-private": "on",
+            **settings,
+        } | ({"neighbors": neighbors} if neighbors else {})
+        self.log = directory / f"log-{number}"
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "masq.cli.main", "run", *(f"--{n}={v}" for n, v in words.items() if v != "-")],
+                env={**os.environ, "MASQ_CONSUMING_PRIVATE_KEY": f"{number + 1:064x}", "MASQ_DB_PASSWORD": "secret"},
+                stdout=subprocess.PIPE,
+                stderr=log,
+            )
+        assert self.process.stdout
+        self.descriptor = self.process.stdout.readline().decode().strip()
+
+    def status(self) -> dict:  # type: ignore[type-arg]
+        with socket.socket(socket.AF_UNIX) as control:
+            control.connect(str(self.directory / "masq.sock"))
+            control.sendall(b"status\n")
+            answer = b""
+            while piece := control.recv(65536):
+                answer += piece
+        return json.loads(answer)
+
+    def memory(self) -> int:
+        line = next(
+            line for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines() if "VmRSS" in line
+        )
+        return int(line.split()[1]) * 1024
+
+    def stop(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            self.process.kill()
+        self.process.wait()
+        assert self.process.stdout
+        self.process.stdout.close()
+
+
+def wait_for(holds: object, seconds: float = 20.0) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError):
+            if holds():  # type: ignore[operator]
+                return
+        time.sleep(0.02)
+    raise AssertionError("it did not come true in time")
