@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
-import structlog
-
 from masq.chain.erc20 import TransferQuery
 from masq.chain.receipt import Receipt
 from masq.chain.transaction import SignedTransaction
@@ -25,9 +23,8 @@ from masq.shell.store import Store
 from masq.types import Address, Chain
 
 if TYPE_CHECKING:
-    from masq.shell.rpc import RpcClient
-
-log = structlog.get_logger()
+    from masq.shell.log import log
+from masq.shell.rpc import RpcClient
 
 
 class Bank:

@@ -9,8 +9,6 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
-import structlog
-
 from masq.core.accountant.effects import AccountantEffect
 from masq.core.effects import (
     Accepted,
@@ -33,12 +31,11 @@ from masq.core.node import Node, NodeEffect
 from masq.errors import LocalError, UnavailableError
 from masq.shell.connections import ClientConnection, Connection, LinkConnection, StreamConnection
 from masq.shell.datagrams import Association, ExitSocket
+from masq.shell.log import log
 from masq.shell.resolve import Resolver, refusal
 from masq.types import Endpoint
 from masq.wire.circuit import MAX_DATA, Resolution
 from masq.wire.proxy import Command, Target, socks_reply
-
-log = structlog.get_logger()
 
 DIAL_TIMEOUT: Final = 5.0
 LINK_BUFFER: Final = 512 * 1024

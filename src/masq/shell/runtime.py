@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import ipaddress
-import logging
 import os
 import random
 import signal
@@ -14,8 +13,6 @@ import sys
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
-
-import structlog
 
 from masq import __version__
 from masq.chain.erc20 import sign_transfer
@@ -30,6 +27,7 @@ from masq.settings import Settings
 from masq.shell.bank import Bank
 from masq.shell.control import Control
 from masq.shell.driver import Driver
+from masq.shell.log import configure, log
 from masq.shell.resolve import Resolver
 from masq.shell.store import Store
 from masq.types import Endpoint, Mode, NodeAddress
@@ -42,12 +40,10 @@ STOP_TIMEOUT: Final = 1.5
 VERSION_EPOCH: Final = 1_577_836_800
 """Unix time from which record versions of a Node that keeps its key are counted: they only ever grow."""
 
-log = structlog.get_logger()
-
 
 def run_node(settings: Settings) -> int:
     """Run a Node until it is told to stop. Returns the exit status: 0, or 1 after a failure, 2 for a wrong setting."""
-    _configure_log(str(settings.log_level))
+    configure(str(settings.log_level))
     try:
         # uvloop where there is one: a third less time for small requests.
         try:
@@ -341,18 +337,3 @@ def _country(ip: str) -> str | None:
 
     country = iptocc.country_code(ip)
     return str(country) if country else None
-
-
-def _configure_log(level: str) -> None:
-    numbers = {"off": 60, "error": 40, "warn": 30, "info": 20, "debug": 10, "trace": 5}
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso"),
-            structlog.processors.KeyValueRenderer(key_order=["timestamp", "level", "event"]),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(numbers.get(level, 30)),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
-    )
-    logging.basicConfig(level=logging.WARNING)
