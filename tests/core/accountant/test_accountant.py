@@ -232,6 +232,15 @@ def test_a_stranger_s_transfer_is_kept_as_credit() -> None:
     assert books.owed_by(CREDITORS[1]) == -500
 
 
+def test_a_transfer_of_nothing_makes_no_debt_younger() -> None:
+    books = accountant(SavedState(start_block=1))
+    books.routing_provided(CREDITORS[0], 1_000, 0.0)
+    books.scan(Scan.RECEIVABLES, 1.0)
+    books.transfers([Transfer(2, 0, b"h" * 32, wallet, 0) for wallet in CREDITORS[:2]], 3, 2.0)
+    assert books.ledger.receivables[CREDITORS[0]].since == 1e9
+    assert CREDITORS[1] not in books.ledger.receivables
+
+
 def test_bans_and_releases_survive_a_restart() -> None:
     memory = Memory()
     books = accountant()

@@ -82,6 +82,12 @@ def test_what_was_not_asked_for_is_left_out() -> None:
     assert income.next == 21
 
 
+def test_a_transfer_of_nothing_leaves_no_trace() -> None:
+    income = Income(10)
+    assert income.take([transfer(15, amount=0)], 20, False) == []
+    assert json.loads(income.known)["credited"] == []
+
+
 def test_a_book_that_is_new_begins_with_the_head() -> None:
     income = Income(None)
     assert income.first is None

@@ -70,7 +70,8 @@ class Income:
             self.next = self.first = self._floor = last
         shown: Counter[tuple[bytes, Address, int]] = Counter()
         for transfer in dict.fromkeys(found):
-            if self.first <= transfer.block <= last:
+            # Anybody can make a transfer of nothing, in anybody's name and without end.
+            if transfer.amount and self.first <= transfer.block <= last:
                 shown[transfer.transaction_hash, transfer.sender, transfer.block] += transfer.amount
         new: list[tuple[Address, int]] = []
         for (hash, sender, block), wei in shown.items():
