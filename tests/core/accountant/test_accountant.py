@@ -177,12 +177,21 @@ def test_income_is_credited_once_and_no_block_is_jumped_over() -> None:
     books.transfers([Transfer(50, 0, b"h" * 32, CREDITORS[0], 1_000), strange], 100, 4.0)
     assert books.owed_by(CREDITORS[0]) == debt - 1_000
     assert books.scan(Scan.RECEIVABLES, 5.0) == [AskTransfers(101 - OVERLAP, None)]
-    assert books.transfers([], None, 6.0) == [], "the provider is behind: its next answer is waited for"
+    (notice,) = books.transfers([], None, 6.0)
+    assert isinstance(notice, Notice)
+    assert f"has no block {101 - OVERLAP}" in notice.text, "the provider is far behind: it is waited for"
     assert books.scan(Scan.RECEIVABLES, 7.0) == [AskTransfers(101 - OVERLAP, None)]
     assert books.transfers([], 100, 8.0) == [], "no new block, and nothing new in the last ones"
     assert books.scan(Scan.RECEIVABLES, 9.0) == [AskTransfers(101 - OVERLAP, None)]
     books.failed(Scan.RECEIVABLES, "range too large", 10.0, 500)
     assert books.scan(Scan.RECEIVABLES, 11.0) == [AskTransfers(101 - OVERLAP, 500)]
+
+
+def test_a_block_that_nobody_has_seen_yet_is_waited_for_without_a_word() -> None:
+    books = accountant(SavedState(start_block=42))
+    books.scan(Scan.RECEIVABLES, 1.0)
+    assert books.transfers([], None, 2.0) == []
+    assert books.scan(Scan.RECEIVABLES, 3.0) == [AskTransfers(42, None)]
 
 
 def test_a_late_answer_of_a_provider_that_is_behind_moves_nothing_back() -> None:

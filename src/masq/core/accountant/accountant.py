@@ -324,11 +324,14 @@ class Accountant:
         """Tokens that came in, in the blocks up to `last`; None: the first block that was asked for isn't there yet."""
         if self._running.pop(Scan.RECEIVABLES, None) is None:
             return []
-        income = self._income
+        income, next, first = self._income, self._income.next, self._income.first
         if last is None:
             income.begin_again()
-            return []
-        next, first = income.next, last if income.first is None else income.first
+            if first == next:
+                return []
+            text = f"no income is found, as the provider has no block {first} any more, until it has caught up"
+            return [Notice("warning", f"{text}. If it lasts, use another one")]
+        first = last if first is None else first
         cut_short = self._most_blocks is not None and last - first + 1 >= self._most_blocks
         if cut_short:
             self._soon(Scan.RECEIVABLES, now, 1.0)
