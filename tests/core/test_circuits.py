@@ -245,6 +245,21 @@ def test_an_id_of_our_own_side_is_refused(outbound: tuple[int, ...], wrong: int)
     assert hop.counters() == NOTHING
 
 
+def test_an_id_that_is_in_use_ends_the_circuit_that_has_it_on_both_sides() -> None:
+    hop, user = at_exit()
+    socket = served(hop, user)
+    again = Originator(hop.key)
+    effects = hop.hears(again.open())
+    assert user.hears(sent(effects, BACK))[-1] == Close.PROTOCOL
+    assert others(effects) == [CloseSocket(socket, "the circuit was closed")]
+    assert hop.counters() == NOTHING
+    hop, user = at_relay()
+    effects = hop.hears(Originator(hop.key, circuit=id_onward(hop)).open(), ONWARD)
+    assert user.hears(sent(effects, BACK))[-1] == Close.PROTOCOL, "nor may the Node after us take it"
+    assert [frame.type for frame in sent(effects, ONWARD)] == [FrameType.CLOSE]
+    assert hop.counters() == NOTHING
+
+
 def test_an_id_counts_on_one_link_alone() -> None:
     hop = HonestHop()
     for link in (BACK, 5, 6):
@@ -574,6 +589,18 @@ def test_what_overruns_a_link_ends_its_circuit_alone() -> None:
     assert path.effects[1] == [CloseSocket(socket, "the circuit was closed")]
     assert path.hops[0].circuits.overrun(ONWARD, onward) == []
     assert works_over(path, bystander, safe)
+
+
+def test_a_hop_whose_cells_back_were_lost_says_so_in_a_way_that_the_originator_understands() -> None:
+    path, (user,), (socket,) = line(1)
+    path.alter = lambda position, frame: None if frame.type == FrameType.CELL and position < 0 else frame
+    back = path.hops[1].exit.received(socket, memoryview(b"answer"), 0.0)
+    path.carry(1, [*back, *path.hops[1].flush()])
+    path.effects[1].clear()
+    home = path.carry(0, path.hops[0].circuits.overrun(BACK, 1))
+    assert user.hears(home) == [Close.OVERLOADED], "what is layered after lost cells can't be read any more"
+    assert path.effects[1] == [CloseSocket(socket, "the circuit was closed")]
+    assert [hop.counters() for hop in path.hops] == [NOTHING, NOTHING]
 
 
 def test_a_stopped_stream_ends_alone() -> None:

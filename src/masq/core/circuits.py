@@ -113,7 +113,9 @@ class Circuits:
 
     def _open(self, back: End, body: bytes, now: float) -> list[CircuitEffect]:
         link, circuit = back
-        if back in self._ends or circuit % 2 != (0 if self._outbound(link) else 1):
+        if back in self._ends:
+            return self.close(self._ends[back], Close.PROTOCOL)
+        if circuit % 2 != (0 if self._outbound(link) else 1):
             return [closing(back, Close.PROTOCOL)]
         try:
             elements = cbor.array(cbor.decode(body), "OPEN")
@@ -210,7 +212,14 @@ class Circuits:
     def overrun(self, link: int, circuit: int) -> list[CircuitEffect]:
         """What waits for a circuit at a link is more than may be: it ends."""
         passage = self._ends.get((link, circuit))
-        return [] if passage is None else self.close(passage, Close.OVERLOADED)
+        if passage is None:
+            return []
+        if passage.back != (link, circuit):
+            return self.close(passage, Close.OVERLOADED)
+        # Cells towards the originator are lost: he couldn't remove the layer of anything that we would tell him.
+        self._remove(passage)
+        ends = [closing(end, Close.OVERLOADED) for end in passage.ends]
+        return [*ends, *self.exit.closed_circuit(passage)]
 
     def link_lost(self, link: int) -> list[CircuitEffect]:
         effects: list[CircuitEffect] = []
