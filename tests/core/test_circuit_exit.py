@@ -182,7 +182,7 @@ def test_more_credit_than_there_is_at_all_is_cut_off() -> None:
 def test_a_window_of_another_size_than_four_bytes_ends_the_circuit(size: int) -> None:
     circuit = Circuit()
     _, answers = circuit.says((0, WINDOW, bytes(size)))
-    assert reason(answers) in (Close.CREDIT, Close.PROTOCOL)
+    assert reason(answers) is Close.PROTOCOL
     assert circuit.hop.counters() == NOTHING
 
 
@@ -244,15 +244,28 @@ def test_commands_that_are_unknown_or_an_exit_s_are_ignored() -> None:
 def test_a_begin_that_makes_no_sense_ends_the_circuit(data: bytes) -> None:
     circuit = Circuit()
     _, answers = circuit.says((1, BEGIN, data))
-    assert reason(answers) in (Close.CREDIT, Close.PROTOCOL)
+    assert reason(answers) is Close.PROTOCOL
     assert circuit.hop.counters() == NOTHING
+
+
+def test_what_a_cell_says_before_it_makes_no_sense_is_done_all_the_same() -> None:
+    circuit = Circuit()
+    (first,) = circuit.begins(1)
+    (second,) = circuit.begins(2)
+    done, answers = circuit.says((1, END, encode_end(End.STOPPED)), (2, DATA, b"last"), (3, BEGIN, cbor.encode(7)))
+    assert done == [CloseSocket(first), WriteSocket(second, b"last"), CloseSocket(second, "the circuit was closed")]
+    assert isinstance(answers[0], Told)
+    assert answers[0].value == {
+        "failed": "the rules of circuits were broken",
+        "detail": "BEGIN: neither a map nor an array",
+    }
 
 
 def test_a_message_that_is_longer_than_its_cell_ends_the_circuit() -> None:
     circuit = Circuit()
     message = b"\0\0\0\1\3" + (504).to_bytes(4, "big")
     answers = circuit.back(circuit.hop.hears(circuit.user.raw_cell(message + bytes(503))))
-    assert reason(answers) in (Close.CREDIT, Close.PROTOCOL)
+    assert reason(answers) is Close.PROTOCOL
     assert circuit.hop.counters() == NOTHING
 
 
@@ -403,7 +416,7 @@ def test_a_malformed_datagram_ends_the_circuit(data: bytes) -> None:
     assert isinstance(bind, Bind)
     done, answers = circuit.says((1, 8, data))
     assert done == [CloseSocket(bind.socket, "the circuit was closed")]
-    assert reason(answers) in (Close.CREDIT, Close.PROTOCOL)
+    assert reason(answers) is Close.PROTOCOL
     assert circuit.hop.counters() == NOTHING
 
 

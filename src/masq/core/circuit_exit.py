@@ -10,6 +10,7 @@ from masq.core.effects import (
     CloseSocket,
     Connect,
     EndSocket,
+    Log,
     Reading,
     Resolve,
     SendDatagram,
@@ -38,6 +39,7 @@ MAX_STREAMS: Final = 4_096
 """Streams of one circuit."""
 
 ExitEffect = Connect | Bind | Resolve | WriteSocket | SendDatagram | EndSocket | CloseSocket | Reading | SendFrame
+CellEffect = ExitEffect | Log
 
 
 class CircuitExit:
@@ -60,11 +62,15 @@ class CircuitExit:
 
     # --- from the originator ---
 
-    def cell(self, passage: Passage, data: memoryview, now: float, socket: Callable[[], int]) -> list[ExitEffect]:
-        """A cell came to its end. CryptoError: it was altered. MalformedError: it breaks the rules."""
+    def cell(
+        self, passage: Passage, data: memoryview, now: float, socket: Callable[[], int], effects: list[CellEffect]
+    ) -> None:
+        """A cell came to its end. CryptoError: it was altered. Overdrawn, MalformedError: it breaks the rules.
+
+        `effects` are added to: what was done until an error has to be carried out all the same.
+        """
         terminal = passage.terminal
         assert terminal
-        effects: list[ExitEffect] = []
         outbox: Outbox = []
         billed: int | None = None
         for message in messages_of(terminal.unpack(data)):
@@ -78,7 +84,7 @@ class CircuitExit:
                 effects += self._message(passage, terminal, message, outbox, now, socket)
         if billed is not None:
             effects += self._billing.earn(passage, billed, True, now)
-        return effects + self._send(passage, terminal, outbox, now)
+        effects += self._send(passage, terminal, outbox, now)
 
     def _data(self, terminal: Terminal, message: Message, outbox: Outbox) -> list[ExitEffect]:
         stream = terminal.streams.get(message.stream)

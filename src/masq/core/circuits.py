@@ -6,10 +6,10 @@ import hashlib
 from collections.abc import Callable, Iterator
 from typing import Final, TypeVar
 
-from masq.core.circuit_exit import CircuitExit, ExitEffect
+from masq.core.circuit_exit import CellEffect, CircuitExit
 from masq.core.effects import Log, SendFrame
 from masq.core.passage import Bill, Billing, End, Passage, closing
-from masq.core.terminal import Terminal
+from masq.core.terminal import Overdrawn, Terminal
 from masq.crypto import Keys
 from masq.errors import CryptoError, MalformedError, PeerError
 from masq.types import Address, PublicKey, RatePack
@@ -35,7 +35,7 @@ IDLE: Final = 7_200.0
 CLOSING: Final = 10.0
 """Seconds that the rest of a circuit has to end after its originator closed it."""
 
-CircuitEffect = ExitEffect | Log
+CircuitEffect = CellEffect
 Next = Callable[[PublicKey], int | None]
 """The secure link to a Node, if one stands."""
 
@@ -171,12 +171,16 @@ class Circuits:
             return self.close(passage, Close.PROTOCOL)
         passage.active = now
         if passage.onward is None:
+            effects: list[CircuitEffect] = []
             try:
-                return list(self.exit.cell(passage, data_of(wire), now, socket))
+                self.exit.cell(passage, data_of(wire), now, socket, effects)
             except CryptoError:
-                return self.close(passage, Close.TAMPERED)
+                effects += self.close(passage, Close.TAMPERED)
+            except Overdrawn as error:
+                effects += self.close(passage, Close.CREDIT, str(error))
             except MalformedError as error:
-                return self.close(passage, Close.CREDIT, str(error))
+                effects += self.close(passage, Close.PROTOCOL, str(error))
+            return effects
         link, circuit = passage.onward
         pass_on(wire, circuit, passage.forward)
         return [*self.billing.earn(passage, len(wire) - _AROUND, False, now), SendFrame(link, wire, circuit)]

@@ -26,6 +26,11 @@ from masq.wire.circuit import (
     new_cell,
 )
 
+
+class Overdrawn(MalformedError):
+    """More data than was allowed."""
+
+
 Outbox = list[tuple[int, int, bytes | memoryview]]
 """Messages to be sent: stream, command, data."""
 
@@ -181,12 +186,12 @@ class Terminal:
         return [self.streams[stream]] if stream in self.streams else []
 
     def arrived(self, stream: TerminalStream, size: int) -> None:
-        """Data came for a stream. MalformedError: more than was allowed."""
+        """Data came for a stream. Overdrawn: more than was allowed."""
         stream.allowance -= size
         self.allowance -= size
         stream.received += size
         if stream.allowance < 0 or self.allowance < 0:
-            raise MalformedError("more data than was allowed")
+            raise Overdrawn("more data than was allowed")
 
     def kept(self, stream: TerminalStream, size: int) -> None:
         """Data that came can't be passed on yet."""
@@ -207,7 +212,7 @@ class Terminal:
         """Data came for a stream that has just ended: it counts against the credit of the circuit."""
         self.allowance -= size
         if self.allowance < 0:
-            raise MalformedError("more data than was allowed")
+            raise Overdrawn("more data than was allowed")
         return self._return(size)
 
     def _return(self, size: int) -> Outbox:
