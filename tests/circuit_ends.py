@@ -292,6 +292,8 @@ class Nodes:
         self.pairs = pairs or (keys(), keys(), keys())
         self.circuit = 0
         self.controls: list[Control] = []
+        self.said: list[Said] = []
+        """What the entry has said, until somebody takes it."""
 
     @property
     def services(self) -> list[Service]:
@@ -308,6 +310,10 @@ class Nodes:
         self._forward = [Layer(secret, True) for secret in secrets]
         self._backward = [Layer(secret, False) for secret in secrets]
         self.controls = [Control(secret) for secret in secrets]
+
+    def take_said(self) -> list[Said]:
+        said, self.said = self.said, []
+        return said
 
     def hears(self, frame: Frame) -> list[Said]:
         """The messages of a cell."""
@@ -400,13 +406,17 @@ class Entry:
         return self.carry(self.entry.received(socket or self._socket, memoryview(data), self.now))
 
     def carry(self, effects: Iterable[EntryEffect]) -> list[object]:
-        """OPENs arrive at those that they are for; all effects, with the cells that are due."""
+        """Frames arrive at those that they are for; all effects, with the cells that are due."""
         out: list[object] = [*effects, *self.entry.flush(self.now)]
         for frame in sent(out, BACK):
+            id = circuit_of(frame.wire)
             if frame.type == FrameType.OPEN:
-                own = self.circuit(circuit_of(frame.wire))
-                nodes = next(each for each in self.ways if each.pairs[-1].public_key == own.route.exit.key)
-                nodes.take(frame)
+                exit = self.circuit(id).route.exit.key
+                next(each for each in self.ways if each.pairs[-1].public_key == exit).take(frame)
+            elif frame.type == FrameType.CELL:
+                for nodes in self.ways:
+                    if nodes.circuit == id:
+                        nodes.said += nodes.hears(frame)
         return out
 
     def circuit(self, id: int) -> OwnCircuit:
