@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -41,6 +42,8 @@ BLAME_LIFE: Final = 600.0
 """Seconds that a Node which failed us is avoided."""
 OVERBILLED: Final = 0.01
 OVERBILLED_CELLS: Final = 4
+_AMOUNT: Final = re.compile("[0-9]{1,78}")
+"""Wei as text: what fits into 256 bits."""
 MAX_AUDIT: Final = 64
 """Nodes whose over-billing is remembered."""
 
@@ -256,10 +259,10 @@ class OwnCircuits:
 
     def _check_bill(self, own: OwnCircuit, position: int, bill: dict[str, Any], now: float) -> list[Log]:
         hop = own.hops[position]
-        try:
-            cells, wei = int(bill["cells"]), int(bill["wei"])
-        except (KeyError, TypeError, ValueError):
+        cells, text = bill.get("cells"), bill.get("wei")
+        if type(cells) is not int or not isinstance(text, str) or not _AMOUNT.fullmatch(text):
             return []
+        wei = int(text)
         # What is still under way to us was booked there, and is no fraud.
         slack = max(OVERBILLED_CELLS * hop.most_cell, int(hop.wei * OVERBILLED))
         rates = hop.service.rates
