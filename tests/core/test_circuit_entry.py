@@ -386,6 +386,45 @@ def test_what_is_unknown_or_for_nobody_is_ignored() -> None:
     assert others(entry.hears(nodes.cell((1, DATA, b"x")))) == [WriteSocket(socket, b"x")]
 
 
+def test_a_client_gets_nothing_after_its_end_was_told() -> None:
+    entry, nodes, socket = answered()
+    done = (1, END, encode_end(End.DONE))
+    effects = entry.hears(nodes.cell(done, (1, DATA, b"late"), done))
+    assert effects == [EndSocket(socket)]
+    assert entry.hears(nodes.cell((1, DATA, b"later still"))) == []
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_answers_to_what_was_not_asked_are_ignored(kind: Kind) -> None:
+    entry = Entry()
+    socket = entry.open(kind=kind)
+    nodes = entry.ways[0]
+    datagram = encode_datagram("192.0.2.1", 53, b"x")
+    answers = {
+        Kind.STREAM: ((1, DATA, b"x"), WriteSocket(socket, b"x")),
+        Kind.DATAGRAMS: ((1, Command.DATAGRAM, datagram), SendDatagram(socket, "192.0.2.1", 53, b"x")),
+        Kind.RESOLUTION: ((1, RESOLVED, encode_resolved(FOUND)), Resolved(socket, FOUND)),
+    }
+    expected = answers.pop(kind)
+    allowance = entry.circuit(1).terminal.allowance
+    for message, _ in answers.values():
+        assert entry.hears(nodes.cell(message)) == []
+    unasked = sum(len(data) for (_, command, data), _ in answers.values() if command != RESOLVED)
+    assert entry.circuit(1).terminal.allowance == allowance - unasked
+    if kind is not Kind.STREAM:
+        assert entry.hears(nodes.cell((1, Command.CONNECTED, b""))) == []
+    assert entry.hears(nodes.cell(expected[0])) == [expected[1]]
+
+
+@pytest.mark.parametrize("kind", [Kind.DATAGRAMS, Kind.RESOLUTION])
+@pytest.mark.parametrize("code", [End.DONE, End.OVERLOADED])
+def test_what_an_exit_ends_before_it_is_done_goes_another_way(kind: Kind, code: End) -> None:
+    entry = Entry()
+    entry.open(kind=kind)
+    assert opens(entry.hears(entry.ways[0].cell((1, END, encode_end(code))))) == 1
+    assert len(entry.ways[1].take_said()) == 1
+
+
 @pytest.mark.parametrize(
     "message",
     [(0, WINDOW, b"123"), (1, WINDOW, b""), (77, WINDOW, bytes(5))],

@@ -337,6 +337,29 @@ def test_a_server_that_comes_too_late_finds_its_socket_closed() -> None:
     assert circuit.back([]) == []
 
 
+def test_nothing_is_written_to_a_server_after_its_end_was_told() -> None:
+    circuit = Circuit()
+    (socket,) = circuit.begins(1)
+    allowance = circuit.terminal.allowance
+    assert circuit.says((1, END, encode_end(End.DONE)), (1, DATA, b"late"))[0] == [EndSocket(socket)]
+    assert circuit.says((1, DATA, b"later still"))[0] == []
+    assert circuit.terminal.allowance == allowance - 15
+    circuit.says(begin(2), (2, END, encode_end(End.DONE)), (2, DATA, b"late"))
+    assert circuit.exit.connected(circuit.hop.next_socket, "", 0.0) == [EndSocket(circuit.hop.next_socket)]
+
+
+@pytest.mark.parametrize("sizes", [[0] * 7_000, [1] * 6_000, [1, 500, 0, 60_000]])
+def test_what_waits_for_a_server_takes_no_more_room_than_its_bytes(sizes: list[int]) -> None:
+    circuit = Circuit()
+    circuit.says(begin(1))
+    circuit.says(*((1, DATA, b"x" * size) for size in sizes))
+    (stream,) = circuit.terminal.streams.values()
+    assert isinstance(stream.early, bytearray), "one piece, however many messages it came in"
+    written = circuit.exit.connected(circuit.hop.next_socket, "", 0.0)
+    expected = b"x" * sum(sizes)
+    assert written == ([WriteSocket(circuit.hop.next_socket, expected)] if expected else [])
+
+
 def test_who_half_closes_before_the_server_is_reached_does_so_afterwards() -> None:
     circuit = Circuit()
     circuit.says(begin(1), (1, DATA, b"all"), (1, END, encode_end(End.DONE)))
@@ -427,6 +450,17 @@ def test_datagrams_before_there_is_a_socket_are_kept_to_a_number() -> None:
     for _ in range(20):
         circuit.says(*[(1, 8, encode_datagram("h", 1, b"x"))] * 100)
     assert len(circuit.exit.connected(bind.socket, "", 0.0)) == 64
+
+
+def test_data_for_a_socket_of_datagrams_or_a_question_is_thrown_away_and_counts() -> None:
+    circuit = Circuit()
+    (bind, resolve), _ = circuit.says(begin(1, "", 0, True), (2, Command.RESOLVE, encode_resolve("a.test")))
+    assert isinstance(bind, Bind)
+    assert isinstance(resolve, Resolve)
+    assert circuit.says((1, DATA, b"garbage"), (2, DATA, b"garbage"), (2, 8, b"garbage")) == ([], [])
+    assert circuit.terminal.allowance == CIRCUIT_CREDIT - 21
+    assert circuit.exit.connected(bind.socket, "", 0.0) == []
+    assert circuit.says((1, DATA, b"garbage")) == ([], [])
 
 
 def test_datagrams_for_a_stream_and_for_nobody_are_thrown_away_and_count() -> None:

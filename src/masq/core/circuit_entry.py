@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from enum import Enum, auto
+from enum import IntEnum
 from typing import Final
 
 from masq.core.circuits import reason_of
@@ -57,12 +57,12 @@ RESOLVE_FOR: Final = 15.0
 EntryEffect = WriteSocket | SendDatagram | Resolved | Accepted | EndSocket | CloseSocket | Reading | SendFrame | Log
 
 
-class Kind(Enum):
-    """What a user wants of an exit."""
+class Kind(IntEnum):
+    """What a user wants of an exit: by what it brings that is paid for."""
 
-    STREAM = auto()
-    DATAGRAMS = auto()
-    RESOLUTION = auto()
+    STREAM = Command.DATA
+    DATAGRAMS = Command.DATAGRAM
+    RESOLUTION = 0
 
 
 @dataclass(slots=True)
@@ -124,7 +124,7 @@ class CircuitEntry:
 
         `eager`: the client waits to be told that it is connected before it says anything.
         """
-        stream = OwnStream(0, socket, host, port, now, group=group, kind=kind, udp=kind is Kind.DATAGRAMS)
+        stream = OwnStream(0, socket, host, port, now, carries=kind, group=group, kind=kind)
         effects = self._attach(stream, now)
         self._sockets[socket] = stream
         if kind is Kind.STREAM and not eager:
@@ -250,7 +250,12 @@ class CircuitEntry:
                 if message.command in BILLED:
                     billed = (billed or 0) + size
                     stream = terminal.streams.get(message.stream)
-                    if not isinstance(stream, OwnStream) or own.closing is not None:
+                    if (
+                        not isinstance(stream, OwnStream)
+                        or stream.carries != message.command
+                        or stream.ended_in
+                        or own.closing is not None
+                    ):
                         outbox += terminal.discarded(size)
                         continue
                     stream.unanswered = None
@@ -287,17 +292,19 @@ class CircuitEntry:
         if not isinstance(stream, OwnStream):
             return []
         match message.command:
-            case Command.CONNECTED:
+            case Command.CONNECTED if stream.kind is Kind.STREAM and not stream.connected:
                 stream.connected = True
                 return [Accepted(stream.socket)]
-            case Command.RESOLVED:
+            case Command.RESOLVED if stream.kind is Kind.RESOLUTION:
                 resolution = decode_resolved(message.data)
                 if resolution.error and stream.retries and not resolution.error.startswith(NO_SUCH_NAME):
                     return self._failed(stream, resolution.error, now)
                 return self._answered(stream, resolution)
             case Command.END:
                 code, detail = end_of(message.data)
-                if code == End.DONE:
+                if code == End.DONE and stream.kind is Kind.STREAM:
+                    if stream.ended_in:
+                        return []
                     stream.unanswered = None
                     stream.ended_in = True
                     return self._forget(stream) if stream.ended_out else [EndSocket(stream.socket)]
@@ -413,7 +420,7 @@ class CircuitEntry:
             stream.host,
             stream.port,
             now,
-            udp=stream.udp,
+            carries=stream.carries,
             congested=stream.congested,
             eof=stream.eof,
             group=stream.group,

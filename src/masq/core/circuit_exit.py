@@ -37,6 +37,8 @@ from masq.wire.circuit import (
 
 MAX_STREAMS: Final = 4_096
 """Streams of one circuit."""
+MAX_EARLY: Final = 64
+"""Datagrams of one stream that wait for its socket."""
 
 ExitEffect = Connect | Bind | Resolve | WriteSocket | SendDatagram | EndSocket | CloseSocket | Reading | SendFrame
 CellEffect = ExitEffect | Log
@@ -89,12 +91,12 @@ class CircuitExit:
     def _data(self, terminal: Terminal, message: Message, outbox: Outbox) -> list[ExitEffect]:
         stream = terminal.streams.get(message.stream)
         size = len(message.data)
-        if stream is None:  # It has just ended here.
+        if stream is None or stream.ended_in or stream.carries != Command.DATA:  # It has just ended, most likely.
             outbox += terminal.discarded(size)
             return []
         terminal.arrived(stream, size)
         if not stream.connected:
-            stream.early.append(bytes(message.data))
+            stream.early += message.data
             terminal.kept(stream, size)  # Returned once the server takes it.
             return []
         if stream.congested:
@@ -113,8 +115,8 @@ class CircuitExit:
         outbox += terminal.handed_on(stream, size)
         datagram = decode_datagram(message.data)
         if not stream.connected:
-            if len(stream.early) < 64:  # Datagrams may be lost.
-                stream.early.append(bytes(message.data))
+            if len(stream.early_datagrams) < MAX_EARLY:
+                stream.early_datagrams.append(bytes(message.data))
             return []
         return [SendDatagram(stream.socket, *datagram)]
 
@@ -150,15 +152,16 @@ class CircuitExit:
         self, passage: Passage, terminal: Terminal, message: Message, now: float, socket: int
     ) -> list[ExitEffect]:
         if message.command == Command.RESOLVE:
-            host, port, udp = decode_resolve(message.data), 0, False
+            host, port, carries = decode_resolve(message.data), 0, 0
         else:
             host, port, udp = decode_begin(message.data)
-        stream = TerminalStream(message.stream, socket, host, port, now, udp=udp)
+            carries = Command.DATAGRAM if udp else Command.DATA
+        stream = TerminalStream(message.stream, socket, host, port, now, carries=carries)
         terminal.streams[stream.id] = stream
         self._sockets[socket] = passage, terminal, stream
         if message.command == Command.RESOLVE:
             return [Resolve(socket, host)]
-        return [Bind(socket)] if udp else [Connect(socket, host, port)]
+        return [Bind(socket)] if stream.udp else [Connect(socket, host, port)]
 
     def _go_on(self, terminal: Terminal, stream: int, outbox: Outbox) -> list[ExitEffect]:
         """Credit came: send what waited, and read again."""
@@ -229,9 +232,10 @@ class CircuitExit:
         stream.connected = True
         outbox: Outbox = [(stream.id, Command.CONNECTED, cbor.encode({"address": address}))]
         effects: list[ExitEffect] = []
-        for data in stream.early:
-            effects.append(SendDatagram(socket, *decode_datagram(data)) if stream.udp else WriteSocket(socket, data))
-        stream.early.clear()
+        if stream.early:
+            effects.append(WriteSocket(socket, bytes(stream.early)))
+        effects += [SendDatagram(socket, *decode_datagram(data)) for data in stream.early_datagrams]
+        stream.early, stream.early_datagrams = bytearray(), []
         if not stream.congested:
             outbox += terminal.handed_on(stream, 0)
         if stream.ended_in:

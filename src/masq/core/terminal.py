@@ -56,12 +56,13 @@ class TerminalStream:
     unreturned: int = 0
     backlog: deque[bytes] = field(default_factory=deque)
     """Read, but not sent for want of credit: at most what one read brings."""
-    early: deque[bytes] = field(default_factory=deque)
+    early: bytearray = field(default_factory=bytearray)
     """At the exit: data that came before the server was connected."""
+    early_datagrams: list[bytes] = field(default_factory=list)
     sent: int = 0
     received: int = 0
-    udp: bool = False
-    """Whether datagrams are carried: those for which there is no credit are lost."""
+    carries: int = Command.DATA
+    """The one of BILLED that may come for it; 0: neither."""
     connected: bool = False
     congested: bool = False
     reading: bool = True
@@ -69,6 +70,11 @@ class TerminalStream:
     """Our side has read its end; END follows the backlog."""
     ended_out: bool = False
     ended_in: bool = False
+
+    @property
+    def udp(self) -> bool:
+        """Whether datagrams are carried: those for which there is no credit are lost."""
+        return self.carries == Command.DATAGRAM
 
 
 class Terminal:
