@@ -160,6 +160,34 @@ def test_a_client_is_read_as_far_as_there_is_credit() -> None:
     assert others(effects) == [Reading(socket, True)]
 
 
+def test_a_stream_that_both_sides_have_ended_is_over_once_what_waited_for_credit_is_sent() -> None:
+    entry, nodes, socket = answered()
+    entry.hears(nodes.cell((1, END, encode_end(End.DONE))))
+    while not entry.circuit(1).terminal.streams[1].backlog:
+        entry.says(bytes(60_000))
+    assert others(entry.carry(entry.entry.ended(socket, entry.now))) == []
+    nodes.take_said()
+    effects = entry.hears(nodes.cell((1, WINDOW, (60_000).to_bytes(4, "big"))))
+    assert nodes.take_said() == [(1, DATA, bytes(60_000)), (1, END, encode_end(End.DONE))]
+    assert others(effects) == [CloseSocket(socket)]
+    assert not list(entry.entry.streams())
+
+
+def test_credit_that_was_kept_for_a_slow_client_comes_back_when_he_is_gone() -> None:
+    entry = Entry()
+    sockets = [entry.open() for _ in range(5)]
+    nodes = entry.ways[0]
+    for stream, socket in enumerate(sockets[:4], 1):
+        entry.entry.congested(socket)
+        for _ in range(16):
+            entry.hears(nodes.cell((stream, DATA, bytes(64_000))))
+        entry.hears(nodes.cell((stream, DATA, bytes(STREAM_CREDIT - 16 * 64_000))))
+    nodes.take_said()
+    entry.carry(entry.entry.closed(sockets[0], entry.now))
+    entry.tick(LAZY)
+    assert (0, WINDOW, CIRCUIT_CREDIT.to_bytes(4, "big")) in nodes.take_said()
+
+
 # --- failures, and who is named ---
 
 

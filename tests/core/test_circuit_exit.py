@@ -139,6 +139,49 @@ def test_all_streams_together_have_the_credit_of_the_circuit() -> None:
     assert circuit.hop.counters() == NOTHING
 
 
+def test_credit_that_was_kept_for_a_stream_comes_back_when_the_stream_is_over() -> None:
+    for number, over in enumerate(
+        [
+            lambda circuit, socket: circuit.back(circuit.exit.connect_failed(socket, "refused", 0.0)),
+            lambda circuit, socket: circuit.back(circuit.exit.closed(socket, "reset", 0.0)),
+            lambda circuit, socket: circuit.says((4, END, encode_end(End.STOPPED)))[1],
+        ]
+    ):
+        circuit = Circuit()
+        for stream in range(1, 5):
+            circuit.says(begin(stream))
+            assert circuit.sends(stream, CIRCUIT_CREDIT // 4) == []
+        assert (0, WINDOW, CIRCUIT_CREDIT.to_bytes(4, "big")) in over(circuit, circuit.hop.next_socket), number
+        circuit.says(begin(5))
+        assert circuit.sends(5, STREAM_CREDIT) == []
+
+
+def test_however_often_a_cell_brings_credit_all_streams_go_on_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    circuit = Circuit()
+    circuit.says(*(begin(stream, "h", 1) for stream in range(1, 1_500)))
+    gone_on: list[int] = []
+    go_on = Terminal.go_on
+    monkeypatch.setattr(Terminal, "go_on", lambda self, stream: (gone_on.append(stream.id), go_on(self, stream))[1])
+    assert circuit.says(*[(0, WINDOW, b"\0\0\0\1"), (7, WINDOW, b"\0\0\0\1")] * 2_500) == ([], [])
+    assert gone_on == list(range(1, 1_500))
+    assert circuit.says(*[(7, WINDOW, b"\0\0\0\1")] * 5_000) == ([], [])
+    assert gone_on[1_499:] == [7]
+
+
+def test_a_stream_that_both_sides_have_ended_is_over_once_what_waited_for_credit_is_sent() -> None:
+    circuit = Circuit()
+    (socket,) = circuit.begins(1)
+    circuit.says((1, END, encode_end(End.DONE)))
+    while not circuit.terminal.streams[1].backlog:
+        circuit.back(circuit.exit.received(socket, memoryview(bytes(PIECE)), 0.0))
+    assert circuit.exit.ended(socket, 0.0) == []
+    done, answers = circuit.says((1, WINDOW, PIECE.to_bytes(4, "big")))
+    assert answers == [(1, DATA, bytes(PIECE)), (1, END, encode_end(End.DONE))]
+    assert done == [CloseSocket(socket)]
+    assert not circuit.terminal.streams
+    assert not circuit.exit.owns(socket)
+
+
 def test_data_for_streams_that_are_unknown_counts_against_the_credit_of_the_circuit() -> None:
     circuit = Circuit()
     assert circuit.sends(9, 1_000_000) == []

@@ -173,7 +173,7 @@ class CircuitEntry:
         messages, effects = stream.circuit.terminal.go_on(stream)
         done: list[EntryEffect] = [*effects]
         if stream.ended_in and stream.ended_out:
-            done += self._forget(stream)
+            done += self._forget(stream, messages)
         return self._send(stream.circuit, outbox + messages, now) + done
 
     def closed(self, socket: int, now: float) -> list[EntryEffect]:
@@ -183,12 +183,13 @@ class CircuitEntry:
             return []
         own = stream.circuit
         assert own
-        effects = self._forget(stream)
-        if not stream.begun:
-            return effects
+        outbox: Outbox = []
+        effects = self._forget(stream, outbox)
+        if stream.begun:
+            outbox.append((stream.id, Command.END, encode_end(End.STOPPED)))
         # Bytes that nobody wants any more are on their way: telling is urgent while a stream has more to come.
         lazy = stream.received < SMALL or stream.ended_in
-        return effects + self._send(own, [(stream.id, Command.END, encode_end(End.STOPPED))], now, lazy)
+        return effects + self._send(own, outbox, now, lazy)
 
     def congested(self, socket: int) -> None:
         stream = self._sockets.get(socket)
@@ -271,6 +272,7 @@ class CircuitEntry:
                         outbox += terminal.handed_on(stream, size)
                 elif own.closing is None:
                     effects += self._message(own, message, outbox, now)
+            effects += self._go_on(own, outbox)
         except CryptoError:
             return self._abandon(own, Close.TAMPERED, now)
         except MalformedError as error:
@@ -282,12 +284,7 @@ class CircuitEntry:
         terminal = own.terminal
         if message.command == Command.WINDOW:
             terminal.granted(message.stream, message.data)
-            going: list[EntryEffect] = []
-            for each in terminal.chosen(message.stream):
-                messages, reading = terminal.go_on(each)
-                outbox += messages
-                going += reading
-            return going
+            return []
         stream = terminal.streams.get(message.stream)
         if not isinstance(stream, OwnStream):
             return []
@@ -299,7 +296,7 @@ class CircuitEntry:
                 resolution = decode_resolved(message.data)
                 if resolution.error and stream.retries and not resolution.error.startswith(NO_SUCH_NAME):
                     return self._failed(stream, resolution.error, now)
-                return self._answered(stream, resolution)
+                return [*self._forget(stream, outbox), Resolved(stream.socket, resolution)]
             case Command.END:
                 code, detail = end_of(message.data)
                 if code == End.DONE and stream.kind is Kind.STREAM:
@@ -307,11 +304,23 @@ class CircuitEntry:
                         return []
                     stream.unanswered = None
                     stream.ended_in = True
-                    return self._forget(stream) if stream.ended_out else [EndSocket(stream.socket)]
+                    return self._forget(stream, outbox) if stream.ended_out else [EndSocket(stream.socket)]
+                outbox += terminal.forget(stream)
                 text = detail or (END_TEXTS[End(code)] if code in End._value2member_map_ else f"reason {code}")
                 return self._failed(stream, f"the exit {name_of(own.route.exit.key)} says: {text}", now)
             case _:
                 return []
+
+    def _go_on(self, own: OwnCircuit, outbox: Outbox) -> list[EntryEffect]:
+        """If credit has come: send what waited, and read again. Once per cell, as it may concern all streams."""
+        effects: list[EntryEffect] = []
+        for stream in own.terminal.take_granted():
+            messages, reading = own.terminal.go_on(stream)
+            outbox += messages
+            effects += reading
+            if isinstance(stream, OwnStream) and stream.ended_in and stream.ended_out:
+                effects += self._forget(stream, outbox)
+        return effects
 
     # --- circuits that end ---
 
@@ -453,13 +462,9 @@ class CircuitEntry:
             return [Resolved(stream.socket, Resolution((), reason))]
         return [CloseSocket(stream.socket, reason)]
 
-    def _answered(self, stream: OwnStream, resolution: Resolution) -> list[EntryEffect]:
-        self._forget(stream)
-        return [Resolved(stream.socket, resolution)]
-
-    def _forget(self, stream: OwnStream) -> list[EntryEffect]:
+    def _forget(self, stream: OwnStream, outbox: Outbox) -> list[EntryEffect]:
         self._sockets.pop(stream.socket, None)
         self._silent.pop(stream.socket, None)
         if stream.circuit is not None:
-            stream.circuit.terminal.streams.pop(stream.id, None)
-        return [CloseSocket(stream.socket)]
+            outbox += stream.circuit.terminal.forget(stream)
+        return [] if stream.kind is Kind.RESOLUTION else [CloseSocket(stream.socket)]

@@ -84,6 +84,7 @@ class CircuitExit:
                 effects += self._datagram(terminal, message, outbox)
             else:
                 effects += self._message(passage, terminal, message, outbox, now, socket)
+        effects += self._go_on(terminal, outbox)
         if billed is not None:
             effects += self._billing.earn(passage, billed, True, now)
         effects += self._send(passage, terminal, outbox, now)
@@ -140,11 +141,11 @@ class CircuitExit:
                 stream.ended_in = True
                 code, _ = end_of(message.data)
                 if code != End.DONE or stream.ended_out or stream.udp:
-                    return self._forget(terminal, stream)
+                    return self._forget(terminal, stream, outbox)
                 return [EndSocket(stream.socket)] if stream.connected else []
             case Command.WINDOW:
                 terminal.granted(message.stream, message.data)
-                return self._go_on(terminal, message.stream, outbox)
+                return []
             case _:
                 return []
 
@@ -163,13 +164,15 @@ class CircuitExit:
             return [Resolve(socket, host)]
         return [Bind(socket)] if stream.udp else [Connect(socket, host, port)]
 
-    def _go_on(self, terminal: Terminal, stream: int, outbox: Outbox) -> list[ExitEffect]:
-        """Credit came: send what waited, and read again."""
+    def _go_on(self, terminal: Terminal, outbox: Outbox) -> list[ExitEffect]:
+        """If credit has come: send what waited, and read again. Once per cell, as it may concern all streams."""
         effects: list[ExitEffect] = []
-        for entry in terminal.chosen(stream):
-            messages, reading = terminal.go_on(entry)
+        for stream in terminal.take_granted():
+            messages, reading = terminal.go_on(stream)
             outbox += messages
             effects += reading
+            if stream.ended_in and stream.ended_out:
+                effects += self._forget(terminal, stream, outbox)
         return effects
 
     def closed_circuit(self, passage: Passage) -> list[ExitEffect]:
@@ -252,9 +255,10 @@ class CircuitExit:
         if entry is None:
             return []
         passage, terminal, stream = entry
-        terminal.streams.pop(stream.id, None)
         del self._sockets[socket]
-        return self._send(passage, terminal, [(stream.id, Command.RESOLVED, encode_resolved(resolution))], now)
+        outbox = terminal.forget(stream)
+        outbox.append((stream.id, Command.RESOLVED, encode_resolved(resolution)))
+        return self._send(passage, terminal, outbox, now)
 
     def closed(self, socket: int, reason: str, now: float) -> list[ExitEffect]:
         return self._end(socket, encode_end(End.BROKEN, reason), now)
@@ -264,7 +268,9 @@ class CircuitExit:
         if entry is None:
             return []
         passage, terminal, stream = entry
-        return self._forget(terminal, stream) + self._send(passage, terminal, [(stream.id, Command.END, end)], now)
+        outbox: Outbox = [(stream.id, Command.END, end)]
+        effects = self._forget(terminal, stream, outbox)
+        return effects + self._send(passage, terminal, outbox, now)
 
     def received(self, socket: int, data: memoryview, now: float) -> list[ExitEffect]:
         entry = self._sockets.get(socket)
@@ -299,7 +305,7 @@ class CircuitExit:
         outbox, effects = terminal.go_on(stream)
         done: list[ExitEffect] = [*effects]
         if stream.ended_in and stream.ended_out:
-            done += self._forget(terminal, stream)
+            done += self._forget(terminal, stream, outbox)
         return self._send(passage, terminal, outbox, now) + done
 
     def congested(self, socket: int) -> None:
@@ -315,7 +321,7 @@ class CircuitExit:
         stream.congested = False
         return self._send(passage, terminal, terminal.handed_on(stream, 0), now)
 
-    def _forget(self, terminal: Terminal, stream: TerminalStream) -> list[ExitEffect]:
-        terminal.streams.pop(stream.id, None)
+    def _forget(self, terminal: Terminal, stream: TerminalStream, outbox: Outbox) -> list[ExitEffect]:
+        outbox += terminal.forget(stream)
         self._sockets.pop(stream.socket, None)
         return [CloseSocket(stream.socket)]

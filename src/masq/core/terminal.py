@@ -95,6 +95,7 @@ class Terminal:
         self.allowance = CIRCUIT_CREDIT
         self.unreturned = 0
         self.streams: dict[int, TerminalStream] = {}
+        self._granted: dict[int, None] = {}
 
     # --- cells ---
 
@@ -185,11 +186,19 @@ class Terminal:
             messages.append((stream.id, Command.END, encode_end(End.DONE)))
         return messages, self.read_on(stream)
 
-    def chosen(self, stream: int) -> list[TerminalStream]:
-        """The streams that a WINDOW is for: one, or all."""
-        if stream == 0:
+    def take_granted(self) -> list[TerminalStream]:
+        """The streams that have got credit since this was asked last: all of them if the circuit has."""
+        if not self._granted:
+            return []
+        granted, self._granted = self._granted, {}
+        if 0 in granted:
             return list(self.streams.values())
-        return [self.streams[stream]] if stream in self.streams else []
+        return [self.streams[stream] for stream in granted if stream in self.streams]
+
+    def forget(self, stream: TerminalStream) -> Outbox:
+        """A stream is over. What was kept for it is kept no more, so its credit goes back to the circuit."""
+        self.streams.pop(stream.id, None)
+        return self._return(0)
 
     def arrived(self, stream: TerminalStream, size: int) -> None:
         """Data came for a stream. Overdrawn: more than was allowed."""
@@ -230,13 +239,15 @@ class Terminal:
         return [(0, Command.WINDOW, more.to_bytes(4, "big"))]
 
     def granted(self, stream: int, data: memoryview) -> None:
-        """A WINDOW message came. MalformedError if it makes no sense."""
+        """A WINDOW message came: `take_granted` tells for whom. MalformedError if it makes no sense."""
         if len(data) != 4:
             raise MalformedError("a WINDOW of 4 bytes expected")
         more = int.from_bytes(data, "big")
         if stream == 0:
             self.credit = min(self.credit + more, CIRCUIT_CREDIT)
+            self._granted[0] = None
         elif stream in self.streams:
+            self._granted[stream] = None
             entry = self.streams[stream]
             entry.credit = min(entry.credit + more, STREAM_CREDIT)
 
