@@ -394,7 +394,7 @@ def test_more_data_than_allowed_ends_the_circuit() -> None:
         size -= piece
     effects = entry.hears(nodes.cell((1, DATA, b"x")))
     assert closes(effects) == [(1, Close.CREDIT)]
-    assert isinstance(others(effects)[-1], CloseSocket)
+    assert others(effects)[-1] == CloseSocket(socket, f"{named(nodes, 2)}: more data than was allowed")
 
 
 def test_data_for_nobody_counts_against_the_circuit_s_credit() -> None:
@@ -457,12 +457,32 @@ def test_what_an_exit_ends_before_it_is_done_goes_another_way(kind: Kind, code: 
     "message",
     [(0, WINDOW, b"123"), (1, WINDOW, b""), (77, WINDOW, bytes(5))],
 )
-def test_messages_that_make_no_sense_end_the_circuit(message: Said) -> None:
+def test_messages_that_make_no_sense_end_the_circuit_and_are_the_exit_s_fault(message: Said) -> None:
     entry, nodes, socket = answered()
     effects = entry.hears(nodes.cell((1, DATA, b"still delivered"), message))
-    assert others(effects)[0] == WriteSocket(socket, b"still delivered")
-    assert isinstance(others(effects)[-1], CloseSocket)
-    assert len(closes(effects)) == 1
+    written, log, closed = others(effects)
+    assert written == WriteSocket(socket, b"still delivered")
+    assert closed == CloseSocket(socket, f"{named(nodes, 2)}: a WINDOW of 4 bytes expected")
+    assert log == Log("info", "circuit_failed", closed.reason)
+    assert closes(effects) == [(1, Close.PROTOCOL)]
+    assert list(entry.own.blame.nodes) == [nodes.pairs[2].public_key]
+
+
+@pytest.mark.parametrize("data", [b"", b"\xff", cbor.encode([]), cbor.encode({"addresses": [["a.test", 1]]})])
+def test_an_answer_that_makes_no_sense_is_asked_of_another_exit(data: bytes) -> None:
+    entry = Entry()
+    socket = entry.open(kind=Kind.RESOLUTION, host="b.test")
+    effects = entry.hears(entry.ways[0].cell((1, RESOLVED, data)))
+    assert closes(effects) == [(1, Close.PROTOCOL)]
+    assert entry.hears(entry.ways[1].cell((1, RESOLVED, encode_resolved(FOUND)))) == [Resolved(socket, FOUND)]
+
+
+@pytest.mark.parametrize("data", [b"", b"\x05host", b"\x02\xff\xff\0\x35x"])
+def test_a_datagram_that_makes_no_sense_ends_the_circuit(data: bytes) -> None:
+    entry = Entry()
+    entry.open(kind=Kind.DATAGRAMS, host="")
+    assert closes(entry.hears(entry.ways[0].cell((1, Command.DATAGRAM, data)))) == [(1, Close.PROTOCOL)]
+    assert entry.ways[1].take_said() == [(1, Command.BEGIN, encode_begin("", 80, True))]
 
 
 def test_more_credit_than_there_is_at_all_is_cut_off() -> None:

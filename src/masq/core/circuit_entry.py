@@ -20,7 +20,7 @@ from masq.core.effects import (
     WriteSocket,
 )
 from masq.core.own_circuits import CLOSING, IDLE, LIFE, OwnCircuit, OwnCircuits, name_of
-from masq.core.terminal import LAZY, Departures, Outbox, TerminalStream
+from masq.core.terminal import LAZY, Departures, Outbox, Overdrawn, TerminalStream
 from masq.errors import CryptoError, MalformedError, UnavailableError
 from masq.types import PublicKey
 from masq.wire.circuit import (
@@ -220,9 +220,7 @@ class CircuitEntry:
         effects: list[EntryEffect] = []
         lost = self.circuits.over(link)
         for own in lost:
-            own.guilty = own.route.over[1]
-            own.failure = f"{own.name(0)}: the link to it was lost"
-            self.circuits.blame.put(own.guilty, own.failure, now)
+            self.circuits.fail(own, 0, "the link to it was lost", now)
         for own in lost:
             effects += self._lost(own, own.failure, now)
         self._held.pop(link, None)
@@ -276,7 +274,10 @@ class CircuitEntry:
         except CryptoError:
             return self._abandon(own, Close.TAMPERED, now)
         except MalformedError as error:
-            return [*effects, Log("info", "circuit_failed", str(error)), *self._abandon(own, Close.CREDIT, now)]
+            # Its seal was good, so it is the exit's.
+            log = self.circuits.fail(own, len(own.hops) - 1, str(error), now)
+            reason = Close.CREDIT if isinstance(error, Overdrawn) else Close.PROTOCOL
+            return [*effects, log, *self._abandon(own, reason, now)]
         self.circuits.owe(own, len(data), billed)
         return [] if own.closing is not None else effects + self._send(own, outbox, now)
 
@@ -333,7 +334,8 @@ class CircuitEntry:
         if own.closing is not None:
             self.circuits.remove(own)
             return []
-        return [self.circuits.close(own, reason, now), *self._fail_streams(own, CLOSE_TEXTS[reason], now)]
+        failure = own.failure or CLOSE_TEXTS[reason]
+        return [self.circuits.close(own, reason, now), *self._fail_streams(own, failure, now)]
 
     def _lost(self, own: OwnCircuit, reason: str, now: float) -> list[EntryEffect]:
         """A circuit is gone: its streams are taken over another one if nothing was delivered yet, or end."""

@@ -295,13 +295,17 @@ class OwnCircuits:
                 return self._check_bill(own, position, value["bill"], now)
             reason = printable(value.get("failed", "unknown"))
             detail = printable(value.get("detail", ""))
-            # A hop that can't reach the next one may be right or lie: the one after it is avoided, too.
-            guilty = own.hops[min(position + 1, len(own.hops) - 1)] if "unreachable" in reason else hop
-            own.guilty = guilty.service.key
-            own.failure = f"{own.name(position)}: {reason}" + (f" ({detail})" if detail else "")
-            self.blame.put(own.guilty, own.failure, now)
-            return [Log("info", "circuit_failed", own.failure)]
+            return [self.fail(own, position, reason + (f" ({detail})" if detail else ""), now)]
         return None
+
+    def fail(self, own: OwnCircuit, position: int, reason: str, now: float) -> Log:
+        """A hop is why our circuit ends, or ended."""
+        # One that says that it can't reach the next one may be right, or lie.
+        guilty = min(position + 1, len(own.hops) - 1) if "unreachable" in reason else position
+        own.guilty = own.hops[guilty].service.key
+        own.failure = f"{own.name(position)}: {reason}"
+        self.blame.put(own.guilty, own.failure, now)
+        return Log("info", "circuit_failed", own.failure)
 
     def close(self, own: OwnCircuit, reason: Close, now: float) -> SendFrame:
         """Close a circuit from our side: it takes no streams any more, and waits for its last bills."""
