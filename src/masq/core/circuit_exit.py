@@ -21,6 +21,7 @@ from masq.core.passage import Billing, Passage
 from masq.core.terminal import LAZY, Departures, Outbox, Terminal, TerminalStream
 from masq.wire import cbor
 from masq.wire.circuit import (
+    Close,
     Command,
     End,
     Message,
@@ -37,20 +38,33 @@ from masq.wire.circuit import (
 
 MAX_STREAMS: Final = 4_096
 """Streams of one circuit."""
+MAX_SERVED: Final = 32_768
+"""Streams of all circuits."""
+MAX_HELD: Final = 64 * 1024 * 1024
+"""Bytes that are kept for all streams: what a Node lends to slow servers, and to originators who give no credit."""
+LOOK_EVERY: Final = 4 * 1024 * 1024
+"""Bytes to be kept more, from one look at all that is held to the next."""
 MAX_EARLY: Final = 64
 """Datagrams of one stream that wait for its socket."""
 
-ExitEffect = Connect | Bind | Resolve | WriteSocket | SendDatagram | EndSocket | CloseSocket | Reading | SendFrame
-CellEffect = ExitEffect | Log
+ExitEffect = Connect | Bind | Resolve | WriteSocket | SendDatagram | EndSocket | CloseSocket | Reading | SendFrame | Log
 
 
 class CircuitExit:
     """All streams of circuits that end here."""
 
-    def __init__(self, billing: Billing, crowded: Callable[[int], bool]) -> None:
-        """`crowded`: whether what is sent over a link has to wait."""
+    def __init__(
+        self,
+        billing: Billing,
+        crowded: Callable[[int], bool],
+        close: Callable[[Passage, Close, str], list[ExitEffect]],
+    ) -> None:
+        """`crowded`: whether what is sent over a link has to wait. `close` ends a circuit."""
         self._billing = billing
         self._crowded = crowded
+        self._close = close
+        self._kept = 0
+        """Bytes that were kept since the last look at all that is held."""
         self._sockets: dict[int, tuple[Passage, Terminal, TerminalStream]] = {}
         self._held: dict[int, dict[int, None]] = {}
         """Sockets that are not read because their link is crowded, by link."""
@@ -65,7 +79,7 @@ class CircuitExit:
     # --- from the originator ---
 
     def cell(
-        self, passage: Passage, data: memoryview, now: float, socket: Callable[[], int], effects: list[CellEffect]
+        self, passage: Passage, data: memoryview, now: float, socket: Callable[[], int], effects: list[ExitEffect]
     ) -> None:
         """A cell came to its end. CryptoError: it was altered. Overdrawn, MalformedError: it breaks the rules.
 
@@ -88,6 +102,7 @@ class CircuitExit:
         if billed is not None:
             effects += self._billing.earn(passage, billed, True, now)
         effects += self._send(passage, terminal, outbox, now)
+        effects += self._relieve()
 
     def _data(self, terminal: Terminal, message: Message, outbox: Outbox) -> list[ExitEffect]:
         stream = terminal.streams.get(message.stream)
@@ -99,9 +114,11 @@ class CircuitExit:
         if not stream.connected:
             stream.early += message.data
             terminal.kept(stream, size)  # Returned once the server takes it.
+            self._kept += size
             return []
         if stream.congested:
             terminal.kept(stream, size)
+            self._kept += size
         else:
             outbox += terminal.handed_on(stream, size)
         return [WriteSocket(stream.socket, message.data)]
@@ -133,7 +150,7 @@ class CircuitExit:
         stream = terminal.streams.get(message.stream)
         match message.command:
             case Command.BEGIN | Command.RESOLVE if stream is None and message.stream:
-                if len(terminal.streams) >= MAX_STREAMS:
+                if len(terminal.streams) >= MAX_STREAMS or len(self._sockets) >= MAX_SERVED:
                     outbox.append((message.stream, Command.END, encode_end(End.OVERLOADED)))
                     return []
                 return self._begin(passage, terminal, message, now, socket())
@@ -141,7 +158,8 @@ class CircuitExit:
                 stream.ended_in = True
                 code, _ = end_of(message.data)
                 if code != End.DONE or stream.ended_out or stream.udp:
-                    return self._forget(terminal, stream, outbox)
+                    # What a server doesn't read would be kept for it for good.
+                    return self._forget(terminal, stream, outbox, "the client is gone" if stream.congested else None)
                 return [EndSocket(stream.socket)] if stream.connected else []
             case Command.WINDOW:
                 terminal.granted(message.stream, message.data)
@@ -173,6 +191,26 @@ class CircuitExit:
             effects += reading
             if stream.ended_in and stream.ended_out:
                 effects += self._forget(terminal, stream, outbox)
+        return effects
+
+    def _relieve(self) -> list[ExitEffect]:
+        """If too much is held for all circuits, the one that holds most ends."""
+        if self._kept < LOOK_EVERY:
+            return []
+        self._kept = 0
+        held: dict[tuple[int, int], int] = {}
+        passages: dict[tuple[int, int], Passage] = {}
+        for passage, _, stream in self._sockets.values():
+            held[passage.back] = held.get(passage.back, 0) + stream.held
+            passages[passage.back] = passage
+        effects: list[ExitEffect] = []
+        while sum(held.values()) > MAX_HELD:
+            worst = max(held, key=held.__getitem__)
+            detail = f"{held.pop(worst)} bytes were kept for slow readers"
+            effects += [
+                Log("warning", "circuit_overloaded", detail),
+                *self._close(passages[worst], Close.OVERLOADED, detail),
+            ]
         return effects
 
     def closed_circuit(self, passage: Passage) -> list[ExitEffect]:
@@ -285,6 +323,9 @@ class CircuitExit:
             if crowded or not terminal.may_read(stream):
                 stream.reading = False
                 effects.append(Reading(socket, False))
+        if stream.backlog:
+            self._kept += len(data)
+            effects += self._relieve()
         return effects
 
     def datagram(self, socket: int, host: str, port: int, data: bytes, now: float) -> list[ExitEffect]:
@@ -321,7 +362,12 @@ class CircuitExit:
         stream.congested = False
         return self._send(passage, terminal, terminal.handed_on(stream, 0), now)
 
-    def _forget(self, terminal: Terminal, stream: TerminalStream, outbox: Outbox) -> list[ExitEffect]:
+    def link_lost(self, link: int) -> None:
+        self._held.pop(link, None)
+
+    def _forget(
+        self, terminal: Terminal, stream: TerminalStream, outbox: Outbox, reason: str | None = None
+    ) -> list[ExitEffect]:
         outbox += terminal.forget(stream)
         self._sockets.pop(stream.socket, None)
-        return [CloseSocket(stream.socket)]
+        return [CloseSocket(stream.socket, reason)]

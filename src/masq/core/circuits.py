@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from typing import Final, TypeVar
 
-from masq.core.circuit_exit import CellEffect, CircuitExit
+from masq.core.circuit_exit import CircuitExit, ExitEffect
 from masq.core.effects import Log, SendFrame
 from masq.core.passage import Bill, Billing, End, Passage, closing
 from masq.core.terminal import Overdrawn, Terminal
@@ -35,7 +35,7 @@ IDLE: Final = 7_200.0
 CLOSING: Final = 10.0
 """Seconds that the rest of a circuit has to end after its originator closed it."""
 
-CircuitEffect = CellEffect
+CircuitEffect = ExitEffect
 Next = Callable[[PublicKey], int | None]
 """The secure link to a Node, if one stands."""
 
@@ -65,7 +65,7 @@ class Circuits:
         self._exits = exits
         self._epoch = epoch
         self.billing = Billing(rates, owed)
-        self.exit = CircuitExit(self.billing, crowded)
+        self.exit = CircuitExit(self.billing, crowded, self.close)
         self._ends: dict[End, Passage] = {}
         self._seen: dict[bytes, int] = {}
         self._next_id: dict[int, int] = {}
@@ -237,6 +237,7 @@ class Circuits:
                 effects += self.billing.last_words(passage, Close.UNREACHABLE, "the link to it was lost")
             effects += self.exit.closed_circuit(passage)
         self._next_id.pop(link, None)
+        self.exit.link_lost(link)
         return effects
 
     def tick(self, now: float) -> list[CircuitEffect]:

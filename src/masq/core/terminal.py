@@ -76,6 +76,12 @@ class TerminalStream:
         """Whether datagrams are carried: those for which there is no credit are lost."""
         return self.carries == Command.DATAGRAM
 
+    @property
+    def held(self) -> int:
+        """Bytes that are kept for it: for a reader who is slow or not there yet, and for want of credit."""
+        kept = self.unreturned if self.congested or not self.connected else 0
+        return kept + sum(map(len, self.backlog))
+
 
 class Terminal:
     """The end of a circuit that we are: its originator (one layer per hop) or its exit (one layer)."""
