@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from enum import Enum, auto
+from enum import IntEnum
 from typing import Final
 
 from masq.core.circuits import reason_of
@@ -20,7 +20,7 @@ from masq.core.effects import (
     WriteSocket,
 )
 from masq.core.own_circuits import CLOSING, IDLE, LIFE, OwnCircuit, OwnCircuits, name_of
-from masq.core.terminal import LAZY, Departures, Outbox, TerminalStream
+from masq.core.terminal import LAZY, Departures, Outbox, Overdrawn, TerminalStream
 from masq.errors import CryptoError, MalformedError, UnavailableError
 from masq.types import PublicKey
 from masq.wire.circuit import (
@@ -57,12 +57,12 @@ RESOLVE_FOR: Final = 15.0
 EntryEffect = WriteSocket | SendDatagram | Resolved | Accepted | EndSocket | CloseSocket | Reading | SendFrame | Log
 
 
-class Kind(Enum):
-    """What a user wants of an exit."""
+class Kind(IntEnum):
+    """What a user wants of an exit: by what it brings that is paid for."""
 
-    STREAM = auto()
-    DATAGRAMS = auto()
-    RESOLUTION = auto()
+    STREAM = Command.DATA
+    DATAGRAMS = Command.DATAGRAM
+    RESOLUTION = 0
 
 
 @dataclass(slots=True)
@@ -124,7 +124,7 @@ class CircuitEntry:
 
         `eager`: the client waits to be told that it is connected before it says anything.
         """
-        stream = OwnStream(0, socket, host, port, now, group=group, kind=kind, udp=kind is Kind.DATAGRAMS)
+        stream = OwnStream(0, socket, host, port, now, carries=kind, group=group, kind=kind)
         effects = self._attach(stream, now)
         self._sockets[socket] = stream
         if kind is Kind.STREAM and not eager:
@@ -173,7 +173,7 @@ class CircuitEntry:
         messages, effects = stream.circuit.terminal.go_on(stream)
         done: list[EntryEffect] = [*effects]
         if stream.ended_in and stream.ended_out:
-            done += self._forget(stream)
+            done += self._forget(stream, messages)
         return self._send(stream.circuit, outbox + messages, now) + done
 
     def closed(self, socket: int, now: float) -> list[EntryEffect]:
@@ -183,12 +183,13 @@ class CircuitEntry:
             return []
         own = stream.circuit
         assert own
-        effects = self._forget(stream)
-        if not stream.begun:
-            return effects
+        outbox: Outbox = []
+        effects = self._forget(stream, outbox)
+        if stream.begun:
+            outbox.append((stream.id, Command.END, encode_end(End.STOPPED)))
         # Bytes that nobody wants any more are on their way: telling is urgent while a stream has more to come.
         lazy = stream.received < SMALL or stream.ended_in
-        return effects + self._send(own, [(stream.id, Command.END, encode_end(End.STOPPED))], now, lazy)
+        return effects + self._send(own, outbox, now, lazy)
 
     def congested(self, socket: int) -> None:
         stream = self._sockets.get(socket)
@@ -219,9 +220,7 @@ class CircuitEntry:
         effects: list[EntryEffect] = []
         lost = self.circuits.over(link)
         for own in lost:
-            own.guilty = own.route.over[1]
-            own.failure = f"{own.name(0)}: the link to it was lost"
-            self.circuits.blame.put(own.guilty, own.failure, now)
+            self.circuits.fail(own, 0, "the link to it was lost", now)
         for own in lost:
             effects += self._lost(own, own.failure, now)
         self._held.pop(link, None)
@@ -250,7 +249,12 @@ class CircuitEntry:
                 if message.command in BILLED:
                     billed = (billed or 0) + size
                     stream = terminal.streams.get(message.stream)
-                    if not isinstance(stream, OwnStream) or own.closing is not None:
+                    if (
+                        not isinstance(stream, OwnStream)
+                        or stream.carries != message.command
+                        or stream.ended_in
+                        or own.closing is not None
+                    ):
                         outbox += terminal.discarded(size)
                         continue
                     stream.unanswered = None
@@ -266,10 +270,14 @@ class CircuitEntry:
                         outbox += terminal.handed_on(stream, size)
                 elif own.closing is None:
                     effects += self._message(own, message, outbox, now)
+            effects += self._go_on(own, outbox)
         except CryptoError:
             return self._abandon(own, Close.TAMPERED, now)
         except MalformedError as error:
-            return [*effects, Log("info", "circuit_failed", str(error)), *self._abandon(own, Close.CREDIT, now)]
+            # Its seal was good, so it is the exit's.
+            log = self.circuits.fail(own, len(own.hops) - 1, str(error), now)
+            reason = Close.CREDIT if isinstance(error, Overdrawn) else Close.PROTOCOL
+            return [*effects, log, *self._abandon(own, reason, now)]
         self.circuits.owe(own, len(data), billed)
         return [] if own.closing is not None else effects + self._send(own, outbox, now)
 
@@ -277,34 +285,43 @@ class CircuitEntry:
         terminal = own.terminal
         if message.command == Command.WINDOW:
             terminal.granted(message.stream, message.data)
-            going: list[EntryEffect] = []
-            for each in terminal.chosen(message.stream):
-                messages, reading = terminal.go_on(each)
-                outbox += messages
-                going += reading
-            return going
+            return []
         stream = terminal.streams.get(message.stream)
         if not isinstance(stream, OwnStream):
             return []
         match message.command:
-            case Command.CONNECTED:
+            case Command.CONNECTED if stream.kind is Kind.STREAM and not stream.connected:
                 stream.connected = True
                 return [Accepted(stream.socket)]
-            case Command.RESOLVED:
+            case Command.RESOLVED if stream.kind is Kind.RESOLUTION:
                 resolution = decode_resolved(message.data)
                 if resolution.error and stream.retries and not resolution.error.startswith(NO_SUCH_NAME):
                     return self._failed(stream, resolution.error, now)
-                return self._answered(stream, resolution)
+                return [*self._forget(stream, outbox), Resolved(stream.socket, resolution)]
             case Command.END:
                 code, detail = end_of(message.data)
-                if code == End.DONE:
+                if code == End.DONE and stream.kind is Kind.STREAM:
+                    if stream.ended_in:
+                        return []
                     stream.unanswered = None
                     stream.ended_in = True
-                    return self._forget(stream) if stream.ended_out else [EndSocket(stream.socket)]
+                    return self._forget(stream, outbox) if stream.ended_out else [EndSocket(stream.socket)]
+                outbox += terminal.forget(stream)
                 text = detail or (END_TEXTS[End(code)] if code in End._value2member_map_ else f"reason {code}")
                 return self._failed(stream, f"the exit {name_of(own.route.exit.key)} says: {text}", now)
             case _:
                 return []
+
+    def _go_on(self, own: OwnCircuit, outbox: Outbox) -> list[EntryEffect]:
+        """If credit has come: send what waited, and read again. Once per cell, as it may concern all streams."""
+        effects: list[EntryEffect] = []
+        for stream in own.terminal.take_granted():
+            messages, reading = own.terminal.go_on(stream)
+            outbox += messages
+            effects += reading
+            if isinstance(stream, OwnStream) and stream.ended_in and stream.ended_out:
+                effects += self._forget(stream, outbox)
+        return effects
 
     # --- circuits that end ---
 
@@ -317,7 +334,8 @@ class CircuitEntry:
         if own.closing is not None:
             self.circuits.remove(own)
             return []
-        return [self.circuits.close(own, reason, now), *self._fail_streams(own, CLOSE_TEXTS[reason], now)]
+        failure = own.failure or CLOSE_TEXTS[reason]
+        return [self.circuits.close(own, reason, now), *self._fail_streams(own, failure, now)]
 
     def _lost(self, own: OwnCircuit, reason: str, now: float) -> list[EntryEffect]:
         """A circuit is gone: its streams are taken over another one if nothing was delivered yet, or end."""
@@ -413,7 +431,7 @@ class CircuitEntry:
             stream.host,
             stream.port,
             now,
-            udp=stream.udp,
+            carries=stream.carries,
             congested=stream.congested,
             eof=stream.eof,
             group=stream.group,
@@ -446,13 +464,9 @@ class CircuitEntry:
             return [Resolved(stream.socket, Resolution((), reason))]
         return [CloseSocket(stream.socket, reason)]
 
-    def _answered(self, stream: OwnStream, resolution: Resolution) -> list[EntryEffect]:
-        self._forget(stream)
-        return [Resolved(stream.socket, resolution)]
-
-    def _forget(self, stream: OwnStream) -> list[EntryEffect]:
+    def _forget(self, stream: OwnStream, outbox: Outbox) -> list[EntryEffect]:
         self._sockets.pop(stream.socket, None)
         self._silent.pop(stream.socket, None)
         if stream.circuit is not None:
-            stream.circuit.terminal.streams.pop(stream.id, None)
-        return [CloseSocket(stream.socket)]
+            outbox += stream.circuit.terminal.forget(stream)
+        return [] if stream.kind is Kind.RESOLUTION else [CloseSocket(stream.socket)]

@@ -10,6 +10,7 @@ from masq.core.effects import (
     CloseSocket,
     Connect,
     EndSocket,
+    Log,
     Reading,
     Resolve,
     SendDatagram,
@@ -20,6 +21,7 @@ from masq.core.passage import Billing, Passage
 from masq.core.terminal import LAZY, Departures, Outbox, Terminal, TerminalStream
 from masq.wire import cbor
 from masq.wire.circuit import (
+    Close,
     Command,
     End,
     Message,
@@ -36,17 +38,33 @@ from masq.wire.circuit import (
 
 MAX_STREAMS: Final = 4_096
 """Streams of one circuit."""
+MAX_SERVED: Final = 32_768
+"""Streams of all circuits."""
+MAX_HELD: Final = 64 * 1024 * 1024
+"""Bytes that are kept for all streams: what a Node lends to slow servers, and to originators who give no credit."""
+LOOK_EVERY: Final = 4 * 1024 * 1024
+"""Bytes to be kept more, from one look at all that is held to the next."""
+MAX_EARLY: Final = 64
+"""Datagrams of one stream that wait for its socket."""
 
-ExitEffect = Connect | Bind | Resolve | WriteSocket | SendDatagram | EndSocket | CloseSocket | Reading | SendFrame
+ExitEffect = Connect | Bind | Resolve | WriteSocket | SendDatagram | EndSocket | CloseSocket | Reading | SendFrame | Log
 
 
 class CircuitExit:
     """All streams of circuits that end here."""
 
-    def __init__(self, billing: Billing, crowded: Callable[[int], bool]) -> None:
-        """`crowded`: whether what is sent over a link has to wait."""
+    def __init__(
+        self,
+        billing: Billing,
+        crowded: Callable[[int], bool],
+        close: Callable[[Passage, Close, str], list[ExitEffect]],
+    ) -> None:
+        """`crowded`: whether what is sent over a link has to wait. `close` ends a circuit."""
         self._billing = billing
         self._crowded = crowded
+        self._close = close
+        self._kept = 0
+        """Bytes that were kept since the last look at all that is held."""
         self._sockets: dict[int, tuple[Passage, Terminal, TerminalStream]] = {}
         self._held: dict[int, dict[int, None]] = {}
         """Sockets that are not read because their link is crowded, by link."""
@@ -60,11 +78,15 @@ class CircuitExit:
 
     # --- from the originator ---
 
-    def cell(self, passage: Passage, data: memoryview, now: float, socket: Callable[[], int]) -> list[ExitEffect]:
-        """A cell came to its end. CryptoError: it was altered. MalformedError: it breaks the rules."""
+    def cell(
+        self, passage: Passage, data: memoryview, now: float, socket: Callable[[], int], effects: list[ExitEffect]
+    ) -> None:
+        """A cell came to its end. CryptoError: it was altered. Overdrawn, MalformedError: it breaks the rules.
+
+        `effects` are added to: what was done until an error has to be carried out all the same.
+        """
         terminal = passage.terminal
         assert terminal
-        effects: list[ExitEffect] = []
         outbox: Outbox = []
         billed: int | None = None
         for message in messages_of(terminal.unpack(data)):
@@ -76,23 +98,27 @@ class CircuitExit:
                 effects += self._datagram(terminal, message, outbox)
             else:
                 effects += self._message(passage, terminal, message, outbox, now, socket)
+        effects += self._go_on(terminal, outbox)
         if billed is not None:
             effects += self._billing.earn(passage, billed, True, now)
-        return effects + self._send(passage, terminal, outbox, now)
+        effects += self._send(passage, terminal, outbox, now)
+        effects += self._relieve()
 
     def _data(self, terminal: Terminal, message: Message, outbox: Outbox) -> list[ExitEffect]:
         stream = terminal.streams.get(message.stream)
         size = len(message.data)
-        if stream is None:  # It has just ended here.
+        if stream is None or stream.ended_in or stream.carries != Command.DATA:  # It has just ended, most likely.
             outbox += terminal.discarded(size)
             return []
         terminal.arrived(stream, size)
         if not stream.connected:
-            stream.early.append(bytes(message.data))
+            stream.early += message.data
             terminal.kept(stream, size)  # Returned once the server takes it.
+            self._kept += size
             return []
         if stream.congested:
             terminal.kept(stream, size)
+            self._kept += size
         else:
             outbox += terminal.handed_on(stream, size)
         return [WriteSocket(stream.socket, message.data)]
@@ -107,8 +133,8 @@ class CircuitExit:
         outbox += terminal.handed_on(stream, size)
         datagram = decode_datagram(message.data)
         if not stream.connected:
-            if len(stream.early) < 64:  # Datagrams may be lost.
-                stream.early.append(bytes(message.data))
+            if len(stream.early_datagrams) < MAX_EARLY:
+                stream.early_datagrams.append(bytes(message.data))
             return []
         return [SendDatagram(stream.socket, *datagram)]
 
@@ -124,7 +150,7 @@ class CircuitExit:
         stream = terminal.streams.get(message.stream)
         match message.command:
             case Command.BEGIN | Command.RESOLVE if stream is None and message.stream:
-                if len(terminal.streams) >= MAX_STREAMS:
+                if len(terminal.streams) >= MAX_STREAMS or len(self._sockets) >= MAX_SERVED:
                     outbox.append((message.stream, Command.END, encode_end(End.OVERLOADED)))
                     return []
                 return self._begin(passage, terminal, message, now, socket())
@@ -132,11 +158,12 @@ class CircuitExit:
                 stream.ended_in = True
                 code, _ = end_of(message.data)
                 if code != End.DONE or stream.ended_out or stream.udp:
-                    return self._forget(terminal, stream)
+                    # What a server doesn't read would be kept for it for good.
+                    return self._forget(terminal, stream, outbox, "the client is gone" if stream.congested else None)
                 return [EndSocket(stream.socket)] if stream.connected else []
             case Command.WINDOW:
                 terminal.granted(message.stream, message.data)
-                return self._go_on(terminal, message.stream, outbox)
+                return []
             case _:
                 return []
 
@@ -144,23 +171,46 @@ class CircuitExit:
         self, passage: Passage, terminal: Terminal, message: Message, now: float, socket: int
     ) -> list[ExitEffect]:
         if message.command == Command.RESOLVE:
-            host, port, udp = decode_resolve(message.data), 0, False
+            host, port, carries = decode_resolve(message.data), 0, 0
         else:
             host, port, udp = decode_begin(message.data)
-        stream = TerminalStream(message.stream, socket, host, port, now, udp=udp)
+            carries = Command.DATAGRAM if udp else Command.DATA
+        stream = TerminalStream(message.stream, socket, host, port, now, carries=carries)
         terminal.streams[stream.id] = stream
         self._sockets[socket] = passage, terminal, stream
         if message.command == Command.RESOLVE:
             return [Resolve(socket, host)]
-        return [Bind(socket)] if udp else [Connect(socket, host, port)]
+        return [Bind(socket)] if stream.udp else [Connect(socket, host, port)]
 
-    def _go_on(self, terminal: Terminal, stream: int, outbox: Outbox) -> list[ExitEffect]:
-        """Credit came: send what waited, and read again."""
+    def _go_on(self, terminal: Terminal, outbox: Outbox) -> list[ExitEffect]:
+        """If credit has come: send what waited, and read again. Once per cell, as it may concern all streams."""
         effects: list[ExitEffect] = []
-        for entry in terminal.chosen(stream):
-            messages, reading = terminal.go_on(entry)
+        for stream in terminal.take_granted():
+            messages, reading = terminal.go_on(stream)
             outbox += messages
             effects += reading
+            if stream.ended_in and stream.ended_out:
+                effects += self._forget(terminal, stream, outbox)
+        return effects
+
+    def _relieve(self) -> list[ExitEffect]:
+        """If too much is held for all circuits, the one that holds most ends."""
+        if self._kept < LOOK_EVERY:
+            return []
+        self._kept = 0
+        held: dict[tuple[int, int], int] = {}
+        passages: dict[tuple[int, int], Passage] = {}
+        for passage, _, stream in self._sockets.values():
+            held[passage.back] = held.get(passage.back, 0) + stream.held
+            passages[passage.back] = passage
+        effects: list[ExitEffect] = []
+        while sum(held.values()) > MAX_HELD:
+            worst = max(held, key=held.__getitem__)
+            detail = f"{held.pop(worst)} bytes were kept for slow readers"
+            effects += [
+                Log("warning", "circuit_overloaded", detail),
+                *self._close(passages[worst], Close.OVERLOADED, detail),
+            ]
         return effects
 
     def closed_circuit(self, passage: Passage) -> list[ExitEffect]:
@@ -223,9 +273,10 @@ class CircuitExit:
         stream.connected = True
         outbox: Outbox = [(stream.id, Command.CONNECTED, cbor.encode({"address": address}))]
         effects: list[ExitEffect] = []
-        for data in stream.early:
-            effects.append(SendDatagram(socket, *decode_datagram(data)) if stream.udp else WriteSocket(socket, data))
-        stream.early.clear()
+        if stream.early:
+            effects.append(WriteSocket(socket, bytes(stream.early)))
+        effects += [SendDatagram(socket, *decode_datagram(data)) for data in stream.early_datagrams]
+        stream.early, stream.early_datagrams = bytearray(), []
         if not stream.congested:
             outbox += terminal.handed_on(stream, 0)
         if stream.ended_in:
@@ -242,9 +293,10 @@ class CircuitExit:
         if entry is None:
             return []
         passage, terminal, stream = entry
-        terminal.streams.pop(stream.id, None)
         del self._sockets[socket]
-        return self._send(passage, terminal, [(stream.id, Command.RESOLVED, encode_resolved(resolution))], now)
+        outbox = terminal.forget(stream)
+        outbox.append((stream.id, Command.RESOLVED, encode_resolved(resolution)))
+        return self._send(passage, terminal, outbox, now)
 
     def closed(self, socket: int, reason: str, now: float) -> list[ExitEffect]:
         return self._end(socket, encode_end(End.BROKEN, reason), now)
@@ -254,7 +306,9 @@ class CircuitExit:
         if entry is None:
             return []
         passage, terminal, stream = entry
-        return self._forget(terminal, stream) + self._send(passage, terminal, [(stream.id, Command.END, end)], now)
+        outbox: Outbox = [(stream.id, Command.END, end)]
+        effects = self._forget(terminal, stream, outbox)
+        return effects + self._send(passage, terminal, outbox, now)
 
     def received(self, socket: int, data: memoryview, now: float) -> list[ExitEffect]:
         entry = self._sockets.get(socket)
@@ -269,6 +323,9 @@ class CircuitExit:
             if crowded or not terminal.may_read(stream):
                 stream.reading = False
                 effects.append(Reading(socket, False))
+        if stream.backlog:
+            self._kept += len(data)
+            effects += self._relieve()
         return effects
 
     def datagram(self, socket: int, host: str, port: int, data: bytes, now: float) -> list[ExitEffect]:
@@ -289,7 +346,7 @@ class CircuitExit:
         outbox, effects = terminal.go_on(stream)
         done: list[ExitEffect] = [*effects]
         if stream.ended_in and stream.ended_out:
-            done += self._forget(terminal, stream)
+            done += self._forget(terminal, stream, outbox)
         return self._send(passage, terminal, outbox, now) + done
 
     def congested(self, socket: int) -> None:
@@ -305,7 +362,12 @@ class CircuitExit:
         stream.congested = False
         return self._send(passage, terminal, terminal.handed_on(stream, 0), now)
 
-    def _forget(self, terminal: Terminal, stream: TerminalStream) -> list[ExitEffect]:
-        terminal.streams.pop(stream.id, None)
+    def link_lost(self, link: int) -> None:
+        self._held.pop(link, None)
+
+    def _forget(
+        self, terminal: Terminal, stream: TerminalStream, outbox: Outbox, reason: str | None = None
+    ) -> list[ExitEffect]:
+        outbox += terminal.forget(stream)
         self._sockets.pop(stream.socket, None)
-        return [CloseSocket(stream.socket)]
+        return [CloseSocket(stream.socket, reason)]

@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 from masq.core.circuit_exit import CircuitExit, ExitEffect
 from masq.core.effects import Log, SendFrame
 from masq.core.passage import Bill, Billing, End, Passage, closing
-from masq.core.terminal import Terminal
+from masq.core.terminal import Overdrawn, Terminal
 from masq.crypto import Keys
 from masq.errors import CryptoError, MalformedError, PeerError
 from masq.types import Address, PublicKey, RatePack
@@ -35,7 +35,7 @@ IDLE: Final = 7_200.0
 CLOSING: Final = 10.0
 """Seconds that the rest of a circuit has to end after its originator closed it."""
 
-CircuitEffect = ExitEffect | Log
+CircuitEffect = ExitEffect
 Next = Callable[[PublicKey], int | None]
 """The secure link to a Node, if one stands."""
 
@@ -65,7 +65,7 @@ class Circuits:
         self._exits = exits
         self._epoch = epoch
         self.billing = Billing(rates, owed)
-        self.exit = CircuitExit(self.billing, crowded)
+        self.exit = CircuitExit(self.billing, crowded, self.close)
         self._ends: dict[End, Passage] = {}
         self._seen: dict[bytes, int] = {}
         self._next_id: dict[int, int] = {}
@@ -113,7 +113,9 @@ class Circuits:
 
     def _open(self, back: End, body: bytes, now: float) -> list[CircuitEffect]:
         link, circuit = back
-        if back in self._ends or circuit % 2 != (0 if self._outbound(link) else 1):
+        if back in self._ends:
+            return self.close(self._ends[back], Close.PROTOCOL)
+        if circuit % 2 != (0 if self._outbound(link) else 1):
             return [closing(back, Close.PROTOCOL)]
         try:
             elements = cbor.array(cbor.decode(body), "OPEN")
@@ -169,12 +171,16 @@ class Circuits:
             return self.close(passage, Close.PROTOCOL)
         passage.active = now
         if passage.onward is None:
+            effects: list[CircuitEffect] = []
             try:
-                return list(self.exit.cell(passage, data_of(wire), now, socket))
+                self.exit.cell(passage, data_of(wire), now, socket, effects)
             except CryptoError:
-                return self.close(passage, Close.TAMPERED)
+                effects += self.close(passage, Close.TAMPERED)
+            except Overdrawn as error:
+                effects += self.close(passage, Close.CREDIT, str(error))
             except MalformedError as error:
-                return self.close(passage, Close.CREDIT, str(error))
+                effects += self.close(passage, Close.PROTOCOL, str(error))
+            return effects
         link, circuit = passage.onward
         pass_on(wire, circuit, passage.forward)
         return [*self.billing.earn(passage, len(wire) - _AROUND, False, now), SendFrame(link, wire, circuit)]
@@ -210,7 +216,14 @@ class Circuits:
     def overrun(self, link: int, circuit: int) -> list[CircuitEffect]:
         """What waits for a circuit at a link is more than may be: it ends."""
         passage = self._ends.get((link, circuit))
-        return [] if passage is None else self.close(passage, Close.OVERLOADED)
+        if passage is None:
+            return []
+        if passage.back != (link, circuit):
+            return self.close(passage, Close.OVERLOADED)
+        # Cells towards the originator are lost: he couldn't remove the layer of anything that we would tell him.
+        self._remove(passage)
+        ends = [closing(end, Close.OVERLOADED) for end in passage.ends]
+        return [*ends, *self.exit.closed_circuit(passage)]
 
     def link_lost(self, link: int) -> list[CircuitEffect]:
         effects: list[CircuitEffect] = []
@@ -224,6 +237,7 @@ class Circuits:
                 effects += self.billing.last_words(passage, Close.UNREACHABLE, "the link to it was lost")
             effects += self.exit.closed_circuit(passage)
         self._next_id.pop(link, None)
+        self.exit.link_lost(link)
         return effects
 
     def tick(self, now: float) -> list[CircuitEffect]:

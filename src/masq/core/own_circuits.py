@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -41,6 +42,8 @@ BLAME_LIFE: Final = 600.0
 """Seconds that a Node which failed us is avoided."""
 OVERBILLED: Final = 0.01
 OVERBILLED_CELLS: Final = 4
+_AMOUNT: Final = re.compile("[0-9]{1,78}")
+"""Wei as text: what fits into 256 bits."""
 MAX_AUDIT: Final = 64
 """Nodes whose over-billing is remembered."""
 
@@ -256,10 +259,10 @@ class OwnCircuits:
 
     def _check_bill(self, own: OwnCircuit, position: int, bill: dict[str, Any], now: float) -> list[Log]:
         hop = own.hops[position]
-        try:
-            cells, wei = int(bill["cells"]), int(bill["wei"])
-        except (KeyError, TypeError, ValueError):
+        cells, text = bill.get("cells"), bill.get("wei")
+        if type(cells) is not int or not isinstance(text, str) or not _AMOUNT.fullmatch(text):
             return []
+        wei = int(text)
         # What is still under way to us was booked there, and is no fraud.
         slack = max(OVERBILLED_CELLS * hop.most_cell, int(hop.wei * OVERBILLED))
         rates = hop.service.rates
@@ -292,13 +295,17 @@ class OwnCircuits:
                 return self._check_bill(own, position, value["bill"], now)
             reason = printable(value.get("failed", "unknown"))
             detail = printable(value.get("detail", ""))
-            # A hop that can't reach the next one may be right or lie: the one after it is avoided, too.
-            guilty = own.hops[min(position + 1, len(own.hops) - 1)] if "unreachable" in reason else hop
-            own.guilty = guilty.service.key
-            own.failure = f"{own.name(position)}: {reason}" + (f" ({detail})" if detail else "")
-            self.blame.put(own.guilty, own.failure, now)
-            return [Log("info", "circuit_failed", own.failure)]
+            return [self.fail(own, position, reason + (f" ({detail})" if detail else ""), now)]
         return None
+
+    def fail(self, own: OwnCircuit, position: int, reason: str, now: float) -> Log:
+        """A hop is why our circuit ends, or ended."""
+        # One that says that it can't reach the next one may be right, or lie.
+        guilty = min(position + 1, len(own.hops) - 1) if "unreachable" in reason else position
+        own.guilty = own.hops[guilty].service.key
+        own.failure = f"{own.name(position)}: {reason}"
+        self.blame.put(own.guilty, own.failure, now)
+        return Log("info", "circuit_failed", own.failure)
 
     def close(self, own: OwnCircuit, reason: Close, now: float) -> SendFrame:
         """Close a circuit from our side: it takes no streams any more, and waits for its last bills."""

@@ -26,6 +26,11 @@ from masq.wire.circuit import (
     new_cell,
 )
 
+
+class Overdrawn(MalformedError):
+    """More data than was allowed."""
+
+
 Outbox = list[tuple[int, int, bytes | memoryview]]
 """Messages to be sent: stream, command, data."""
 
@@ -51,12 +56,13 @@ class TerminalStream:
     unreturned: int = 0
     backlog: deque[bytes] = field(default_factory=deque)
     """Read, but not sent for want of credit: at most what one read brings."""
-    early: deque[bytes] = field(default_factory=deque)
+    early: bytearray = field(default_factory=bytearray)
     """At the exit: data that came before the server was connected."""
+    early_datagrams: list[bytes] = field(default_factory=list)
     sent: int = 0
     received: int = 0
-    udp: bool = False
-    """Whether datagrams are carried: those for which there is no credit are lost."""
+    carries: int = Command.DATA
+    """The one of BILLED that may come for it; 0: neither."""
     connected: bool = False
     congested: bool = False
     reading: bool = True
@@ -64,6 +70,17 @@ class TerminalStream:
     """Our side has read its end; END follows the backlog."""
     ended_out: bool = False
     ended_in: bool = False
+
+    @property
+    def udp(self) -> bool:
+        """Whether datagrams are carried: those for which there is no credit are lost."""
+        return self.carries == Command.DATAGRAM
+
+    @property
+    def held(self) -> int:
+        """Bytes that are kept for it: for a reader who is slow or not there yet, and for want of credit."""
+        kept = self.unreturned if self.congested or not self.connected else 0
+        return kept + sum(map(len, self.backlog))
 
 
 class Terminal:
@@ -84,6 +101,7 @@ class Terminal:
         self.allowance = CIRCUIT_CREDIT
         self.unreturned = 0
         self.streams: dict[int, TerminalStream] = {}
+        self._granted: dict[int, None] = {}
 
     # --- cells ---
 
@@ -174,19 +192,27 @@ class Terminal:
             messages.append((stream.id, Command.END, encode_end(End.DONE)))
         return messages, self.read_on(stream)
 
-    def chosen(self, stream: int) -> list[TerminalStream]:
-        """The streams that a WINDOW is for: one, or all."""
-        if stream == 0:
+    def take_granted(self) -> list[TerminalStream]:
+        """The streams that have got credit since this was asked last: all of them if the circuit has."""
+        if not self._granted:
+            return []
+        granted, self._granted = self._granted, {}
+        if 0 in granted:
             return list(self.streams.values())
-        return [self.streams[stream]] if stream in self.streams else []
+        return [self.streams[stream] for stream in granted if stream in self.streams]
+
+    def forget(self, stream: TerminalStream) -> Outbox:
+        """A stream is over. What was kept for it is kept no more, so its credit goes back to the circuit."""
+        self.streams.pop(stream.id, None)
+        return self._return(0)
 
     def arrived(self, stream: TerminalStream, size: int) -> None:
-        """Data came for a stream. MalformedError: more than was allowed."""
+        """Data came for a stream. Overdrawn: more than was allowed."""
         stream.allowance -= size
         self.allowance -= size
         stream.received += size
         if stream.allowance < 0 or self.allowance < 0:
-            raise MalformedError("more data than was allowed")
+            raise Overdrawn("more data than was allowed")
 
     def kept(self, stream: TerminalStream, size: int) -> None:
         """Data that came can't be passed on yet."""
@@ -207,7 +233,7 @@ class Terminal:
         """Data came for a stream that has just ended: it counts against the credit of the circuit."""
         self.allowance -= size
         if self.allowance < 0:
-            raise MalformedError("more data than was allowed")
+            raise Overdrawn("more data than was allowed")
         return self._return(size)
 
     def _return(self, size: int) -> Outbox:
@@ -219,13 +245,15 @@ class Terminal:
         return [(0, Command.WINDOW, more.to_bytes(4, "big"))]
 
     def granted(self, stream: int, data: memoryview) -> None:
-        """A WINDOW message came. MalformedError if it makes no sense."""
+        """A WINDOW message came: `take_granted` tells for whom. MalformedError if it makes no sense."""
         if len(data) != 4:
             raise MalformedError("a WINDOW of 4 bytes expected")
         more = int.from_bytes(data, "big")
         if stream == 0:
             self.credit = min(self.credit + more, CIRCUIT_CREDIT)
+            self._granted[0] = None
         elif stream in self.streams:
+            self._granted[stream] = None
             entry = self.streams[stream]
             entry.credit = min(entry.credit + more, STREAM_CREDIT)
 
