@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from masq.core.circuit_entry import MAX_UNANSWERED
+from masq.core.circuit_exit import LOOK_EVERY
+from masq.core.circuit_exit import MAX_HELD as MAX_HELD_AT_EXIT
 from masq.core.flow import MAX_HELD
 from masq.core.links import BATCH, MAX_LINKS, MAX_QUEUE, MAX_ROUTE
 from masq.core.neighborhood import MAX_DEGREE, MAX_LISTED
 from masq.sim.host import SOCKET_HIGH_WATER
 from masq.sim.network import HIGH_WATER
+from masq.wire.circuit import MAX_DATA, STREAM_CREDIT
 
 if TYPE_CHECKING:
     from masq.sim.host import Host
@@ -24,6 +28,7 @@ def check(world: World) -> None:
         if host.alive:
             _check_links(host)
             _check_streams(host)
+            _check_circuits(host)
             _check_neighbors(host)
     _check_money(world)
 
@@ -45,6 +50,16 @@ def _check_streams(host: Host) -> None:
         assert held <= MAX_HELD, f"Node {host.number} holds {held} B for one stream"
     most = SOCKET_HIGH_WATER + MAX_HELD + SLACK
     assert host.unread() <= most, f"Node {host.number} writes {host.unread()} B to a socket that nobody reads"
+
+
+def _check_circuits(host: Host) -> None:
+    node = host.node
+    for stream in (*node.circuit_exit.streams(), *node.circuit_entry.streams()):
+        assert stream.unreturned <= STREAM_CREDIT, f"Node {host.number} keeps {stream.unreturned} B for one stream"
+        waiting = sum(map(len, stream.backlog))
+        assert waiting <= MAX_UNANSWERED + MAX_DATA, f"Node {host.number}: {waiting} B of one stream wait for credit"
+    held = sum(stream.held for stream in node.circuit_exit.streams())
+    assert held <= MAX_HELD_AT_EXIT + LOOK_EVERY, f"Node {host.number} holds {held} B for the streams it serves"
 
 
 def _check_neighbors(host: Host) -> None:
