@@ -8,7 +8,7 @@ from typing import Final
 
 from masq.chain.wallet import Wallet
 from masq.core.effects import Accepted, CloseSocket, EndSocket, Forward, Log, Owe, Reading, WriteSocket
-from masq.core.flow import MAX_HELD, WINDOW, Incoming, Outgoing, shared_window
+from masq.core.flow import MAX_HELD, ONE_READ, WINDOW, Incoming, Outgoing, shared_window
 from masq.core.routing import Route, Routes
 from masq.crypto import Keys
 from masq.errors import MalformedError, UnavailableError
@@ -287,7 +287,7 @@ class Entry:
             return [*self._stop_exit(stream, now), CloseSocket(stream.socket, str(error))]
         effects = self._may_read(stream)
         if data:
-            if stream.incoming.received > stream.granted and stream.way.ours:
+            if stream.incoming.received > stream.granted + ONE_READ and stream.way.ours:
                 return self._close(stream, "the exit sent more than it was allowed to", now)
             if stream.congested:
                 stream.held += len(data)

@@ -10,6 +10,8 @@ from masq.wire.message import SequencedPacket
 
 WINDOW: Final = 1024 * 1024
 """Bytes that may be under way in one direction of a stream between Nodes of ours."""
+ONE_READ: Final = 256 * 1024
+"""Bytes that may come beyond what was allowed: a sender stops after the read that reaches its limit."""
 MAX_TOGETHER: Final = 4 * WINDOW
 """Bytes that may be under way in one direction for all streams of a Node together: they may share a route, where
 nobody can stop them one by one."""
