@@ -9,12 +9,13 @@ from typing import Final
 from masq.chain.wallet import Wallet
 from masq.core.effects import Accepted, CloseSocket, EndSocket, Forward, Log, Owe, Reading, WriteSocket
 from masq.core.flow import MAX_HELD, ONE_READ, WINDOW, Incoming, Outgoing, shared_window
+from masq.core.payers import Payers
 from masq.core.routing import Route, Routes
 from masq.crypto import Keys
 from masq.errors import MalformedError, UnavailableError
 from masq.types import PublicKey
 from masq.wire.message import ClientRequest, ClientResponse, DnsResolveFailed, encode_message
-from masq.wire.package import Package, Payer, PayerOf, round_trip, shift
+from masq.wire.package import Package, round_trip, shift
 
 RETRIES: Final = 3
 """Further exits that are tried when one can't reach the server."""
@@ -96,7 +97,7 @@ class Entry:
         self._wallet = wallet
         self._hops = hops
         self._random = random
-        self._payers: dict[PublicKey, Payer] = {}
+        self._payers = Payers(wallet, keys)
         self._streams: dict[bytes, EntryStream] = {}
         self._by_socket: dict[int, EntryStream] = {}
         self._ways: dict[int, Way] = {}
@@ -228,22 +229,11 @@ class Entry:
             route = self._routes.find(self._hops, 1_000, avoid) if self._hops else self._routes.zero_hop()
             number = self._next_return_id
             self._next_return_id = (number + 1) & 0xFFFFFFFF
-            payer_of: PayerOf = self._payer
-            hops = round_trip(self._keys, route.over, route.back, payer_of, number)
+            hops = round_trip(self._keys, route.over, route.back, self._payers.of, number)
             way = Way(route, hops, number, now, now)
             self._ways[number] = self._shared[group] = way
         way.used = now
         return way
-
-    def _payer(self, reader: PublicKey) -> Payer | None:
-        if self._wallet is None:
-            return None
-        payer = self._payers.get(reader)
-        if payer is None:
-            if len(self._payers) > 4096:
-                self._payers.clear()
-            payer = self._payers[reader] = Payer.sign(self._wallet, self._keys.digest_of(reader))
-        return payer
 
     def _send(self, stream: EntryStream, data: bytes, now: float, last: bool = False) -> list[EntryEffect]:
         if stream.outgoing.ended:

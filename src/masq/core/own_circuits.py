@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from masq.chain.wallet import Wallet
 from masq.core.effects import Log, SendFrame, Service
+from masq.core.payers import Payers
 from masq.core.routing import Route, Routes
 from masq.core.terminal import Terminal
 from masq.crypto import Keys
@@ -24,7 +25,7 @@ from masq.wire.circuit import (
     Seal,
     circuit_frame,
 )
-from masq.wire.package import Component, Hop, Payer
+from masq.wire.package import Component, Hop
 from masq.wire.secure_link import FrameType
 
 LIFE: Final = 600.0
@@ -133,7 +134,6 @@ class OwnCircuits:
         """`next_link`: the secure link to a Node. `new_id`: an id on a link. `epoch`: unix time at `now` 0."""
         self._keys = keys
         self._routes = routes
-        self._wallet = wallet
         self._hops = hops
         self._random = random
         self._next_link = next_link
@@ -141,7 +141,7 @@ class OwnCircuits:
         self._epoch = epoch
         self._circuits: dict[tuple[int, int], OwnCircuit] = {}
         self._groups: dict[str, list[OwnCircuit]] = {}
-        self._payers: dict[PublicKey, Payer] = {}
+        self._payers = Payers(wallet, keys)
         self.owed: dict[Address, int] = {}
         """Wei by earning wallet that the Accountant hasn't been told of: `node.py` does so after each input."""
         self.blame = Blame()
@@ -195,7 +195,7 @@ class OwnCircuits:
         for position, (reader, secret) in enumerate(zip(way[1:], secrets, strict=True), 1):
             following = way[position + 1] if position + 1 < len(way) else b""
             component = Component.HOPPER if following else Component.PROXY_CLIENT
-            hop = Hop(following, self._payer(reader), component, secret, expires)
+            hop = Hop(following, self._payers.of(reader), component, secret, expires)
             elements.append(self._keys.seal(reader, hop.encode()))
         # One element more, so that the first relay can't tell that it is the first.
         elements.append(self._keys.garbage(len(elements[0])))
@@ -227,16 +227,6 @@ class OwnCircuits:
             if link is not None:
                 return route, link
             unlinked += (route.over[1],)
-
-    def _payer(self, reader: PublicKey) -> Payer | None:
-        if self._wallet is None:
-            return None
-        payer = self._payers.get(reader)
-        if payer is None:
-            if len(self._payers) > 4096:
-                self._payers.clear()
-            payer = self._payers[reader] = Payer.sign(self._wallet, self._keys.digest_of(reader))
-        return payer
 
     # --- paying ---
 
