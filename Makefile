@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ANVIL := @foundry-rs/anvil@1.7.1
 ARGS ?=
 
-.PHONY: help setup setup-dev tools demo test test-fast check format bench lock clean
+.PHONY: help setup setup-dev tools demo test check format bench lock clean
 
 help:  ## What can be made.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -24,6 +24,10 @@ $(VENV)/.dev: $(BIN)/uv requirements/dev.txt pyproject.toml
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
 	touch $@ $(VENV)/.demo
+
+$(VENV)/.bench: $(VENV)/.dev requirements/bench.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/bench.txt
+	touch $@
 
 setup: $(VENV)/.demo  ## Install the Node: leaves .venv/bin/masq.
 
@@ -56,13 +60,14 @@ format: setup-dev  ## Put the code in its usual form.
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: setup-dev  ## Measure, and write docs/performance.md.
+bench: $(VENV)/.bench  ## Measure, against a private tor network if tor is installed, and write docs/performance.md.
 	$(BIN)/python -m benchmarks.run $(ARGS)
 
 lock: $(BIN)/uv  ## Compile requirements/*.txt from pyproject.toml.
 	$(BIN)/uv pip compile -q pyproject.toml --universal --generate-hashes --python-version 3.11 --no-header -o requirements/node.txt
 	$(BIN)/uv pip compile -q pyproject.toml --universal --generate-hashes --python-version 3.11 --no-header --extra demo -o requirements/demo.txt
 	$(BIN)/uv pip compile -q pyproject.toml --universal --generate-hashes --python-version 3.11 --no-header --extra demo --group dev -o requirements/dev.txt
+	$(BIN)/uv pip compile -q pyproject.toml --universal --generate-hashes --python-version 3.11 --no-header --extra demo --group dev --group bench -o requirements/bench.txt
 
 clean:
 	rm -rf $(VENV) .tools

@@ -17,6 +17,7 @@ from masq.chain.transaction import SignedTransaction
 from masq.chain.wallet import Wallet
 from masq.core.accountant.accountant import DOUBT_FOR, Accountant, AccountantConfig, Scan
 from masq.core.accountant.effects import AccountantEffect, Notice
+from masq.core.accountant.income import OVERLAP
 from masq.core.accountant.thresholds import PaymentThresholds
 from masq.demo.chain_process import running_chain
 from masq.demo.funds import Funds
@@ -85,26 +86,30 @@ async def opened(
 def test_a_debt_is_paid_and_credited_and_both_remember(tmp_path: Path) -> None:
     async def scenario() -> None:
         funds = {CONSUMER.address: Funds(10**18, 10**21)}
-        async with (
-            running_chain(CHAIN, funds) as url,
-            opened(tmp_path / "payer", url) as payer,
-            opened(tmp_path / "earner", url, Wallet(b"\x04" * 32), EARNER.address) as earner,
-        ):
-            await earner.scan(Scan.RECEIVABLES)
-            payer.accountant.consumed((EARNER.address, DEFAULT_RATE_PACK, SIZE), [], 0, 0.0)
-            earner.accountant.exit_provided(CONSUMER.address, SIZE, 0.0)
-            payer.now = earner.now = 10.0
-            await payer.scan(Scan.PAYABLES)
-            assert len(payer.store.load().payments) == 1
-            await payer.scan(Scan.PENDING_PAYABLES, Scan.PAYABLES)
-            await earner.scan(Scan.RECEIVABLES, Scan.RECEIVABLES)
-            assert payer.accountant.paid == earner.accountant.earned == DEBT
-            assert earner.accountant.owed_by(CONSUMER.address) == 0
-            assert not [notice for notice in payer.notices + earner.notices if "failed" in notice]
-            (entry,) = payer.store.load().entries
-            assert (entry.wallet, entry.wei) == (EARNER.address, 0)
-            assert not payer.store.load().payments
-            assert earner.store.load().start_block == 2, "block 1 has the payment, and is never looked at again"
+        async with running_chain(CHAIN, funds) as url:
+            async with (
+                opened(tmp_path / "payer", url) as payer,
+                opened(tmp_path / "earner", url, Wallet(b"\x04" * 32), EARNER.address) as earner,
+            ):
+                await earner.scan(Scan.RECEIVABLES)
+                payer.accountant.consumed((EARNER.address, DEFAULT_RATE_PACK, SIZE), [], 0, 0.0)
+                earner.accountant.exit_provided(CONSUMER.address, SIZE, 0.0)
+                payer.now = earner.now = 10.0
+                await payer.scan(Scan.PAYABLES)
+                assert len(payer.store.load().payments) == 1
+                await payer.scan(Scan.PENDING_PAYABLES, Scan.PAYABLES)
+                await earner.scan(Scan.RECEIVABLES, Scan.RECEIVABLES)
+                assert payer.accountant.paid == earner.accountant.earned == DEBT
+                assert earner.accountant.owed_by(CONSUMER.address) == 0
+                assert not [notice for notice in payer.notices + earner.notices if "failed" in notice]
+                (entry,) = payer.store.load().entries
+                assert (entry.wallet, entry.wei) == (EARNER.address, 0)
+                assert not payer.store.load().payments
+                assert earner.store.load().start_block == 2
+            async with opened(tmp_path / "earner", url, Wallet(b"\x04" * 32), EARNER.address) as again:
+                await again.scan(Scan.RECEIVABLES)
+                assert not [notice for notice in again.notices if "failed" in notice]
+                assert again.accountant.earned == 0, "block 1, which has the payment, is searched again to no avail"
 
     asyncio.run(scenario())
 
@@ -268,7 +273,8 @@ def test_a_provider_s_limit_is_kept_and_no_block_left_out(tmp_path: Path) -> Non
     store.set("start_block", "5")
     store.close()
     run_against(tmp_path, answer, scenario)
-    assert asked == [(5, 44), (45, 84), (85, 100)]
+    assert asked[:3] == [(5, 44), (35, 74), (65, 100)]
+    assert asked[3:] == [(101 - OVERLAP, 100)], "the last blocks are searched again"
 
 
 @pytest.mark.parametrize("url", [None, "http://127.0.0.1:1/", "ftp://nowhere"])

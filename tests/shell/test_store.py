@@ -20,7 +20,7 @@ SAVE = Save(
     (BookEntry(True, WALLET, -(2**100), 5), BookEntry(False, OTHER, 2**125, 6)),
     (PAYMENT,),
     banned=(WALLET,),
-    config=(("start_block", "7"), ("other", "väl")),
+    config=(("start_block", "7"), ("known_income", "{}"), ("other", "väl")),
 )
 
 
@@ -33,7 +33,7 @@ def test_what_is_saved_is_there_after_a_restart(tmp_path: Path) -> None:
     assert set(state.entries) == set(SAVE.entries)
     assert state.payments == (PAYMENT,)
     assert state.banned == (WALLET,)
-    assert state.start_block == 7
+    assert (state.start_block, state.known_income) == (7, "{}")
     assert again.get("other") == "väl"
     assert again.get("missing") is None
     again.save(Save(ended_payments=(PAYMENT.hash,), released=(WALLET,)))

@@ -332,3 +332,16 @@ def test_the_cheapest_exit_is_taken() -> None:
     world.run(20)
     used = {host.node.routes.find(3, 1000).exit.key for host in world.hosts if host is not cheap}
     assert cheap.node.keys.public_key in used
+
+
+@pytest.mark.parametrize("settings", KINDS)
+def test_eight_streams_over_a_slow_network_lose_nothing(settings: dict[str, object]) -> None:
+    world = network(12, 8, **settings)
+    world.network.conditions = Conditions(bandwidth=8e6)
+    clients = [Application() for _ in range(8)]
+    for client in clients:
+        world.hosts[0].open(client, "files.test", 80)
+        client.send(b"1500000\n")
+    assert world.run_until(lambda: all(client.ended or client.closed for client in clients), 120)
+    assert [len(client.received) for client in clients] == [1_500_000] * 8
+    assert not [text for text in complaints(world) if "too slow" in text]

@@ -8,7 +8,7 @@ from typing import Final
 
 from masq.chain.wallet import Wallet
 from masq.core.effects import Accepted, CloseSocket, EndSocket, Forward, Log, Owe, Reading, WriteSocket
-from masq.core.flow import MAX_HELD, WINDOW, Incoming, Outgoing
+from masq.core.flow import MAX_HELD, ONE_READ, WINDOW, Incoming, Outgoing, shared_window
 from masq.core.routing import Route, Routes
 from masq.crypto import Keys
 from masq.errors import MalformedError, UnavailableError
@@ -121,6 +121,7 @@ class Entry:
             raise UnavailableError("no consuming wallet: give --consuming-private-key to pay for what you use")
         way = self._way(group, now, ())
         stream = EntryStream(self._random(20), socket, host, port, group, way, now, now)
+        stream.granted = shared_window(len(self._streams) + 1)
         stream.outgoing.limit = WINDOW if way.ours else None
         self._streams[stream.key] = self._by_socket[socket] = stream
         return [Accepted(socket)] if eager else []
@@ -286,7 +287,7 @@ class Entry:
             return [*self._stop_exit(stream, now), CloseSocket(stream.socket, str(error))]
         effects = self._may_read(stream)
         if data:
-            if stream.incoming.received > stream.granted and stream.way.ours:
+            if stream.incoming.received > stream.granted + ONE_READ and stream.way.ours:
                 return self._close(stream, "the exit sent more than it was allowed to", now)
             if stream.congested:
                 stream.held += len(data)
@@ -306,8 +307,9 @@ class Entry:
         """Credit for the exit, once half of what it had is used up and the client keeps pace."""
         if not stream.way.ours or stream.congested or stream.incoming.ended:
             return []
-        limit = stream.incoming.received + WINDOW
-        if limit - stream.granted < WINDOW // 2:
+        window = shared_window(len(self._streams))
+        limit = stream.incoming.received + window
+        if limit - stream.granted < window // 2:
             return []
         stream.granted = limit
         return self._emit(stream, b"", stream.outgoing.ended, limit, now)

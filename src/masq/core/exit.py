@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from masq.core.effects import CloseSocket, Connect, Earn, EndSocket, Forward, Log, Reading, WriteSocket
-from masq.core.flow import MAX_HELD, WINDOW, Incoming, Outgoing
+from masq.core.flow import MAX_HELD, WINDOW, Incoming, Outgoing, shared_window
 from masq.crypto import Keys
 from masq.errors import CryptoError, MalformedError
 from masq.types import Address, PublicKey
@@ -228,8 +228,9 @@ class Exit:
         """Credit for the originator, once half of what it had is used up and the server keeps pace."""
         if not stream.credits or stream.congested or not stream.connected or stream.outgoing.ended:
             return []
-        limit = stream.incoming.received + WINDOW
-        if limit - stream.granted < WINDOW // 2:
+        window = shared_window(len(self._streams))
+        limit = stream.incoming.received + window
+        if limit - stream.granted < window // 2:
             return []
         stream.granted = limit
         return self._respond(stream, b"")

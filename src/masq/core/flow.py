@@ -10,9 +10,19 @@ from masq.wire.message import SequencedPacket
 
 WINDOW: Final = 1024 * 1024
 """Bytes that may be under way in one direction of a stream between Nodes of ours."""
+ONE_READ: Final = 256 * 1024
+"""Bytes that may come beyond what was allowed: a sender stops after the read that reaches its limit."""
+MAX_TOGETHER: Final = 4 * WINDOW
+"""Bytes that may be under way in one direction for all streams of a Node together: they may share a route, where
+nobody can stop them one by one."""
 MAX_HELD: Final = 4 * 1024 * 1024
 """Bytes held for a slow reader, or behind a gap, where the other end knows no credit."""
 MAX_GAP: Final = 1024
+
+
+def shared_window(streams: int) -> int:
+    """Bytes of credit for one of so many streams."""
+    return max(WINDOW // 16, min(WINDOW, MAX_TOGETHER // max(1, streams)))
 
 
 @dataclass(slots=True)

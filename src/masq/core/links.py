@@ -17,7 +17,9 @@ from masq.wire.package import Package
 from masq.wire.secure_link import MAGIC, PING_FRAME, Established, Frame, FrameType, SecureLink
 
 MAX_FLOW: Final = 5 * 1024 * 1024
-"""Bytes that may wait for one flow at one link: the credit of a circuit, and what its cells have around it."""
+"""Bytes that may wait for a circuit at one link: its credit, and what its cells have around it."""
+MAX_ROUTE: Final = 16 * 1024 * 1024
+"""Bytes that may wait for the packages of one route at one link: `shared_window`, twice as long on the wire."""
 MAX_QUEUE: Final = 64 * 1024 * 1024
 """Bytes that may wait at all links: what a Node lends to slow readers of others."""
 BATCH: Final = 256 * 1024
@@ -342,16 +344,20 @@ class Links:
     def write(self, link: Link, item: Item, flow: Flow) -> list[LinksEffect]:
         """Write at once, or let it wait its turn.
 
-        More than MAX_FLOW of one flow is too much for that one. More than MAX_QUEUE of all at all links is too much
-        for the flow that holds most. It loses what waits, and a circuit is named by `take_overrun`.
+        More than MAX_FLOW of one circuit is too much for that one. More than MAX_QUEUE of all at all links is too much
+        for the flow that holds most. It loses what waits, and a circuit is named by `take_overrun`. Over MAX_ROUTE
+        packages are dropped one by one.
         """
         if link.writable and link.up and not link.queues:
             data = self._encode(link, item)
             return [WriteLink(link.id, data)] if data else []
         size = len(item)
         waiting = link.waiting.get(flow, 0) + size
-        if waiting > MAX_FLOW:
+        if waiting > MAX_FLOW and isinstance(flow, int):
             return self._drop(link, flow)
+        if waiting > MAX_ROUTE:
+            link.dropped += 1
+            return [Log("warning", "queue_full", f"a package for {link.peer} was dropped: the link is too slow")]
         queue = link.queues.get(flow)
         if queue is None:
             queue = link.queues[flow] = deque()

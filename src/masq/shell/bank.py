@@ -19,12 +19,12 @@ from masq.core.accountant.effects import (
     SendPayments,
 )
 from masq.errors import LocalError, UnavailableError
+from masq.shell.log import log
 from masq.shell.store import Store
 from masq.types import Address, Chain
 
 if TYPE_CHECKING:
-    from masq.shell.log import log
-from masq.shell.rpc import RpcClient
+    from masq.shell.rpc import RpcClient
 
 
 class Bank:

@@ -23,7 +23,7 @@ UNSENT: Final = 64 * 1024
 NEAR: Final = 2_000
 """Microseconds of a round trip below which a peer is near: large buffers of the kernel would do nothing but make small
 streams wait behind bulk ones. Farther off, the kernel suits them to the way."""
-NEAR_BUFFER: Final = 256 * 1024
+NEAR_BUFFER: Final = 128 * 1024
 MAX_PIECES: Final = 512
 
 _RTT: Final = struct.Struct("68xI")

@@ -39,7 +39,7 @@ from masq.wire.proxy import Command, Target, socks_reply
 
 DIAL_TIMEOUT: Final = 5.0
 LINK_BUFFER: Final = 512 * 1024
-STREAM_PIECES: Final = 3
+STREAM_PIECES: Final = 2
 """Cells, or packages, of a stream that are read at once."""
 SHARING: Final = 128
 """Bytes of a cell that a full read of a stream leaves to other messages."""

@@ -180,7 +180,7 @@ async def _run_with(settings: Settings, store: Store) -> int:
         # What is loaded now stays: the collector needn't look at it each time that some thousand effects have come
         # and gone.
         gc.freeze()
-        gc.set_threshold(20_000, 20, 20)
+        gc.set_threshold(3_000, 10, 10)
         await stopping.wait()
     finally:
         for server in servers:

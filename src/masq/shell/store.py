@@ -139,7 +139,8 @@ class Store:
             )
             banned = tuple(wallet for (wallet,) in self._rows("SELECT wallet FROM banned"))
         start_block = self.get("start_block")
-        return SavedState(entries, payments, banned, None if start_block is None else int(start_block))
+        first = None if start_block is None else int(start_block)
+        return SavedState(entries, payments, banned, first, self.get("known_income"))
 
     def save(self, save: Save) -> None:
         """All of it or nothing; on disk when this returns."""

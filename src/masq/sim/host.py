@@ -75,6 +75,7 @@ class Memory:
             tuple(self.payments.values()),
             tuple(self.banned),
             int(block) if block else None,
+            self.config.get("known_income"),
         )
 
 

@@ -8,7 +8,7 @@ from masq.core.circuit_entry import MAX_UNANSWERED
 from masq.core.circuit_exit import LOOK_EVERY
 from masq.core.circuit_exit import MAX_HELD as MAX_HELD_AT_EXIT
 from masq.core.flow import MAX_HELD
-from masq.core.links import BATCH, MAX_FLOW, MAX_LINKS, MAX_QUEUE
+from masq.core.links import BATCH, MAX_LINKS, MAX_QUEUE, MAX_ROUTE
 from masq.core.neighborhood import MAX_DEGREE, MAX_LISTED
 from masq.sim.host import SOCKET_HIGH_WATER
 from masq.sim.network import HIGH_WATER
@@ -38,7 +38,7 @@ def _check_links(host: Host) -> None:
     assert len(links) <= MAX_LINKS, f"Node {host.number} has {len(links)} links"
     for link in links:
         assert link.queued == sum(link.waiting.values()), f"Node {host.number}: {link.queued} B wait"
-        assert max(link.waiting.values(), default=0) <= MAX_FLOW, f"Node {host.number}: too much waits for one flow"
+        assert max(link.waiting.values(), default=0) <= MAX_ROUTE, f"Node {host.number}: too much waits for one flow"
         assert link.queues.keys() == link.waiting.keys(), f"Node {host.number}: what waits is miscounted"
     assert sum(link.queued for link in links) <= MAX_QUEUE, f"Node {host.number}: too much waits in all"
     for wire in host.world.network.all_of(host):

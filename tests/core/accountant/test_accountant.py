@@ -20,6 +20,7 @@ from masq.core.accountant.effects import (
     Save,
     SendPayments,
 )
+from masq.core.accountant.income import OVERLAP
 from masq.core.accountant.ledger import LIMIT, Ledger
 from masq.core.accountant.thresholds import PaymentThresholds
 from masq.sim.chain import SimulatedChain
@@ -168,17 +169,29 @@ def test_income_is_credited_once_and_no_block_is_jumped_over() -> None:
     effects = books.transfers([Transfer(50, 0, b"h" * 32, CREDITORS[0], 1_000)], 60, 2.0)
     save = effects[0]
     assert isinstance(save, Save)
-    assert save.config == (("start_block", "61"),)
+    assert save.config[0] == ("start_block", "61")
     assert save.entries[0].wei == books.owed_by(CREDITORS[0]) == debt - 1_000
-    assert books.scan(Scan.RECEIVABLES, 3.0) == [AskTransfers(61, None)]
-    # The same log again, of a block that was not asked for, is a provider's lie.
-    books.transfers([Transfer(50, 0, b"h" * 32, CREDITORS[0], 1_000)], 61, 4.0)
+    assert books.scan(Scan.RECEIVABLES, 3.0) == [AskTransfers(42, None)], "the last blocks again"
+    # The same log again, and one of a block that was not asked for.
+    strange = Transfer(41, 0, b"i" * 32, CREDITORS[0], 1_000)
+    books.transfers([Transfer(50, 0, b"h" * 32, CREDITORS[0], 1_000), strange], 100, 4.0)
     assert books.owed_by(CREDITORS[0]) == debt - 1_000
-    assert books.scan(Scan.RECEIVABLES, 5.0) == [AskTransfers(62, None)]
-    assert books.transfers([], None, 6.0) == [], "no new block: the next one is waited for"
-    assert books.scan(Scan.RECEIVABLES, 7.0) == [AskTransfers(62, None)]
-    books.failed(Scan.RECEIVABLES, "range too large", 8.0, 500)
-    assert books.scan(Scan.RECEIVABLES, 9.0) == [AskTransfers(62, 500)]
+    assert books.scan(Scan.RECEIVABLES, 5.0) == [AskTransfers(101 - OVERLAP, None)]
+    (notice,) = books.transfers([], None, 6.0)
+    assert isinstance(notice, Notice)
+    assert f"has no block {101 - OVERLAP}" in notice.text, "the provider is far behind: it is waited for"
+    assert books.scan(Scan.RECEIVABLES, 7.0) == [AskTransfers(101 - OVERLAP, None)]
+    assert books.transfers([], 100, 8.0) == [], "no new block, and nothing new in the last ones"
+    assert books.scan(Scan.RECEIVABLES, 9.0) == [AskTransfers(101 - OVERLAP, None)]
+    books.failed(Scan.RECEIVABLES, "range too large", 10.0, 500)
+    assert books.scan(Scan.RECEIVABLES, 11.0) == [AskTransfers(101 - OVERLAP, 500)]
+
+
+def test_a_block_that_nobody_has_seen_yet_is_waited_for_without_a_word() -> None:
+    books = accountant(SavedState(start_block=42))
+    books.scan(Scan.RECEIVABLES, 1.0)
+    assert books.transfers([], None, 2.0) == []
+    assert books.scan(Scan.RECEIVABLES, 3.0) == [AskTransfers(42, None)]
 
 
 def test_a_late_answer_of_a_provider_that_is_behind_moves_nothing_back() -> None:
@@ -188,9 +201,10 @@ def test_a_late_answer_of_a_provider_that_is_behind_moves_nothing_back() -> None
     books.scan(Scan.RECEIVABLES, 201.0)
     transfer = Transfer(60, 0, b"h" * 32, CREDITORS[0], 1_000)
     books.transfers([transfer], 60, 202.0)
-    assert books.scan(Scan.RECEIVABLES, 203.0) == [AskTransfers(61, None)]
+    assert books.scan(Scan.RECEIVABLES, 203.0) == [AskTransfers(42, None)]
     assert books.transfers([], 59, 204.0) == []
-    assert books.scan(Scan.RECEIVABLES, 205.0) == [AskTransfers(61, None)]
+    assert books.scan(Scan.RECEIVABLES, 205.0) == [AskTransfers(42, None)]
+    books.transfers([transfer], 62, 206.0)
     assert books.owed_by(CREDITORS[0]) == -1_000
 
 
@@ -202,7 +216,7 @@ def test_who_is_far_behind_a_provider_s_limit_doesn_t_wait_for_the_next_interval
     assert ask == AskTransfers(1, 100)
     books.transfers([], 100, 7.0)
     (ask,) = [effect for effect in books.tick(12.0) if isinstance(effect, AskTransfers)]
-    assert ask == AskTransfers(101, 100)
+    assert ask == AskTransfers(76, 100), "a quarter again: what was searched last may have been near the head"
     books.transfers([], 150, 13.0)
     assert not books.tick(30.0), "all is read: the interval counts again"
 
@@ -227,6 +241,15 @@ def test_a_stranger_s_transfer_is_kept_as_credit() -> None:
     assert books.owed_by(CREDITORS[1]) == -500
 
 
+def test_a_transfer_of_nothing_makes_no_debt_younger() -> None:
+    books = accountant(SavedState(start_block=1))
+    books.routing_provided(CREDITORS[0], 1_000, 0.0)
+    books.scan(Scan.RECEIVABLES, 1.0)
+    books.transfers([Transfer(2, 0, b"h" * 32, wallet, 0) for wallet in CREDITORS[:2]], 3, 2.0)
+    assert books.ledger.receivables[CREDITORS[0]].since == 1e9
+    assert CREDITORS[1] not in books.ledger.receivables
+
+
 def test_bans_and_releases_survive_a_restart() -> None:
     memory = Memory()
     books = accountant()
@@ -238,7 +261,7 @@ def test_bans_and_releases_survive_a_restart() -> None:
     again = accountant(memory.state())
     assert again.is_delinquent(CREDITORS[0])
     again.scan(Scan.RECEIVABLES, 101.0)
-    again.transfers([Transfer(5, 0, b"h" * 32, CREDITORS[0], 10**30)], 6, 102.0)
+    again.transfers([Transfer(6, 0, b"h" * 32, CREDITORS[0], 10**30)], 6, 102.0)
     assert not again.is_delinquent(CREDITORS[0])
 
 

@@ -25,6 +25,7 @@ from masq.core.accountant.effects import (
     Save,
     SendPayments,
 )
+from masq.core.accountant.income import Income
 from masq.core.accountant.ledger import BookEntry, Ledger
 from masq.core.accountant.thresholds import DEFAULT_THRESHOLDS, PaymentThresholds
 from masq.types import Address, RatePack, address_text
@@ -88,6 +89,8 @@ class SavedState:
     payments: tuple[Payment, ...] = ()
     banned: tuple[Address, ...] = ()
     start_block: int | None = None
+    known_income: str | None = None
+    """What was credited from the blocks just before that one; None in books of older programs."""
 
 
 class Accountant:
@@ -100,7 +103,7 @@ class Accountant:
         self._payments: dict[Address, Payment] = {payment.creditor: payment for payment in saved.payments}
         self._banned: dict[Address, None] = dict.fromkeys(saved.banned)
         self._own = {config.earning_wallet} | ({config.consuming_wallet} if config.consuming_wallet else set())
-        self._start_block = saved.start_block
+        self._income = Income(saved.start_block, saved.known_income)
         self._most_blocks: int | None = None
         self._due: dict[Scan, float] = {}
         self._running: dict[Scan, float] = {}
@@ -212,7 +215,7 @@ class Accountant:
             case Scan.RECEIVABLES:
                 effects = self._judge(now)
                 self._running[scan] = now
-                return [*effects, AskTransfers(self._start_block, self._most_blocks)]
+                return [*effects, AskTransfers(self._income.first, self._most_blocks)]
 
     def _to_pay(self, now: float) -> list[tuple[Address, int]]:
         """Creditors and what they are owed, oldest debt first."""
@@ -319,27 +322,32 @@ class Accountant:
         return effects
 
     def transfers(self, transfers: Iterable[Transfer], last: int | None, now: float) -> list[AccountantEffect]:
-        """Tokens that came in, in the blocks up to `last`; None: there was no new block to look at."""
-        if self._running.pop(Scan.RECEIVABLES, None) is None or last is None:
+        """Tokens that came in, in the blocks up to `last`; None: the first block that was asked for isn't there yet."""
+        if self._running.pop(Scan.RECEIVABLES, None) is None:
             return []
-        first = self._start_block or 0
-        if last < first:
-            return []  # A late answer to an earlier question: going back would credit blocks a second time.
+        income, next, first = self._income, self._income.next, self._income.first
+        if last is None:
+            income.begin_again()
+            if first == next:
+                return []
+            text = f"no income is found, as the provider has no block {first} any more, until it has caught up"
+            return [Notice("warning", f"{text}. If it lasts, use another one")]
+        first = last if first is None else first
+        cut_short = self._most_blocks is not None and last - first + 1 >= self._most_blocks
+        if cut_short:
+            self._soon(Scan.RECEIVABLES, now, 1.0)
+        new = income.take(transfers, last, cut_short)
+        if not new and income.next == next:
+            return self._judge(now)
         effects: list[AccountantEffect] = []
-        for transfer in transfers:
-            if transfer.block < first or transfer.block > last:
-                effects.append(Notice("warning", "the provider showed a transfer of a block that was not asked for"))
-                continue
+        for sender, wei in new:
             # A stranger's transfer is kept as his credit: it may be a debtor's who pays before we book.
-            self.ledger.settle(False, transfer.sender, transfer.amount, int(self._epoch + now))
-            self.earned += transfer.amount
-            effects.append(Notice("info", f"{transfer.amount} wei came in from {address_text(transfer.sender)}"))
-        if self._most_blocks is not None and last - first + 1 >= self._most_blocks:
-            self._soon(Scan.RECEIVABLES, now, 1.0)  # There is more.
-        self._start_block = last + 1
+            self.ledger.settle(False, sender, wei, int(self._epoch + now))
+            self.earned += wei
+            effects.append(Notice("info", f"{wei} wei came in from {address_text(sender)}"))
         self._unsaved_since = None
-        save = Save(entries=self.ledger.take_changes(), config=(("start_block", str(self._start_block)),))
-        return [save, *effects, *self._judge(now)]
+        config = ("start_block", str(income.next)), ("known_income", income.known)
+        return [Save(entries=self.ledger.take_changes(), config=config), *effects, *self._judge(now)]
 
     def failed(self, scan: Scan, problem: str, now: float, most_blocks: int | None = None) -> list[AccountantEffect]:
         """A scan could not be finished; the next one tries again. `most_blocks`: the provider's limit, if any."""

@@ -1,0 +1,188 @@
+"""Writes what was measured into docs/performance.md, between two marks, and draws docs/performance.svg."""
+
+from __future__ import annotations
+
+import platform
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from benchmarks import namespace, tor
+from benchmarks.measures import Figures
+from benchmarks.steps import steps
+
+PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
+PLOT = PAGE.with_suffix(".svg")
+BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+TOR, CIRCUITS = "tor", "circuits"
+REFERENCE = "MASQ Node 0.9.1"
+REFERENCE_FIGURES: Figures = {
+    "one stream": 5,
+    "eight streams": 5.5,
+    "one stream, CPU": 365,
+    "first byte": 16,
+    "fetches": 92,
+}
+"""Of the real program with its own packages, on another run on a machine of the same kind."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measure. `must` and `goal` are ratios to tor, or figures where `absolute`; more is better unless `less`."""
+
+    figure: str
+    title: str
+    digits: int
+    must: float | None = None
+    goal: float | None = None
+    less: bool = False
+    absolute: bool = False
+    of: str | None = None
+    """The figure of tor that the ratio is to, if it is another one."""
+
+
+ROWS = [
+    Row("one stream", "one stream, MB/s", 0, 6, 10),
+    Row("eight streams", "eight streams, MB/s", 0, 6, 10),
+    Row("one stream, CPU", "one stream, CPU-seconds per GB", 1, 1 / 6, 1 / 10, less=True),
+    Row("eight streams, CPU", "eight streams, CPU-seconds per GB", 1, 1 / 6, 1 / 10, less=True),
+    Row("one stream, CPU of all", "the same for one stream, with server and client", 1, less=True),
+    Row("first byte", "first byte of a new stream, idle, ms", 1, 1.0, 0.7, less=True),
+    Row("first byte, p90", "the same, 9 of 10", 1, less=True),
+    Row("first byte under bulk", "first byte under 8 bulk streams, ms", 1, 4, 2, less=True, of="first byte"),
+    Row("first byte under bulk, p90", "the same, 9 of 10", 1, less=True),
+    Row("fetches", "1 KB fetches on new streams per second, 16 at once", 0, 0.8, 1.1),
+    Row("keep-alive", "keep-alive requests of 1 KB per second", 0, 1.5, 2.3),
+    Row("memory", "memory of the largest process, MB", 0, 80, 60, less=True, absolute=True),
+    Row("seconds to a route", "seconds until 8 Nodes, one after the other, have a route", 1, less=True, absolute=True),
+]
+
+
+def write(found: dict[str, Figures], separate: bool, rounds: int) -> None:
+    """Put the medians of all networks into the page; what is written around them stays."""
+    text = PAGE.read_text()
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    if not rest:
+        before, after = "# Performance\n\n", "\n"
+    PAGE.write_text(before + BEGIN + "\n" + "\n".join(measured(found, separate, rounds)) + "\n" + END + after)
+    draw(found)
+
+
+def measured(found: dict[str, Figures], separate: bool, rounds: int) -> list[str]:
+    lines = [
+        f"Measured on {date.today().isoformat()}: {machine()}.",
+        "",
+        place(separate)
+        + f" All networks are up at the same time and take turns, measure by measure; medians of {rounds} rounds.",
+        "CPU is that of all processes of a network: Nodes, or tors, that carry the stream or not.",
+        "",
+        *figures_table(found),
+    ]
+    if TOR in found and CIRCUITS in found:
+        lines += ["", "Circuits against tor:", "", *ratio_table(found)]
+        package = next((kind for kind in found if "secure links" in kind), None)
+        if package:
+            ratio = found[package]["one stream"] / found[TOR]["one stream"]
+            lines += ["", f"0.9.1 packages between Nodes of ours, one stream: {ratio:.1f} x tor (must 1, goal 2)."]
+    else:
+        lines += ["", tor.MISSING]
+    lines += ["", f"![The figures as bars]({PLOT.name})", "", "Steps, in one process and warm, for 64 KiB:", ""]
+    lines += ["| step | µs |", "|---|---|", *(f"| {name} | {value:.1f} |" for name, value in steps())]
+    return lines
+
+
+def figures_table(found: dict[str, Figures]) -> list[str]:
+    columns = [*found, REFERENCE]
+    names = {TOR: f"tor {tor.version()}" if tor.installed() else TOR, REFERENCE: f"{REFERENCE} (*)"}
+    lines = ["| | " + " | ".join(names.get(kind, kind) for kind in columns) + " |", "|---|" + "---|" * len(columns)]
+    for row in ROWS:
+        cells = []
+        for kind in columns:
+            value = (found.get(kind) or REFERENCE_FIGURES).get(row.figure)
+            cells.append("" if value is None else f"{value:,.{row.digits}f}")
+        lines.append(f"| {row.title} | " + " | ".join(cells) + " |")
+    return [*lines, "", "(*) the real program over packages of its own, in another run on a machine of this kind."]
+
+
+def ratio_table(found: dict[str, Figures]) -> list[str]:
+    lines = ["| | ratio | must | goal | |", "|---|---|---|---|---|"]
+    for row in ROWS:
+        if row.must is None or row.goal is None:
+            continue
+        value = found[CIRCUITS][row.figure]
+        if not row.absolute:
+            value /= found[TOR][row.of or row.figure]
+        keep = (lambda bound, value=value: value <= bound) if row.less else (lambda bound, value=value: value >= bound)
+        show = shown_as(row)
+        verdict = "goal" if keep(row.goal) else "must" if keep(row.must) else "**falls short**"
+        title = row.title + (", to tor's when idle" if row.of else "")
+        lines.append(f"| {title} | {show(value)} | {show(row.must)} | {show(row.goal)} | {verdict} |")
+        if row.of:
+            own = found[CIRCUITS][row.figure] / found[TOR][row.figure]
+            lines.append(f"| {row.title}, to tor's under the same bulk | {show(own)} | | | |")
+    return lines
+
+
+def shown_as(row: Row) -> Callable[[float], str]:
+    if row.absolute:
+        return lambda value: f"{value:.0f}"
+    if row.less and row.must is not None and row.must < 1:
+        return lambda value: f"1 / {1 / value:.1f}"
+    return lambda value: f"{value:.2f}" if value < 2 else f"{value:.1f}"
+
+
+def machine() -> str:
+    facts = Path("/proc/cpuinfo").read_text()
+    model = re.search(r"model name\s*: (.*)", facts)
+    from cryptography.hazmat.backends.openssl import backend
+
+    return (
+        f"{model.group(1) if model else platform.processor()}, {facts.count('processor	')} cores, "
+        f"Linux {platform.release().split('-')[0]}, Python {platform.python_version()}, uvloop, "
+        f"{' '.join(backend.openssl_version_text().split()[:2])}"
+    )
+
+
+def place(separate: bool) -> str:
+    how = f"Loopback with packets of {namespace.mtu()} bytes and {namespace.congestion_control()}"
+    if separate:
+        return how + ", in a network namespace of the benchmark's own."
+    return how + " (no namespace of its own: that takes root and `unshare`)."
+
+
+def draw(found: dict[str, Figures]) -> None:
+    """Bars, one panel a measure, on scales that begin at 0 and end at the largest of them."""
+    try:
+        import matplotlib
+    except ImportError:
+        print("no plot: matplotlib is not installed", file=sys.stderr)
+        return
+    matplotlib.use("svg")
+    matplotlib.rcParams |= {"svg.fonttype": "none", "svg.hashsalt": "masq", "font.size": 8}
+    from matplotlib import pyplot
+
+    panels = [row for row in ROWS if row.must is not None and not row.absolute]
+    kinds = [*found, REFERENCE]
+    colours = dict(zip(kinds, ("#7d4698", "#1b7f5c", "#5fb894", "#a9d8c3", "#999999"), strict=False))
+    figure, axes = pyplot.subplots(2, 4, figsize=(11, 4.6), layout="constrained")
+    for axis, row in zip(axes.flat, panels, strict=True):
+        values = [(found.get(kind) or REFERENCE_FIGURES).get(row.figure) for kind in kinds]
+        axis.barh(
+            range(len(kinds)), [value or 0 for value in values], color=[colours[kind] for kind in kinds], log=False
+        )
+        largest = max(value for value, kind in zip(values, kinds, strict=True) if value and kind != REFERENCE)
+        axis.set_xlim(0, largest * 1.35)
+        for at, value in enumerate(values):
+            words = "not measured" if value is None else f"{value:,.{row.digits}f}"
+            axis.text(min(value or 0, largest) * 1.02, at, " " + words, va="center")
+        axis.set_yticks(range(len(kinds)), kinds if axis in axes[:, 0] else [""] * len(kinds))
+        axis.invert_yaxis()
+        axis.set_title(row.title.replace(", ", ",\n", 1) + (" (less is better)" if row.less else ""), fontsize=8)
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.set_xticks([])
+    pyplot.savefig(PLOT, metadata={"Date": None})
+    pyplot.close(figure)
