@@ -173,19 +173,19 @@ def test_a_stream_that_both_sides_have_ended_is_over_once_what_waited_for_credit
     assert not list(entry.entry.streams())
 
 
-def test_credit_that_was_kept_for_a_slow_client_comes_back_when_he_is_gone() -> None:
+def test_a_circuit_gets_its_credit_back_for_what_is_kept_for_slow_clients() -> None:
     entry = Entry()
     sockets = [entry.open() for _ in range(5)]
     nodes = entry.ways[0]
-    for stream, socket in enumerate(sockets[:4], 1):
-        entry.entry.congested(socket)
-        for _ in range(16):
-            entry.hears(nodes.cell((stream, DATA, bytes(64_000))))
-        entry.hears(nodes.cell((stream, DATA, bytes(STREAM_CREDIT - 16 * 64_000))))
     nodes.take_said()
-    entry.carry(entry.entry.closed(sockets[0], entry.now))
-    entry.tick(LAZY)
-    assert (0, WINDOW, CIRCUIT_CREDIT.to_bytes(4, "big")) in nodes.take_said()
+    for socket in sockets:
+        entry.entry.congested(socket)
+    for stream in range(1, 6):
+        for size in (*[64_000] * 16, STREAM_CREDIT - 16 * 64_000):
+            entry.hears(nodes.cell((stream, DATA, bytes(size))))
+    said = nodes.take_said()
+    assert {(stream, command) for stream, command, _ in said} == {(0, WINDOW)}
+    assert 5 * STREAM_CREDIT - sum(int.from_bytes(data, "big") for _, _, data in said) < CIRCUIT_CREDIT // 2
 
 
 # --- failures, and who is named ---

@@ -126,35 +126,30 @@ def test_credit_is_as_short_before_the_server_is_reached() -> None:
     assert b"".join(each.data for each in written if isinstance(each, WriteSocket)) == bytes(STREAM_CREDIT)
     assert [said[1] for said in circuit.user.hears(sent(circuit.hop.flush(LAZY), BACK))] == [2, WINDOW]
     circuit.says(begin(2))
-    assert circuit.sends(2, STREAM_CREDIT) == []
+    assert reason(circuit.sends(2, STREAM_CREDIT)) is None
     assert reason(circuit.sends(2, 1)) is Close.CREDIT
 
 
-def test_all_streams_together_have_the_credit_of_the_circuit() -> None:
+def test_more_than_the_credit_of_the_circuit_ends_it() -> None:
     circuit = Circuit()
-    for stream in range(1, 6):
-        circuit.says(begin(stream))
-    for stream in range(1, 5):
-        assert circuit.sends(stream, CIRCUIT_CREDIT // 4) == []
-    assert reason(circuit.sends(5, 1)) is Close.CREDIT
+    circuit.begins(1, 2)
+    assert circuit.sends(1, 100_000) == []
+    assert circuit.terminal.allowance == CIRCUIT_CREDIT - 100_000
+    circuit.terminal.allowance = 1_000
+    assert circuit.sends(2, 999) == []
+    assert reason(circuit.says((1, DATA, b"x"), (2, DATA, b"x"))[1]) is Close.CREDIT
     assert circuit.hop.counters() == NOTHING
 
 
-def test_credit_that_was_kept_for_a_stream_comes_back_when_the_stream_is_over() -> None:
-    for number, over in enumerate(
-        [
-            lambda circuit, socket: circuit.back(circuit.exit.connect_failed(socket, "refused", 0.0)),
-            lambda circuit, socket: circuit.back(circuit.exit.closed(socket, "reset", 0.0)),
-            lambda circuit, socket: circuit.says((4, END, encode_end(End.STOPPED)))[1],
-        ]
-    ):
-        circuit = Circuit()
-        for stream in range(1, 5):
-            circuit.says(begin(stream))
-            assert circuit.sends(stream, CIRCUIT_CREDIT // 4) == []
-        assert (0, WINDOW, CIRCUIT_CREDIT.to_bytes(4, "big")) in over(circuit, circuit.hop.next_socket), number
-        circuit.says(begin(5))
-        assert circuit.sends(5, STREAM_CREDIT) == []
+def test_a_circuit_gets_its_credit_back_for_what_is_kept_for_its_streams() -> None:
+    circuit = Circuit()
+    circuit.says(*(begin(stream) for stream in range(1, 10)))
+    answers: list[Said | Told | Close] = []
+    for stream in range(1, 10):
+        answers += circuit.sends(stream, STREAM_CREDIT)
+    assert {(stream, command) for stream, command, _ in answers} == {(0, WINDOW)}  # type: ignore[misc]
+    returned = sum(int.from_bytes(data, "big") for _, _, data in answers)  # type: ignore[misc]
+    assert 9 * STREAM_CREDIT - returned < CIRCUIT_CREDIT // 2
 
 
 def test_however_often_a_cell_brings_credit_all_streams_go_on_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -492,7 +492,7 @@ def test_slow_readers_and_bulk_make_nobody_hold_more_than_their_credit() -> None
     assert not any("dropped" in words for words in complaints(world))
 
 
-def test_a_server_that_does_not_read_makes_its_exit_hold_a_stream_s_credit() -> None:
+def test_servers_that_do_not_read_make_their_exit_hold_no_more_than_two_credits_each() -> None:
     world = network(141, 8)
     user = world.hosts[0]
     world.servers["slow.test", 9] = SlowReader
@@ -500,8 +500,45 @@ def test_a_server_that_does_not_read_makes_its_exit_hold_a_stream_s_credit() -> 
     quick = client(user, "files.test", 80, b"1000000\n")
     assert world.run_until(lambda: quick.ended, 20), "and holds nobody else up"
     world.run(2)
-    assert held(world) <= len(uploads) * (STREAM_CREDIT + 2 * MAX_PLAIN)
+    # One that came before the server was reached, and is written to it at once, and one after.
+    assert held(world) <= len(uploads) * (2 * STREAM_CREDIT + 2 * MAX_PLAIN)
     assert user.waiting_at_servers() > 16_000_000, "the clients are not read"
+
+
+def test_clients_that_pause_hold_up_no_other_stream_of_their_circuit() -> None:
+    world = network(142, 8, Conditions(latency=0.01, bandwidth=10_000_000))
+    user = world.hosts[0]
+    clients = [client(user, "files.test", 80, b"9000000\n", "browser") for _ in range(6)]
+    assert world.run_until(lambda: all(len(one.received) > 100_000 for one in clients), 20)
+    for one in clients:
+        one.pace = 20.0
+    world.run(5)
+    (own,) = user.node.own_circuits
+    assert len(own.terminal.streams) == 6
+    quick = client(user, "files.test", 80, b"100000\n", "browser")
+    assert world.run_until(lambda: quick.ended, 10)
+    assert len(list(user.node.own_circuits)) == 1
+
+
+def test_servers_that_pause_hold_up_no_other_stream_of_their_circuit() -> None:
+    world = network(143, 8, Conditions(latency=0.01, bandwidth=10_000_000))
+    user = world.hosts[0]
+    servers: list[Application] = []
+
+    def server() -> Application:
+        servers.append(Application())
+        return servers[-1]
+
+    world.servers["paused.test", 9] = server
+    for _ in range(6):
+        client(user, "paused.test", 9, content_of(3_000_000), "browser")
+    assert world.run_until(lambda: [len(one.received) > 100_000 for one in servers] == [True] * 6, 20)
+    for one in servers:
+        one.pace = 20.0
+    world.run(5)
+    quick = client(user, "echo.test", 7, content_of(100_000), "browser")
+    assert world.run_until(lambda: quick.received == content_of(100_000), 10)
+    assert len(list(user.node.own_circuits)) == 1
 
 
 # --- chance ---

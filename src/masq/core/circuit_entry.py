@@ -173,7 +173,7 @@ class CircuitEntry:
         messages, effects = stream.circuit.terminal.go_on(stream)
         done: list[EntryEffect] = [*effects]
         if stream.ended_in and stream.ended_out:
-            done += self._forget(stream, messages)
+            done += self._forget(stream)
         return self._send(stream.circuit, outbox + messages, now) + done
 
     def closed(self, socket: int, now: float) -> list[EntryEffect]:
@@ -183,13 +183,12 @@ class CircuitEntry:
             return []
         own = stream.circuit
         assert own
-        outbox: Outbox = []
-        effects = self._forget(stream, outbox)
-        if stream.begun:
-            outbox.append((stream.id, Command.END, encode_end(End.STOPPED)))
+        effects = self._forget(stream)
+        if not stream.begun:
+            return effects
         # Bytes that nobody wants any more are on their way: telling is urgent while a stream has more to come.
         lazy = stream.received < SMALL or stream.ended_in
-        return effects + self._send(own, outbox, now, lazy)
+        return effects + self._send(own, [(stream.id, Command.END, encode_end(End.STOPPED))], now, lazy)
 
     def congested(self, socket: int) -> None:
         stream = self._sockets.get(socket)
@@ -265,7 +264,7 @@ class CircuitEntry:
                     else:
                         effects.append(WriteSocket(stream.socket, message.data))
                     if stream.congested:
-                        terminal.kept(stream, size)
+                        outbox += terminal.kept(stream, size)
                     else:
                         outbox += terminal.handed_on(stream, size)
                 elif own.closing is None:
@@ -297,7 +296,7 @@ class CircuitEntry:
                 resolution = decode_resolved(message.data)
                 if resolution.error and stream.retries and not resolution.error.startswith(NO_SUCH_NAME):
                     return self._failed(stream, resolution.error, now)
-                return [*self._forget(stream, outbox), Resolved(stream.socket, resolution)]
+                return [*self._forget(stream), Resolved(stream.socket, resolution)]
             case Command.END:
                 code, detail = end_of(message.data)
                 if code == End.DONE and stream.kind is Kind.STREAM:
@@ -305,8 +304,7 @@ class CircuitEntry:
                         return []
                     stream.unanswered = None
                     stream.ended_in = True
-                    return self._forget(stream, outbox) if stream.ended_out else [EndSocket(stream.socket)]
-                outbox += terminal.forget(stream)
+                    return self._forget(stream) if stream.ended_out else [EndSocket(stream.socket)]
                 text = detail or (END_TEXTS[End(code)] if code in End._value2member_map_ else f"reason {code}")
                 return self._failed(stream, f"the exit {name_of(own.route.exit.key)} says: {text}", now)
             case _:
@@ -320,7 +318,7 @@ class CircuitEntry:
             outbox += messages
             effects += reading
             if isinstance(stream, OwnStream) and stream.ended_in and stream.ended_out:
-                effects += self._forget(stream, outbox)
+                effects += self._forget(stream)
         return effects
 
     # --- circuits that end ---
@@ -464,9 +462,9 @@ class CircuitEntry:
             return [Resolved(stream.socket, Resolution((), reason))]
         return [CloseSocket(stream.socket, reason)]
 
-    def _forget(self, stream: OwnStream, outbox: Outbox) -> list[EntryEffect]:
+    def _forget(self, stream: OwnStream) -> list[EntryEffect]:
         self._sockets.pop(stream.socket, None)
         self._silent.pop(stream.socket, None)
         if stream.circuit is not None:
-            outbox += stream.circuit.terminal.forget(stream)
+            stream.circuit.terminal.streams.pop(stream.id, None)
         return [] if stream.kind is Kind.RESOLUTION else [CloseSocket(stream.socket)]

@@ -113,11 +113,11 @@ class CircuitExit:
         terminal.arrived(stream, size)
         if not stream.connected:
             stream.early += message.data
-            terminal.kept(stream, size)  # Returned once the server takes it.
+            outbox += terminal.kept(stream, size)
             self._kept += size
             return []
         if stream.congested:
-            terminal.kept(stream, size)
+            outbox += terminal.kept(stream, size)
             self._kept += size
         else:
             outbox += terminal.handed_on(stream, size)
@@ -159,7 +159,7 @@ class CircuitExit:
                 code, _ = end_of(message.data)
                 if code != End.DONE or stream.ended_out or stream.udp:
                     # What a server doesn't read would be kept for it for good.
-                    return self._forget(terminal, stream, outbox, "the client is gone" if stream.congested else None)
+                    return self._forget(terminal, stream, "the client is gone" if stream.congested else None)
                 return [EndSocket(stream.socket)] if stream.connected else []
             case Command.WINDOW:
                 terminal.granted(message.stream, message.data)
@@ -190,7 +190,7 @@ class CircuitExit:
             outbox += messages
             effects += reading
             if stream.ended_in and stream.ended_out:
-                effects += self._forget(terminal, stream, outbox)
+                effects += self._forget(terminal, stream)
         return effects
 
     def _relieve(self) -> list[ExitEffect]:
@@ -293,10 +293,9 @@ class CircuitExit:
         if entry is None:
             return []
         passage, terminal, stream = entry
+        terminal.streams.pop(stream.id, None)
         del self._sockets[socket]
-        outbox = terminal.forget(stream)
-        outbox.append((stream.id, Command.RESOLVED, encode_resolved(resolution)))
-        return self._send(passage, terminal, outbox, now)
+        return self._send(passage, terminal, [(stream.id, Command.RESOLVED, encode_resolved(resolution))], now)
 
     def closed(self, socket: int, reason: str, now: float) -> list[ExitEffect]:
         return self._end(socket, encode_end(End.BROKEN, reason), now)
@@ -306,9 +305,7 @@ class CircuitExit:
         if entry is None:
             return []
         passage, terminal, stream = entry
-        outbox: Outbox = [(stream.id, Command.END, end)]
-        effects = self._forget(terminal, stream, outbox)
-        return effects + self._send(passage, terminal, outbox, now)
+        return self._forget(terminal, stream) + self._send(passage, terminal, [(stream.id, Command.END, end)], now)
 
     def received(self, socket: int, data: memoryview, now: float) -> list[ExitEffect]:
         entry = self._sockets.get(socket)
@@ -346,7 +343,7 @@ class CircuitExit:
         outbox, effects = terminal.go_on(stream)
         done: list[ExitEffect] = [*effects]
         if stream.ended_in and stream.ended_out:
-            done += self._forget(terminal, stream, outbox)
+            done += self._forget(terminal, stream)
         return self._send(passage, terminal, outbox, now) + done
 
     def congested(self, socket: int) -> None:
@@ -365,9 +362,7 @@ class CircuitExit:
     def link_lost(self, link: int) -> None:
         self._held.pop(link, None)
 
-    def _forget(
-        self, terminal: Terminal, stream: TerminalStream, outbox: Outbox, reason: str | None = None
-    ) -> list[ExitEffect]:
-        outbox += terminal.forget(stream)
+    def _forget(self, terminal: Terminal, stream: TerminalStream, reason: str | None = None) -> list[ExitEffect]:
+        terminal.streams.pop(stream.id, None)
         self._sockets.pop(stream.socket, None)
         return [CloseSocket(stream.socket, reason)]

@@ -201,11 +201,6 @@ class Terminal:
             return list(self.streams.values())
         return [self.streams[stream] for stream in granted if stream in self.streams]
 
-    def forget(self, stream: TerminalStream) -> Outbox:
-        """A stream is over. What was kept for it is kept no more, so its credit goes back to the circuit."""
-        self.streams.pop(stream.id, None)
-        return self._return(0)
-
     def arrived(self, stream: TerminalStream, size: int) -> None:
         """Data came for a stream. Overdrawn: more than was allowed."""
         stream.allowance -= size
@@ -214,10 +209,10 @@ class Terminal:
         if stream.allowance < 0 or self.allowance < 0:
             raise Overdrawn("more data than was allowed")
 
-    def kept(self, stream: TerminalStream, size: int) -> None:
-        """Data that came can't be passed on yet."""
+    def kept(self, stream: TerminalStream, size: int) -> Outbox:
+        """Data that came can't be passed on yet: the circuit gets its credit back, so that other streams go on."""
         stream.unreturned += size
-        self.unreturned += size
+        return self._return(size)
 
     def handed_on(self, stream: TerminalStream, size: int) -> Outbox:
         """Data was passed on to its reader: credit goes back in steps."""
