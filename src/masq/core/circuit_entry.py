@@ -20,7 +20,7 @@ from masq.core.effects import (
     WriteSocket,
 )
 from masq.core.own_circuits import CLOSING, IDLE, LIFE, OwnCircuit, OwnCircuits, name_of
-from masq.core.terminal import LAZY, Departures, Outbox, Overdrawn, TerminalStream
+from masq.core.terminal import LAZY, Departures, HeldBack, Outbox, Overdrawn, TerminalStream
 from masq.errors import CryptoError, MalformedError, UnavailableError
 from masq.types import PublicKey
 from masq.wire.circuit import (
@@ -101,10 +101,8 @@ class CircuitEntry:
     def __init__(self, circuits: OwnCircuits, crowded: Callable[[int], bool]) -> None:
         """`crowded`: whether what is sent over a link has to wait."""
         self.circuits = circuits
-        self._crowded = crowded
         self._sockets: dict[int, OwnStream] = {}
-        self._held: dict[int, dict[int, None]] = {}
-        """Sockets that are not read because their link is crowded, by link."""
+        self._held = HeldBack(crowded)
         self._silent: dict[int, OwnStream] = {}
         """Streams whose clients have said nothing yet."""
         self.departures: Departures[OwnCircuit] = Departures()
@@ -145,15 +143,7 @@ class CircuitEntry:
         terminal = stream.circuit.terminal
         outbox = self._begin(stream)
         outbox += terminal.take(stream, data)
-        effects = self._send(stream.circuit, outbox, now)
-        if stream.reading:
-            crowded = self._crowded(terminal.link)
-            if crowded:
-                self._held.setdefault(terminal.link, {})[socket] = None
-            if crowded or not terminal.may_read(stream):
-                stream.reading = False
-                effects.append(Reading(socket, False))
-        return effects
+        return self._send(stream.circuit, outbox, now) + self._held.after_read(terminal, stream)
 
     def datagram(self, socket: int, host: str, port: int, data: bytes, now: float) -> list[EntryEffect]:
         """A client sends a datagram. It is lost if there is no credit for it."""
@@ -222,13 +212,13 @@ class CircuitEntry:
             self.circuits.fail(own, 0, "the link to it was lost", now)
         for own in lost:
             effects += self._lost(own, own.failure, now)
-        self._held.pop(link, None)
+        self._held.take(link)
         return effects
 
     def link_free(self, link: int) -> list[EntryEffect]:
         """A link is crowded no more: what goes over it is read again."""
         effects: list[EntryEffect] = []
-        for socket in self._held.pop(link, ()):
+        for socket in self._held.take(link):
             stream = self._sockets.get(socket)
             if stream is not None and stream.circuit is not None:
                 effects += stream.circuit.terminal.read_on(stream)

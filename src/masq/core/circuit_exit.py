@@ -18,7 +18,7 @@ from masq.core.effects import (
     WriteSocket,
 )
 from masq.core.passage import Billing, Passage
-from masq.core.terminal import LAZY, Departures, Outbox, Terminal, TerminalStream
+from masq.core.terminal import LAZY, Departures, HeldBack, Outbox, Terminal, TerminalStream
 from masq.wire import cbor
 from masq.wire.circuit import (
     Close,
@@ -61,13 +61,11 @@ class CircuitExit:
     ) -> None:
         """`crowded`: whether what is sent over a link has to wait. `close` ends a circuit."""
         self._billing = billing
-        self._crowded = crowded
         self._close = close
         self._kept = 0
         """Bytes that were kept since the last look at all that is held."""
         self._sockets: dict[int, tuple[Passage, Terminal, TerminalStream]] = {}
-        self._held: dict[int, dict[int, None]] = {}
-        """Sockets that are not read because their link is crowded, by link."""
+        self._held = HeldBack(crowded)
         self.departures: Departures[Passage] = Departures()
 
     def owns(self, socket: int) -> bool:
@@ -257,7 +255,7 @@ class CircuitExit:
     def link_free(self, link: int) -> list[ExitEffect]:
         """A link is crowded no more: what goes over it is read again."""
         effects: list[ExitEffect] = []
-        for socket in self._held.pop(link, ()):
+        for socket in self._held.take(link):
             if socket in self._sockets:
                 _, terminal, stream = self._sockets[socket]
                 effects += terminal.read_on(stream)
@@ -313,13 +311,7 @@ class CircuitExit:
             return [CloseSocket(socket)]
         passage, terminal, stream = entry
         effects = self._send(passage, terminal, terminal.take(stream, data), now)
-        if stream.reading:
-            crowded = self._crowded(terminal.link)
-            if crowded:
-                self._held.setdefault(terminal.link, {})[socket] = None
-            if crowded or not terminal.may_read(stream):
-                stream.reading = False
-                effects.append(Reading(socket, False))
+        effects += self._held.after_read(terminal, stream)
         if stream.backlog:
             self._kept += len(data)
             effects += self._relieve()
@@ -360,7 +352,7 @@ class CircuitExit:
         return self._send(passage, terminal, terminal.handed_on(stream, 0), now)
 
     def link_lost(self, link: int) -> None:
-        self._held.pop(link, None)
+        self._held.take(link)
 
     def _forget(self, terminal: Terminal, stream: TerminalStream, reason: str | None = None) -> list[ExitEffect]:
         terminal.streams.pop(stream.id, None)

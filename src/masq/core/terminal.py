@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
 
@@ -251,6 +251,34 @@ class Terminal:
             self._granted[stream] = None
             entry = self.streams[stream]
             entry.credit = min(entry.credit + more, STREAM_CREDIT)
+
+
+class HeldBack:
+    """Sockets that are not read because the link of their circuit is crowded."""
+
+    def __init__(self, crowded: Callable[[int], bool]) -> None:
+        """`crowded`: whether what is sent over a link has to wait."""
+        self._crowded = crowded
+        self._sockets: dict[int, dict[int, None]] = {}
+
+    def __len__(self) -> int:
+        return len(self._sockets)
+
+    def after_read(self, terminal: Terminal, stream: TerminalStream) -> list[Reading]:
+        """Something was read: read no more, if it had to wait."""
+        if not stream.reading:
+            return []
+        crowded = self._crowded(terminal.link)
+        if crowded:
+            self._sockets.setdefault(terminal.link, {})[stream.socket] = None
+        elif terminal.may_read(stream):
+            return []
+        stream.reading = False
+        return [Reading(stream.socket, False)]
+
+    def take(self, link: int) -> Iterable[int]:
+        """The sockets over a link that is crowded no more, or gone."""
+        return self._sockets.pop(link, ())
 
 
 Owner = TypeVar("Owner")
