@@ -10,6 +10,7 @@ from masq.core.effects import Service
 from masq.core.graph import Graph
 from masq.errors import UnavailableError
 from masq.types import PublicKey
+from masq.wire.circuit import EXTENSION
 from masq.wire.message import NodeRecord
 
 BUDGET: Final = 20_000
@@ -103,9 +104,10 @@ class Routes:
         # Equal prices are ordinary (defaults), so ties are broken at random to spread the load.
         salt = self._random(8)
 
-        def order(record: NodeRecord, last: bool) -> tuple[int, int]:
+        def order(record: NodeRecord, last: bool) -> tuple[int, bool, int]:
             cost = record.rates.exit_charge(size) if last and target is None else record.rates.routing_charge(size)
-            return cost, hash_of(salt, record.public_key)
+            # At equal cost, Nodes that know circuits: where all of a route do, its streams can use them.
+            return cost, EXTENSION not in record.extensions, hash_of(salt, record.public_key)
 
         # Neighbors of the start that an exit may not be, and that the far end may not list (reference rule).
         near = {record.public_key for record in self._neighbors.get(start, ())}
