@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from masq.shell.driver import Driver
 
 GREETING_TIMEOUT: Final = 30.0
+LINGER: Final = 60.0
+"""Seconds that the other end of a connection that is over has to read the rest."""
 UNSENT: Final = 64 * 1024
 """Bytes that the kernel may hold of a link beyond what is under way: what waits longer, waits where it takes turns."""
 NEAR: Final = 2_000
@@ -83,9 +85,11 @@ class Connection(asyncio.BufferedProtocol):
                 return
 
     def close(self) -> None:
-        """After what was written."""
+        """After what was written, if the other end reads it in reasonable time."""
         self.flush()
         self.transport.close()
+        if self.transport.get_write_buffer_size():
+            asyncio.get_running_loop().call_later(LINGER, self.transport.abort)
 
 
 class LinkConnection(Connection):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
 import socket as sockets
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -351,7 +352,7 @@ class Driver:
                     await self._loop.create_connection(lambda: StreamConnection(self, socket), address, port)
                 return address
             except (OSError, TimeoutError) as error:
-                words = (error.strerror if isinstance(error, OSError) else None) or "no answer"
+                words = os.strerror(error.errno) if error.errno else "no answer"
                 problem = f"{address}:{port}: {words}"
         raise UnavailableError(f"could not connect to {problem}")
 
