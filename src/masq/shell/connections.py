@@ -329,9 +329,12 @@ class ClientConnection(StreamConnection):
 def bound_queues(raw: sockets.socket) -> None:
     """Keep what waits for a link where it takes turns, which is not in the kernel."""
     lowat = getattr(sockets, "TCP_NOTSENT_LOWAT", None)
-    if lowat is not None:
-        raw.setsockopt(sockets.IPPROTO_TCP, lowat, UNSENT)
-    if sys.platform == "linux":
-        info = raw.getsockopt(sockets.IPPROTO_TCP, sockets.TCP_INFO, _RTT.size)
-        if len(info) == _RTT.size and _RTT.unpack(info)[0] < NEAR:
-            raw.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, NEAR_BUFFER)
+    try:
+        if lowat is not None:
+            raw.setsockopt(sockets.IPPROTO_TCP, lowat, UNSENT)
+        if sys.platform == "linux":
+            info = raw.getsockopt(sockets.IPPROTO_TCP, sockets.TCP_INFO, _RTT.size)
+            if len(info) == _RTT.size and _RTT.unpack(info)[0] < NEAR:
+                raw.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, NEAR_BUFFER)
+    except OSError:
+        pass  # The peer is gone already, or the kernel is of a kind that knows none of this.
