@@ -65,7 +65,7 @@ class Running:
         self.process.stdout.close()
 
 
-def wait_for(holds: object, seconds: float = 20.0) -> None:
+def wait_for(holds: object, seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         with contextlib.suppress(OSError):
