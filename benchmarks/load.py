@@ -127,6 +127,8 @@ def bulk_running(way: Way, streams: int) -> Iterator[None]:
         if not process.stdout.readline():
             raise ConnectionError("the bulk streams did not start")
         yield
+        if process.poll() is not None:
+            raise ConnectionError("the bulk streams ended: what was measured beside them means nothing")
     finally:
         process.kill()
         process.wait()

@@ -19,6 +19,7 @@ from benchmarks.load import Way
 from masq.cli.status import ask
 from masq.errors import MasqError
 
+PATIENCE = 60.0
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -92,8 +93,10 @@ def running_network(
             try:
                 if status(directory / str(count))["stage"] == "RouteFound":
                     break
-            except (MasqError, SystemExit):
-                pass
+            except MasqError:
+                pass  # It doesn't answer yet.
+            if any(process.poll() is not None for process in nodes) or time.monotonic() - begun > PATIENCE:
+                raise ConnectionError(f"{name}: a Node has ended, or there is no route after {PATIENCE:.0f} s")
             time.sleep(0.02)
         seconds = time.monotonic() - begun
         time.sleep(1.5)  # Until gossip is quiet.

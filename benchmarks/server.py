@@ -36,7 +36,7 @@ class Answers(asyncio.Protocol):
         self.pump()
 
     def pump(self) -> None:
-        while self.left and not self.paused:
+        while self.left and not self.paused and not self.transport.is_closing():
             size = min(self.left, len(BLOCK))
             self.left -= size
             self.transport.write(BLOCK[:size])
