@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 
@@ -63,6 +64,19 @@ class Running:
         self.process.wait()
         assert self.process.stdout
         self.process.stdout.close()
+
+
+@contextlib.contextmanager
+def linked_pair(directory: Path, number: int, **settings: str) -> Iterator[tuple[Running, Running]]:
+    """A Node, and the next one, with these settings, whose user browses over the first one's exit."""
+    first = Running(directory, number)
+    second = Running(directory, number + 1, first.descriptor, **settings)
+    try:
+        wait_for(lambda: second.status()["stage"] == "RouteFound")
+        yield first, second
+    finally:
+        first.stop()
+        second.stop()
 
 
 def wait_for(holds: object, seconds: float = 60.0) -> None:

@@ -9,20 +9,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from running import Running, wait_for
+from running import Running, linked_pair
 
 pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture(scope="module")
 def user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    directory = tmp_path_factory.mktemp("answers")
-    other = Running(directory, 13)
-    own = Running(directory, 14, other.descriptor, **{"answer-early": "off"})
-    wait_for(lambda: own.status()["stage"] == "RouteFound")
-    yield own
-    own.stop()
-    other.stop()
+    with linked_pair(tmp_path_factory.mktemp("answers"), 13, **{"answer-early": "off"}) as (_, own):
+        yield own
 
 
 @pytest.fixture

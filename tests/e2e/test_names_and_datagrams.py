@@ -15,7 +15,7 @@ import dns.rcode
 import pytest
 
 from masq.wire.proxy import decode_datagram, encode_datagram
-from running import Running, wait_for
+from running import Running, linked_pair, wait_for
 
 pytestmark = pytest.mark.e2e
 
@@ -23,13 +23,8 @@ pytestmark = pytest.mark.e2e
 @pytest.fixture(scope="module")
 def user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A Node whose exit is another one."""
-    directory = tmp_path_factory.mktemp("names")
-    other = Running(directory, 11)
-    own = Running(directory, 12, other.descriptor, **{"dns-port": "0"})
-    wait_for(lambda: own.status()["stage"] == "RouteFound")
-    yield own
-    own.stop()
-    other.stop()
+    with linked_pair(tmp_path_factory.mktemp("names"), 11, **{"dns-port": "0"}) as (_, own):
+        yield own
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from running import Running, wait_for
+from running import Running, linked_pair, wait_for
 
 pytestmark = pytest.mark.e2e
 
@@ -23,13 +23,8 @@ pytestmark = pytest.mark.e2e
 @pytest.fixture(scope="module")
 def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Running]]:
     """Two linked Nodes; the second one's user browses over the first one's exit."""
-    directory = tmp_path_factory.mktemp("nodes")
-    first = Running(directory, 1)
-    second = Running(directory, 2, first.descriptor)
-    wait_for(lambda: second.status()["stage"] == "RouteFound")
-    yield [first, second]
-    first.stop()
-    second.stop()
+    with linked_pair(tmp_path_factory.mktemp("nodes"), 1) as pair:
+        yield list(pair)
 
 
 class Server:

@@ -16,6 +16,7 @@ from masq.sim.network import Conditions
 from masq.sim.workloads import Application, Download, Echo, HangsUp, SlowReader, content_of
 from masq.sim.world import World
 from masq.wire.circuit import MAX_PLAIN, NO_SUCH_NAME, STREAM_CREDIT, Resolution
+from worlds import books_agree, complaints
 
 DNS = "192.0.2.1"
 MIDDLE = 6
@@ -68,30 +69,9 @@ def client(host: Host, target: str, port: int, words: bytes = b"", group: str = 
     return application
 
 
-def assert_books_agree(world: World, user: Host) -> None:
-    """Each hop has booked what the originator has booked for it, to the wei."""
-    owed = {wallet: account.wei for wallet, account in user.node.accountant.ledger.payables.items()}
-    earned = {}
-    for host in world.hosts:
-        account = host.node.accountant.ledger.receivables.get(user.consuming.address)
-        if account:
-            earned[host.earning.address] = account.wei
-    assert owed
-    assert owed == earned
-
-
 def circuits(world: World) -> int:
     """How many circuits any Node knows of."""
     return sum(len(list(host.node.circuits)) + len(list(host.node.own_circuits)) for host in world.hosts if host.alive)
-
-
-def complaints(world: World) -> list[str]:
-    return [
-        entry.detail
-        for host in world.hosts
-        for entry in host.logs
-        if isinstance(entry, Log) and entry.level in ("warning", "error")
-    ]
 
 
 def circuit_of(user: Host) -> OwnCircuit:
@@ -211,13 +191,13 @@ def test_all_books_are_equal_to_the_wei_also_when_the_circuits_have_ended(
     user = world.hosts[0]
     work(world, user)
     world.run(5)
-    assert_books_agree(world, user)
+    assert books_agree(world, user)
     assert not any(host.sockets for host in world.hosts)
     assert not any(list(host.node.circuit_exit.streams()) for host in world.hosts)
     world.network.conditions = Conditions()
     world.run(LIFE + IDLE + 15)
     assert circuits(world) == 0, "rotated"
-    assert_books_agree(world, user)
+    assert books_agree(world, user)
     assert not user.node.own_circuits.audit
     assert not complaints(world)
 
@@ -310,7 +290,7 @@ def test_a_stream_that_one_exit_refuses_goes_over_another() -> None:
     assert len(refused) == 1
     assert not one.closed
     world.run(1)
-    assert_books_agree(world, user)
+    assert books_agree(world, user)
 
 
 def test_a_question_that_one_exit_can_t_answer_is_answered_by_another_and_a_name_that_isn_t_by_the_first() -> None:

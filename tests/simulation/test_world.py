@@ -10,15 +10,14 @@ import pytest
 
 from masq.core.accountant.accountant import Scan
 from masq.core.accountant.thresholds import PaymentThresholds
-from masq.core.effects import Log
 from masq.core.flow import MAX_HELD
 from masq.core.links import MAX_FLOW
 from masq.errors import UnavailableError
-from masq.sim.host import Host
 from masq.sim.network import Conditions
 from masq.sim.workloads import Application, Download, Echo, content_of
 from masq.sim.world import World
 from masq.types import DEFAULT_RATE_PACK, NO_RATES, Mode, RatePack
+from worlds import books_agree, complaints
 
 KINDS = [
     pytest.param({}, id="circuits"),
@@ -34,26 +33,6 @@ def network(seed: int, count: int, **settings: object) -> World:
     world.run(20)
     world.servers |= {("echo.test", 7): Echo, ("files.test", 80): Download}
     return world
-
-
-def books_agree(world: World, originator: Host) -> bool:
-    """Whether each hop has booked what the originator has booked for it, to the wei."""
-    owed = {wallet: account.wei for wallet, account in originator.node.accountant.ledger.payables.items()}
-    earned = {}
-    for host in world.hosts:
-        account = host.node.accountant.ledger.receivables.get(originator.consuming.address)
-        if account:
-            earned[host.earning.address] = account.wei
-    return bool(owed) and owed == earned
-
-
-def complaints(world: World) -> list[str]:
-    return [
-        entry.detail
-        for host in world.hosts
-        for entry in host.logs
-        if isinstance(entry, Log) and entry.level in ("warning", "error")
-    ]
 
 
 def test_twenty_nodes_join_and_each_finds_a_route() -> None:

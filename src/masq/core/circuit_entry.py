@@ -71,12 +71,15 @@ class OwnStream(TerminalStream):
 
     circuit: OwnCircuit | None = None
     group: str = ""
-    kind: Kind = Kind.STREAM
     begun: bool = False
     unanswered: list[bytes] | None = field(default_factory=list)
     unanswered_size: int = 0
     retries: int = RETRIES
     tried: set[PublicKey] = field(default_factory=set)
+
+    @property
+    def kind(self) -> Kind:
+        return Kind(self.carries)
 
     @property
     def target(self) -> str:
@@ -122,7 +125,7 @@ class CircuitEntry:
 
         `eager`: the client waits to be told that it is connected before it says anything.
         """
-        stream = OwnStream(0, socket, host, port, now, carries=kind, group=group, kind=kind)
+        stream = OwnStream(0, socket, host, port, now, carries=kind, group=group)
         effects = self._attach(stream, now)
         self._sockets[socket] = stream
         if kind is Kind.STREAM and not eager:
@@ -423,7 +426,6 @@ class CircuitEntry:
             congested=stream.congested,
             eof=stream.eof,
             group=stream.group,
-            kind=stream.kind,
             unanswered=again,
             unanswered_size=stream.unanswered_size,
             retries=stream.retries - 1,

@@ -429,10 +429,7 @@ class Links:
         entry = self._links.get(link)
         if entry is None or entry.secure is None:
             return []
-        if entry.writable and entry.up and not entry.queues:
-            entry.secure.seal(frame)
-            entry.carried = True
-            return [WriteLink(link, frame)]
+        entry.carried = True
         return self.write(entry, frame, circuit)
 
     def spare(self, now: float) -> list[int]:

@@ -106,8 +106,8 @@ class LinkConnection(Connection):
         bound_queues(transport.get_extra_info("socket"))
         self._driver.link_up(self)
 
-    def get_buffer(self, sizehint: int) -> bytearray:
-        return self._driver.link_buffer
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._driver.link_view
 
     def buffer_updated(self, nbytes: int) -> None:
         if self.link is not None:

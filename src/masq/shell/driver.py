@@ -31,7 +31,7 @@ from masq.core.effects import (
 from masq.core.node import Node, NodeEffect
 from masq.errors import LocalError, UnavailableError
 from masq.shell.connections import ClientConnection, Connection, LinkConnection, StreamConnection
-from masq.shell.datagrams import Association, ExitSocket
+from masq.shell.datagrams import Association, Deliver, ExitSocket
 from masq.shell.log import log
 from masq.shell.resolve import Resolver, refusal
 from masq.types import Endpoint
@@ -99,8 +99,8 @@ class Driver:
         self._flusher: asyncio.Handle | None = None
         self._flush_at = math.inf
         self.failures: deque[dict[str, Any]] = deque(maxlen=FAILURES)
-        self.link_buffer = bytearray(LINK_BUFFER)
-        self.link_view = memoryview(self.link_buffer)
+        self.link_view = memoryview(bytearray(LINK_BUFFER))
+        """What all links read into."""
         self._piece = min(package_data, MAX_DATA - SHARING)
         """Bytes of a stream that go into one cell or package."""
         self.stream_view = memoryview(bytearray(STREAM_PIECES * self._piece))
@@ -358,12 +358,13 @@ class Driver:
 
     # --- datagrams and look-ups ---
 
-    async def _bind(self, socket: int) -> None:
-        def deliver(host: str, port: int, data: bytes) -> None:
-            self.carry(self.node.datagram_received(socket, host, port, data, self.now))
+    def _deliver_from(self, socket: int) -> Deliver:
+        """Takes the datagrams that come in at a socket."""
+        return lambda host, port, data: self.carry(self.node.datagram_received(socket, host, port, data, self.now))
 
+    async def _bind(self, socket: int) -> None:
         try:
-            self._datagrams[socket] = await ExitSocket.open(deliver)
+            self._datagrams[socket] = await ExitSocket.open(self._deliver_from(socket))
         except UnavailableError as error:
             self.carry(self.node.connect_failed(socket, str(error), self.now))
             return
@@ -411,16 +412,12 @@ class Driver:
             client.answer(socks_reply(0, found.addresses[0][0]))
             return
         socket, effects = self.node.open_datagrams(group, self.now)
-
-        def deliver(host: str, port: int, data: bytes) -> None:
-            self.carry(self.node.datagram_received(socket, host, port, data, self.now))
-
         peer, local = (client.transport.get_extra_info(name) for name in ("peername", "sockname"))
         if peer is None or local is None:
             self.carry([*effects, *self.node.socket_closed(socket, "the client is gone", self.now)])
             return
         transport, association = await self._loop.create_datagram_endpoint(
-            lambda: Association(peer[0], deliver), local_addr=(local[0], 0)
+            lambda: Association(peer[0], self._deliver_from(socket)), local_addr=(local[0], 0)
         )
         self._datagrams[socket] = association
         port = transport.get_extra_info("sockname")[1]

@@ -31,8 +31,6 @@ OPEN_LIFE: Final = 120
 """Seconds that an OPEN may take to be accepted by all its hops."""
 FRAME_HEAD: Final = BODY + 4
 """Where the data of a cell begins in its frame: after length, type and circuit id."""
-FRAME_TAIL: Final = TAG
-"""Bytes after it: the tag of the link."""
 
 MAX_DETAIL: Final = 200
 """Bytes of the words with which an END or a RESOLVED says why."""
