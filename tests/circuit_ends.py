@@ -7,13 +7,15 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
+from tests.secure_ends import keys
+
 from masq.chain.wallet import Wallet
-from masq.core.circuit_entry import CircuitEntry, EntryEffect, Kind
-from masq.core.circuits import Circuits, reason_of
+from masq.core.circuits.entry import CircuitEntry, EntryEffect, Kind
+from masq.core.circuits.origin import OwnCircuit, OwnCircuits
+from masq.core.circuits.relay import Circuits, reason_of
 from masq.core.effects import SendFrame, Service
-from masq.core.own_circuits import OwnCircuit, OwnCircuits
-from masq.core.relay import Relay
-from masq.core.routing import Route
+from masq.core.network.routing import Route
+from masq.core.packages.relay import Relay
 from masq.crypto import CryptDE
 from masq.errors import UnavailableError
 from masq.keccak import keccak256
@@ -35,7 +37,6 @@ from masq.wire.circuit import (
 from masq.wire.noise import TAG
 from masq.wire.package import Component, Hop, Payer
 from masq.wire.secure_link import BODY, LENGTH, Frame, FrameType, new_frame
-from secure_ends import keys
 
 EPOCH: Final = 1_800_000_000.0
 WALLET: Final = Wallet(keccak256(b"the originator"))

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from nacl import bindings as sodium
+from tests.strategies import key_pair, key_pairs, null_pairs
 
 from masq.crypto import SEAL_OVERHEAD, CryptDE, NullCryptDE
 from masq.errors import CryptoError
 from masq.types import CHAINS
-from strategies import key_pair, key_pairs, null_pairs
 
 CONTRACT = CHAINS["base-sepolia"].contract
 

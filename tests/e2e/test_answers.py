@@ -8,8 +8,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-
-from running import Running, linked_pair
+from tests.running import Running, linked_pair
 
 pytestmark = pytest.mark.e2e
 

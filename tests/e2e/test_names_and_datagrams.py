@@ -13,9 +13,9 @@ import dns.message
 import dns.query
 import dns.rcode
 import pytest
+from tests.running import Running, linked_pair, wait_for
 
 from masq.wire.proxy import decode_datagram, encode_datagram
-from running import Running, linked_pair, wait_for
 
 pytestmark = pytest.mark.e2e
 

@@ -14,8 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-from running import Running, linked_pair, wait_for
+from tests.running import Running, linked_pair, wait_for
 
 pytestmark = pytest.mark.e2e
 

@@ -8,15 +8,15 @@ import sys
 from collections.abc import Callable
 
 import pytest
+from tests.worlds import books_agree, complaints
 
+from masq.core.circuits.origin import IDLE, LIFE, OwnCircuit, name_of
 from masq.core.effects import Log
-from masq.core.own_circuits import IDLE, LIFE, OwnCircuit, name_of
 from masq.sim.host import SOCKET_HIGH_WATER, Host
 from masq.sim.network import Conditions
 from masq.sim.workloads import Application, Download, Echo, HangsUp, SlowReader, content_of
 from masq.sim.world import World
 from masq.wire.circuit import MAX_PLAIN, NO_SUCH_NAME, STREAM_CREDIT, Resolution
-from worlds import books_agree, complaints
 
 DNS = "192.0.2.1"
 MIDDLE = 6

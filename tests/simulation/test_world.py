@@ -7,17 +7,17 @@ import subprocess
 import sys
 
 import pytest
+from tests.worlds import books_agree, complaints
 
 from masq.core.accountant.accountant import Scan
 from masq.core.accountant.thresholds import PaymentThresholds
-from masq.core.flow import MAX_HELD
-from masq.core.links import MAX_FLOW
+from masq.core.links.links import MAX_FLOW
+from masq.core.packages.flow import MAX_HELD
 from masq.errors import UnavailableError
 from masq.sim.network import Conditions
 from masq.sim.workloads import Application, Download, Echo, content_of
 from masq.sim.world import World
 from masq.types import DEFAULT_RATE_PACK, NO_RATES, Mode, RatePack
-from worlds import books_agree, complaints
 
 KINDS = [
     pytest.param({}, id="circuits"),

@@ -8,10 +8,10 @@ import cbor2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.strategies import cbor_values, hostile, repeated
 
 from masq.errors import MalformedError
 from masq.wire import cbor
-from strategies import cbor_values, hostile, repeated
 
 
 @given(repeated)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 
 import pytest
+from tests.recorded import derived
 
 from masq.chain.wallet import Wallet
 from masq.crypto import CryptDE, NullCryptDE
@@ -38,7 +39,6 @@ from masq.wire.package import (
     shift,
     single_hop,
 )
-from recorded import derived
 
 SEPOLIA = CHAINS["base-sepolia"].contract
 WALLET = Wallet(keccak256(b"wallet"))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
+from tests.strategies import hostile, key_pair, key_pairs, messages, node_records, packets
 
 from masq.crypto import CryptDE
 from masq.errors import MalformedError
@@ -27,7 +28,6 @@ from masq.wire.message import (
     encode_message,
     stream_key,
 )
-from strategies import hostile, key_pair, key_pairs, messages, node_records, packets
 
 KEY = bytes(range(20))
 REQUEST = ClientRequest(KEY, SequencedPacket(0, b"hello"), "example.com", 80, "HTTP", bytes(64))

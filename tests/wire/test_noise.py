@@ -10,11 +10,11 @@ import pytest
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from nacl import bindings as sodium
+from tests.recorded import VECTORS
 
 from masq.errors import CryptoError
 from masq.wire import noise
 from masq.wire.noise import REKEY_AFTER, TAG, Direction, Handshake
-from recorded import VECTORS
 
 PUBLISHED = json.loads((VECTORS / "noise-ik.json").read_text())
 

@@ -7,6 +7,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.strategies import bits_32, hops, hostile, key_pair, key_pairs, null_pairs, packages, payers, wallets
 
 from masq.chain.wallet import Wallet
 from masq.crypto import CryptDE, NullCryptDE
@@ -27,7 +28,6 @@ from masq.wire.package import (
     shift,
     single_hop,
 )
-from strategies import bits_32, hops, hostile, key_pair, key_pairs, null_pairs, packages, payers, wallets
 
 
 @given(packages)

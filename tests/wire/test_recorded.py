@@ -7,6 +7,7 @@ import hashlib
 from typing import Any
 
 import pytest
+from tests.recorded import captured, case, identity, keys_of, message_of, open_sent
 
 from masq.chain.wallet import Wallet
 from masq.crypto import NullCryptDE
@@ -29,7 +30,6 @@ from masq.wire.message import (
     encode_message,
 )
 from masq.wire.package import Component, Hop, Package, Payer, open_hop
-from recorded import captured, case, identity, keys_of, message_of, open_sent
 
 
 def frames(by: str) -> list[Any]:

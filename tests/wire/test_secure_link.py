@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nacl import bindings as sodium
+from tests.secure_ends import DEV, SEPOLIA, heard, joined, keys, link
 
 from masq.crypto import CryptDE
 from masq.errors import CryptoError, PeerError
 from masq.wire.noise import REKEY_AFTER, Direction, Handshake
 from masq.wire.package import Package
 from masq.wire.secure_link import Event, Frame, FrameType
-from secure_ends import DEV, SEPOLIA, heard, joined, keys, link
 
 
 def test_our_handshake_is_that_of_an_independent_library() -> None:

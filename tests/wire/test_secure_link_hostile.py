@@ -10,6 +10,22 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from nacl import bindings as sodium
+from tests.secure_ends import (
+    DEV,
+    SEPOLIA,
+    Rogue,
+    as_heard,
+    greeting,
+    heard,
+    held,
+    joined,
+    keys,
+    link,
+    prefixed,
+    rogue_and_victim,
+    session,
+)
+from tests.strategies import bits_8, bits_16, cbor_values, damaged, hostile, key_pair
 
 from masq.crypto import CryptDE
 from masq.errors import CryptoError, MalformedError, PeerError
@@ -25,22 +41,6 @@ from masq.wire.secure_link import (
     FrameType,
     SecureLink,
 )
-from secure_ends import (
-    DEV,
-    SEPOLIA,
-    Rogue,
-    as_heard,
-    greeting,
-    heard,
-    held,
-    joined,
-    keys,
-    link,
-    prefixed,
-    rogue_and_victim,
-    session,
-)
-from strategies import bits_8, bits_16, cbor_values, damaged, hostile, key_pair
 
 FRAME = 2 + 65_535
 """Bytes of the largest frame."""

@@ -9,8 +9,9 @@ from typing import Any, Final
 from masq.chain.wallet import Wallet
 from masq.core.accountant.accountant import Accountant
 from masq.core.accountant.effects import AccountantEffect
-from masq.core.circuit_entry import CircuitEntry, Kind
-from masq.core.circuits import Circuits
+from masq.core.circuits.entry import CircuitEntry, Kind
+from masq.core.circuits.origin import OwnCircuits, name_of
+from masq.core.circuits.relay import Circuits
 from masq.core.effects import (
     CloseLink,
     Earn,
@@ -22,13 +23,12 @@ from masq.core.effects import (
     SendFrame,
     Tell,
 )
-from masq.core.entry import Entry
-from masq.core.exit import Exit
-from masq.core.links import GOSSIP_FLOW, Link, Links, LinksEffect, LinkUp
-from masq.core.neighborhood import Contact, Neighborhood, Profile
-from masq.core.own_circuits import OwnCircuits, name_of
-from masq.core.relay import ForEntry, ForExit, Relay, Relayed
-from masq.core.routing import Routes
+from masq.core.links.links import GOSSIP_FLOW, Link, Links, LinksEffect, LinkUp
+from masq.core.network.neighborhood import Contact, Neighborhood, Profile
+from masq.core.network.routing import Routes
+from masq.core.packages.entry import Entry
+from masq.core.packages.exit import Exit
+from masq.core.packages.relay import ForEntry, ForExit, Relay, Relayed
 from masq.crypto import CryptDE, Keys
 from masq.errors import CryptoError, PeerError, UnavailableError
 from masq.types import Endpoint, Mode, PublicKey

@@ -19,7 +19,7 @@ from masq.chain.erc20 import sign_transfer
 from masq.chain.transaction import SignedTransaction
 from masq.chain.wallet import Wallet
 from masq.core.accountant.accountant import Accountant, AccountantConfig, Scan
-from masq.core.neighborhood import Contact, Profile
+from masq.core.network.neighborhood import Contact, Profile
 from masq.core.node import Node, NodeConfig
 from masq.crypto import CryptDE, Keys, NullCryptDE
 from masq.errors import CryptoError, LocalError, SettingError

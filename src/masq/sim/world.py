@@ -14,7 +14,7 @@ from masq.chain.wallet import Wallet
 from masq.core.accountant.accountant import Accountant, AccountantConfig, Scan
 from masq.core.accountant.thresholds import DEFAULT_THRESHOLDS, PaymentThresholds
 from masq.core.effects import WriteLink, WriteSocket
-from masq.core.neighborhood import Contact, Profile
+from masq.core.network.neighborhood import Contact, Profile
 from masq.core.node import Node, NodeConfig, NodeEffect
 from masq.crypto import CryptDE
 from masq.sim import invariants

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.recorded import money
 
 from masq.core.accountant.thresholds import DEFAULT_THRESHOLDS, PaymentThresholds
-from recorded import money
 
 
 def parsed(text: str) -> PaymentThresholds:

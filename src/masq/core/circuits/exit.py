@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from masq.core.circuits.passage import Billing, Passage
+from masq.core.circuits.terminal import LAZY, Departures, HeldBack, Outbox, Terminal, TerminalStream
 from masq.core.effects import (
     Bind,
     CloseSocket,
@@ -17,8 +19,6 @@ from masq.core.effects import (
     SendFrame,
     WriteSocket,
 )
-from masq.core.passage import Billing, Passage
-from masq.core.terminal import LAZY, Departures, HeldBack, Outbox, Terminal, TerminalStream
 from masq.wire import cbor
 from masq.wire.circuit import (
     Close,

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from masq.core.effects import Log, SaveConfig, Tell
-from masq.core.gossip import Kind, Refused, classify, introduction, may_be_dialled, patch, standard_for
-from masq.core.graph import MAX_KNOWN, Graph
+from masq.core.network.gossip import Kind, Refused, classify, introduction, may_be_dialled, patch, standard_for
+from masq.core.network.graph import MAX_KNOWN, Graph
 from masq.crypto import Keys
 from masq.types import Address, Endpoint, NodeAddress, PublicKey, RatePack
 from masq.wire.message import Gossip, GossipFailure, GossipRecord, NodeRecord

@@ -6,10 +6,10 @@ import hashlib
 from collections.abc import Callable, Iterator
 from typing import Final, TypeVar
 
-from masq.core.circuit_exit import CircuitExit, ExitEffect
+from masq.core.circuits.exit import CircuitExit, ExitEffect
+from masq.core.circuits.passage import Bill, Billing, End, Passage, closing
+from masq.core.circuits.terminal import Overdrawn, Terminal
 from masq.core.effects import Log, SendFrame
-from masq.core.passage import Bill, Billing, End, Passage, closing
-from masq.core.terminal import Overdrawn, Terminal
 from masq.crypto import Keys
 from masq.errors import CryptoError, MalformedError, PeerError
 from masq.types import Address, PublicKey, RatePack

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from masq.core.effects import Service
-from masq.core.graph import Graph
+from masq.core.network.graph import Graph
 from masq.errors import UnavailableError
 from masq.types import PublicKey
 from masq.wire.circuit import EXTENSION

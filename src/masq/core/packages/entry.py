@@ -8,9 +8,9 @@ from typing import Final
 
 from masq.chain.wallet import Wallet
 from masq.core.effects import Accepted, CloseSocket, EndSocket, Forward, Log, Owe, Reading, WriteSocket
-from masq.core.flow import MAX_HELD, ONE_READ, WINDOW, Incoming, Outgoing, shared_window
+from masq.core.network.routing import Route, Routes
+from masq.core.packages.flow import MAX_HELD, ONE_READ, WINDOW, Incoming, Outgoing, shared_window
 from masq.core.payers import Payers
-from masq.core.routing import Route, Routes
 from masq.crypto import Keys
 from masq.errors import MalformedError, UnavailableError
 from masq.types import PublicKey

@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Collection
 from enum import Enum, auto
 
-from masq.core.graph import Graph
+from masq.core.network.graph import Graph
 from masq.types import Endpoint, NodeAddress, PublicKey
 from masq.wire.message import MAX_RECORDS, Gossip, GossipRecord
 

@@ -8,9 +8,11 @@ from typing import Any, Final
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.circuit_ends import BACK, WALLET, Entry, HonestHop, Nodes, Originator, frame_of
+from tests.secure_ends import heard, keys, link
+from tests.strategies import cbor_values
 
-from circuit_ends import BACK, WALLET, Entry, HonestHop, Nodes, Originator, frame_of
-from masq.core.circuit_entry import Kind
+from masq.core.circuits.entry import Kind
 from masq.core.effects import (
     Accepted,
     Bind,
@@ -47,8 +49,6 @@ from masq.wire.circuit import (
 )
 from masq.wire.noise import TAG
 from masq.wire.secure_link import FrameType, SecureLink
-from secure_ends import heard, keys, link
-from strategies import cbor_values
 
 FEW: Final = settings(max_examples=150, deadline=None)
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from masq.chain.wallet import Wallet
+from masq.core.circuits.terminal import Terminal
 from masq.core.effects import Log, SendFrame, Service
+from masq.core.network.routing import Route, Routes
 from masq.core.payers import Payers
-from masq.core.routing import Route, Routes
-from masq.core.terminal import Terminal
 from masq.crypto import Keys
 from masq.errors import MalformedError, UnavailableError
 from masq.types import Address, PublicKey

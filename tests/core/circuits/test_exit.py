@@ -6,10 +6,11 @@ import os
 from collections.abc import Iterable
 
 import pytest
+from tests.circuit_ends import BACK, HonestHop, Originator, Said, Told, begin, others, sent
 
-from circuit_ends import BACK, HonestHop, Originator, Said, Told, begin, others, sent
-from masq.core import circuit_exit
-from masq.core.circuit_exit import MAX_STREAMS
+from masq.core.circuits import exit as circuit_exit
+from masq.core.circuits.exit import MAX_STREAMS
+from masq.core.circuits.terminal import LAZY, PACK_AT, Terminal
 from masq.core.effects import (
     Bind,
     CloseSocket,
@@ -20,7 +21,6 @@ from masq.core.effects import (
     SendDatagram,
     WriteSocket,
 )
-from masq.core.terminal import LAZY, PACK_AT, Terminal
 from masq.types import DEFAULT_RATE_PACK
 from masq.wire import cbor
 from masq.wire.circuit import (

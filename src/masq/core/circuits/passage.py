@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from masq.core.circuits.terminal import Terminal
 from masq.core.effects import SendFrame
-from masq.core.terminal import Terminal
 from masq.types import Address, RatePack
 from masq.wire.circuit import CLOSE_TEXTS, Close, Control, Layer, circuit_frame, data_of
 from masq.wire.secure_link import FrameType

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final
 
-from masq.core.circuits import reason_of
+from masq.core.circuits.origin import CLOSING, IDLE, LIFE, OwnCircuit, OwnCircuits, name_of
+from masq.core.circuits.relay import reason_of
+from masq.core.circuits.terminal import LAZY, Departures, HeldBack, Outbox, Overdrawn, TerminalStream
 from masq.core.effects import (
     Accepted,
     CloseSocket,
@@ -19,8 +21,6 @@ from masq.core.effects import (
     SendFrame,
     WriteSocket,
 )
-from masq.core.own_circuits import CLOSING, IDLE, LIFE, OwnCircuit, OwnCircuits, name_of
-from masq.core.terminal import LAZY, Departures, HeldBack, Outbox, Overdrawn, TerminalStream
 from masq.errors import CryptoError, MalformedError, UnavailableError
 from masq.types import PublicKey
 from masq.wire.circuit import (

@@ -6,17 +6,17 @@ import os
 from typing import Final
 
 import pytest
+from tests.recorded import captured
+from tests.secure_ends import DEV, Rogue, greeting, heard, keys, link
 
 from masq.core.effects import CloseLink, Dial, WriteLink
-from masq.core.links import HANDSHAKE, REMEMBER_JSON, TRY_FOR, Arrival, Links, LinksEffect, LinkUp
+from masq.core.links.links import HANDSHAKE, REMEMBER_JSON, TRY_FOR, Arrival, Links, LinksEffect, LinkUp
 from masq.crypto import CryptDE
 from masq.errors import PeerError
 from masq.types import Endpoint
 from masq.wire.frame import unmask
 from masq.wire.package import Package
 from masq.wire.secure_link import MAGIC
-from recorded import captured
-from secure_ends import DEV, Rogue, greeting, heard, keys, link
 
 RECORDED: Final = next(step["frame"] for case in captured()["cases"] for step in case["steps"] if "frame" in step)
 """A frame of a real Node."""

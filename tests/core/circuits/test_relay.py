@@ -7,8 +7,7 @@ from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
-
-from circuit_ends import (
+from tests.circuit_ends import (
     BACK,
     EPOCH,
     ONWARD,
@@ -24,9 +23,11 @@ from circuit_ends import (
     payer_for,
     sent,
 )
+from tests.secure_ends import joined, keys
+
 from masq.chain.wallet import Wallet
-from masq.core import circuits
-from masq.core.circuits import CLOSING, IDLE
+from masq.core.circuits import relay as circuits
+from masq.core.circuits.relay import CLOSING, IDLE
 from masq.core.effects import CloseSocket, Connect, EndSocket, Log, WriteSocket
 from masq.errors import CryptoError
 from masq.keccak import keccak256
@@ -49,7 +50,6 @@ from masq.wire.circuit import (
 from masq.wire.noise import TAG
 from masq.wire.package import open_hop
 from masq.wire.secure_link import MAX_BODY, Frame, FrameType
-from secure_ends import joined, keys
 
 NOTHING = (0,) * 6
 """The counters of a hop without circuits."""

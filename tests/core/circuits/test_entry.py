@@ -6,9 +6,11 @@ from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
+from tests.circuit_ends import BACK, Entry, Nodes, Said, close_frame, frame_of, others, sent
 
-from circuit_ends import BACK, Entry, Nodes, Said, close_frame, frame_of, others, sent
-from masq.core.circuit_entry import MAX_UNANSWERED, RESOLVE_FOR, RETRIES, SERVER_FIRST, Kind
+from masq.core.circuits.entry import MAX_UNANSWERED, RESOLVE_FOR, RETRIES, SERVER_FIRST, Kind
+from masq.core.circuits.origin import BLAME_LIFE, CLOSING, IDLE, LIFE, name_of
+from masq.core.circuits.terminal import LAZY
 from masq.core.effects import (
     Accepted,
     CloseSocket,
@@ -19,8 +21,6 @@ from masq.core.effects import (
     SendDatagram,
     WriteSocket,
 )
-from masq.core.own_circuits import BLAME_LIFE, CLOSING, IDLE, LIFE, name_of
-from masq.core.terminal import LAZY
 from masq.errors import UnavailableError
 from masq.types import DEFAULT_RATE_PACK
 from masq.wire import cbor

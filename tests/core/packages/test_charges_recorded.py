@@ -6,15 +6,15 @@ import os
 from typing import Any
 
 import pytest
+from tests.recorded import money
 
 from masq.core.accountant.accountant import Accountant, AccountantConfig, SavedState
 from masq.core.effects import Earn
-from masq.core.exit import Exit
+from masq.core.packages.exit import Exit
 from masq.crypto import CryptDE
 from masq.types import CHAINS, DEFAULT_RATE_PACK, RatePack
 from masq.wire.message import ClientRequest, SequencedPacket
 from masq.wire.package import Component, Hop, Package
-from recorded import money
 
 CONTRACT = CHAINS["base-sepolia"].contract
 PAYER = b"p" * 20

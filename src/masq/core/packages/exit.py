@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from masq.core.effects import CloseSocket, Connect, Earn, EndSocket, Forward, Log, Reading, WriteSocket
-from masq.core.flow import MAX_HELD, WINDOW, Incoming, Outgoing, shared_window
+from masq.core.packages.flow import MAX_HELD, WINDOW, Incoming, Outgoing, shared_window
 from masq.crypto import Keys
 from masq.errors import CryptoError, MalformedError
 from masq.types import Address, PublicKey

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tests.circuit_ends import Entry, HonestHop, Line, Originator, Told, begin, others
 
-from circuit_ends import Entry, HonestHop, Line, Originator, Told, begin, others
+from masq.core.circuits.origin import CLOSING, MAX_AUDIT, OVERBILLED_CELLS, OverBilling, name_of
+from masq.core.circuits.passage import BILL_BYTES, BILL_SECONDS
+from masq.core.circuits.terminal import LAZY
 from masq.core.effects import Connect, Log, WriteSocket
-from masq.core.own_circuits import CLOSING, MAX_AUDIT, OVERBILLED_CELLS, OverBilling, name_of
-from masq.core.passage import BILL_BYTES, BILL_SECONDS
-from masq.core.terminal import LAZY
 from masq.types import DEFAULT_RATE_PACK
 from masq.wire.circuit import BLOCK, CIRCUIT_CREDIT, MAX_DATA, MAX_PLAIN, Close, Command
 from masq.wire.noise import TAG

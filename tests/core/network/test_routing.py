@@ -6,8 +6,8 @@ import random
 
 import pytest
 
-from masq.core.graph import Graph
-from masq.core.routing import Routes
+from masq.core.network.graph import Graph
+from masq.core.network.routing import Routes
 from masq.crypto import CryptDE
 from masq.errors import UnavailableError
 from masq.types import CHAINS, DEFAULT_RATE_PACK, NodeAddress, RatePack

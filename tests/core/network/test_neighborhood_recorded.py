@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tests.recorded import captured, case, identity, keys_of, message_of
 
 from masq.core.effects import Tell
-from masq.core.neighborhood import Contact, Neighborhood, Profile
+from masq.core.network.neighborhood import Contact, Neighborhood, Profile
 from masq.errors import PeerError
 from masq.types import DEFAULT_RATE_PACK, Endpoint, NodeAddress
 from masq.wire.message import Gossip, GossipFailure, decode_message
-from recorded import captured, case, identity, keys_of, message_of
 
 REAL = Endpoint("10.9.0.1", 33_333)
 

@@ -1,0 +1,1 @@
+"""Links to other Nodes: who is connected, how it speaks, what waits to be written."""

@@ -1,0 +1,1 @@
+"""What a Node knows of the network: records, gossip, neighbors, routes."""
