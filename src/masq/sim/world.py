@@ -48,6 +48,7 @@ class World:
         self._sequence = 0
         self._check_at = 0.0
         self._trace = hashlib.sha256()
+        self._written = hashlib.sha256()
 
     # --- time ---
 
@@ -81,8 +82,10 @@ class World:
     def note(self, number: int, effect: NodeEffect) -> None:
         match effect:
             case WriteLink(id, data) | WriteSocket(id, data):
-                self._trace.update(f"{self.now:.6f} {number} {type(effect).__name__} {id} {len(data)} ".encode())
-                self._trace.update(data)
+                head = f"{self.now:.6f} {number} {type(effect).__name__} {id} {len(data)} ".encode()
+                for hash in (self._trace, self._written):
+                    hash.update(head)
+                    hash.update(data)
             case _:
                 self._trace.update(f"{self.now:.6f} {number} {effect!r}\n".encode())
 
@@ -90,6 +93,11 @@ class World:
     def trace(self) -> str:
         """The hash of all effects so far, with their times and Nodes."""
         return self._trace.hexdigest()
+
+    @property
+    def written(self) -> str:
+        """The hash of all that was written to links and sockets: what a change of the house must leave as it was."""
+        return self._written.hexdigest()
 
     # --- Nodes ---
 
