@@ -10,7 +10,7 @@ from masq.chain.wallet import Wallet
 from masq.core.accountant.accountant import Accountant
 from masq.core.accountant.effects import AccountantEffect
 from masq.core.circuits.entry import CircuitEntry, Kind
-from masq.core.circuits.origin import OwnCircuits, name_of
+from masq.core.circuits.origin import OwnCircuits
 from masq.core.circuits.relay import Circuits
 from masq.core.effects import (
     CloseLink,
@@ -23,6 +23,7 @@ from masq.core.effects import (
     SendFrame,
     Tell,
 )
+from masq.core.failure import NO_WALLET, Cause, Failure, FailureError, name_of
 from masq.core.links.links import GOSSIP_FLOW, Link, Links, LinksEffect, LinkUp
 from masq.core.network.neighborhood import Contact, Neighborhood, Profile
 from masq.core.network.routing import Routes
@@ -32,7 +33,7 @@ from masq.core.packages.relay import ForEntry, ForExit, Relay, Relayed
 from masq.crypto import CryptDE, Keys
 from masq.errors import CryptoError, PeerError, UnavailableError
 from masq.types import Endpoint, Mode, PublicKey
-from masq.wire.circuit import EXTENSION, Resolution, circuit_of
+from masq.wire.circuit import EXTENSION, Addresses, circuit_of
 from masq.wire.frame import unmask
 from masq.wire.message import encode_message
 from masq.wire.package import Package, single_hop
@@ -306,30 +307,32 @@ class Node:
     def _over_circuit(self, kind: Kind, host: str, group: str, now: float) -> tuple[int, list[NodeEffect]]:
         self._check_wallet()
         if not self.hops or self.config.package_policy == "masq":
-            raise UnavailableError("only circuits carry this, and this Node is set to use none")
+            words = "only circuits carry this, and this Node is set to use none"
+            raise FailureError(Failure(Cause.NO_ROUTE, detail=words))
         socket = self._socket()
         try:
             return socket, self._carry(self.circuit_entry.open(socket, kind, host, 0, group, now), now)
-        except UnavailableError as error:
-            raise UnavailableError(f"only circuits carry this: {error}") from error
+        except FailureError as error:
+            words = f"only circuits carry this: {error}"
+            raise FailureError(replace(error.failure, detail=words)) from error
 
     def _check_wallet(self) -> None:
         if self.config.wallet is None and self.hops:
-            raise UnavailableError("no consuming wallet: give --consuming-private-key to pay for what you use")
+            raise FailureError(NO_WALLET)
 
     def connected(self, socket: int, address: str, now: float) -> list[NodeEffect]:
         if self.circuit_exit.owns(socket):
             return self._carry(self.circuit_exit.connected(socket, address, now), now)
         return self._carry(self.exit.connected(socket, now), now)
 
-    def connect_failed(self, socket: int, reason: str, now: float) -> list[NodeEffect]:
+    def connect_failed(self, socket: int, failure: Failure, now: float) -> list[NodeEffect]:
         if self.circuit_exit.owns(socket):
-            return self._carry(self.circuit_exit.connect_failed(socket, reason, now), now)
-        return self._carry(self.exit.connect_failed(socket, reason), now)
+            return self._carry(self.circuit_exit.connect_failed(socket, failure, now), now)
+        return self._carry(self.exit.connect_failed(socket, failure, now), now)
 
-    def resolved(self, socket: int, resolution: Resolution, now: float) -> list[NodeEffect]:
+    def resolved(self, socket: int, found: Addresses | Failure, now: float) -> list[NodeEffect]:
         """What a look-up for somebody's circuit has brought."""
-        return self._carry(self.circuit_exit.resolved(socket, resolution, now), now)
+        return self._carry(self.circuit_exit.resolved(socket, found, now), now)
 
     def socket_received(self, socket: int, data: bytes | memoryview, now: float) -> list[NodeEffect]:
         """Bytes of a client or server, at most the package size at once. The effects may hold views of them."""
@@ -356,14 +359,14 @@ class Node:
             return self._carry(self.entry.ended(socket, now), now)
         return self._carry(self.exit.ended(socket, now), now)
 
-    def socket_closed(self, socket: int, reason: str, now: float) -> list[NodeEffect]:
+    def socket_closed(self, socket: int, failure: Failure, now: float) -> list[NodeEffect]:
         if self.circuit_entry.owns(socket):
             return self._carry(self.circuit_entry.closed(socket, now), now)
         if self.circuit_exit.owns(socket):
-            return self._carry(self.circuit_exit.closed(socket, reason, now), now)
+            return self._carry(self.circuit_exit.closed(socket, failure, now), now)
         if self.entry.owns(socket):
             return self._carry(self.entry.closed(socket, now), now)
-        return self._carry(self.exit.closed(socket, reason), now)
+        return self._carry(self.exit.closed(socket, failure, now), now)
 
     def socket_congested(self, socket: int) -> None:
         for owner in (self.circuit_entry, self.circuit_exit, self.entry, self.exit):
@@ -376,7 +379,7 @@ class Node:
             return self._carry(self.circuit_exit.drained(socket, now), now)
         if self.entry.owns(socket):
             return self._carry(self.entry.drained(socket, now), now)
-        return self._carry(self.exit.drained(socket), now)
+        return self._carry(self.exit.drained(socket, now), now)
 
     # --- inside ---
 
@@ -548,8 +551,8 @@ class Node:
             "serving": sum(1 for _ in self.exit) + sum(1 for _ in self.circuit_exit.streams()),
             "circuits": sum(1 for _ in self.circuits),
             "avoided": [
-                {"node": name_of(key), "reason": reason, "age": now - since}
-                for key, (since, reason) in self.own_circuits.blame.nodes.items()
+                {"node": name_of(key), "reason": str(failure), "age": now - since}
+                for key, (since, failure) in self.own_circuits.blame.nodes.items()
             ],
             "overbilled": [
                 {"node": key.hex(), "billed": str(found.billed), "counted": str(found.counted), "age": now - found.when}

@@ -10,9 +10,9 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, cast
 
-from masq.errors import UnavailableError
+from masq.core.failure import Cause, Failure, FailureError
 from masq.shell.datagrams import Association
-from masq.wire.proxy import Command, Failure, Greeting, Refused, Speech, Target, accepted, refused
+from masq.wire.proxy import Command, Greeting, Refused, Reply, Speech, Target, accepted, refused
 
 if TYPE_CHECKING:
     from masq.shell.driver import Driver
@@ -30,6 +30,14 @@ MAX_PIECES: Final = 512
 
 _RTT: Final = struct.Struct("68xI")
 """Where Linux says in its `tcp_info` how long a round trip takes."""
+
+REPLIES: Final = {
+    Cause.NO_WALLET: Reply.NO_WALLET,
+    Cause.NO_ROUTE: Reply.NO_ROUTE,
+    Cause.POLICY: Reply.NOT_ALLOWED,
+    Cause.REFUSED: Reply.REFUSED,
+}
+"""Of whatever else fails a client learns that the server was not reached, and why."""
 
 Piece = bytes | bytearray | memoryview
 
@@ -182,9 +190,9 @@ class StreamConnection(Connection):
     def accept(self) -> None:
         """The exit has reached the server."""
 
-    def finish(self, reason: str | None) -> None:
-        """Close: after what was written, or, for a reason, in a way that the other end notices."""
-        if reason is None:
+    def finish(self, failure: Failure | None) -> None:
+        """Close: after what was written, or, after a failure, in a way that the other end notices."""
+        if failure is None:
             self.close()
         else:
             self.transport.abort()
@@ -205,8 +213,8 @@ class StreamConnection(Connection):
     def connection_lost(self, error: Exception | None) -> None:
         driver = self._driver
         if driver.forget(self.socket):
-            reason = f"the connection broke: {error}" if error else "the connection was closed"
-            driver.carry(driver.node.socket_closed(self.socket, reason, driver.now))
+            words = f"the connection broke: {error}" if error else "the connection was closed"
+            driver.carry(driver.node.socket_closed(self.socket, Failure(Cause.BROKEN, detail=words), driver.now))
 
 
 class ClientConnection(StreamConnection):
@@ -257,8 +265,8 @@ class ClientConnection(StreamConnection):
         early = driver.answer_early or target.speech is Speech.HTTP
         try:
             self.socket, effects = driver.node.open(target.host, target.port, group, driver.now, not early)
-        except UnavailableError as error:
-            self._refuse(target, str(error))
+        except FailureError as error:
+            self._refuse(target, error.failure)
             return
         driver.register(self.socket, self)
         self._unaccepted = True
@@ -277,13 +285,12 @@ class ClientConnection(StreamConnection):
         """What else clients of SOCKS5 ask for: datagrams, and look-ups."""
         try:
             await self._driver.serve_request(self, target, group)
-        except UnavailableError as error:
-            self._refuse(target, str(error))
+        except FailureError as error:
+            self._refuse(target, error.failure)
 
-    def _refuse(self, target: Target, reason: str) -> None:
-        self._driver.failed("stream_refused", target.place, reason)
-        failure = Failure.NO_WALLET if "wallet" in reason else Failure.NO_ROUTE
-        self._answer_and_close(refused(target.speech, failure, reason))
+    def _refuse(self, target: Target, failure: Failure) -> None:
+        self._driver.failed("stream_refused", target.place, failure)
+        self._answer_and_close(refused(target.speech, reply_to(failure), str(failure)))
 
     def associate(self, socket: int, association: Association, answer: bytes) -> None:
         """Datagrams are carried for as long as this connection stands."""
@@ -295,15 +302,15 @@ class ClientConnection(StreamConnection):
         """Say the last word."""
         self._answer_and_close(answer)
 
-    def finish(self, reason: str | None) -> None:
+    def finish(self, failure: Failure | None) -> None:
         target = self._target
-        if reason is not None and target is not None:
-            self._driver.failed("stream_failed", target.place, reason)
+        if failure is not None and target is not None:
+            self._driver.failed("stream_failed", target.place, failure)
             unanswered = self._unaccepted or (target.speech is Speech.HTTP and not self.answered)
             if unanswered and not self.transport.is_closing():
-                self._answer_and_close(refused(target.speech, Failure.of(reason), reason))
+                self._answer_and_close(refused(target.speech, reply_to(failure), str(failure)))
                 return
-        super().finish(reason)
+        super().finish(failure)
 
     def _answer_and_close(self, answer: bytes) -> None:
         if self.transport.is_closing():
@@ -324,6 +331,11 @@ class ClientConnection(StreamConnection):
         if self._association is not None:
             self._association.close()
         super().connection_lost(error)
+
+
+def reply_to(failure: Failure) -> Reply:
+    """How a failure is told in a client's own protocol."""
+    return REPLIES.get(failure.cause, Reply.UNREACHABLE)
 
 
 def bound_queues(raw: sockets.socket) -> None:

@@ -28,14 +28,15 @@ from masq.core.effects import (
     WriteLink,
     WriteSocket,
 )
+from masq.core.failure import CLIENT, SERVER, Cause, Failure, FailureError
 from masq.core.node import Node, NodeEffect
-from masq.errors import LocalError, UnavailableError
+from masq.errors import LocalError
 from masq.shell.connections import ClientConnection, Connection, LinkConnection, StreamConnection
 from masq.shell.datagrams import Association, Deliver, ExitSocket
 from masq.shell.log import log
 from masq.shell.resolve import Resolver, refusal
 from masq.types import Endpoint
-from masq.wire.circuit import MAX_DATA, Resolution
+from masq.wire.circuit import MAX_DATA, Addresses
 from masq.wire.proxy import Command, Target, socks_reply
 
 DIAL_TIMEOUT: Final = 5.0
@@ -90,7 +91,7 @@ class Driver:
         self._links: dict[int, LinkConnection] = {}
         self._sockets: dict[int, StreamConnection] = {}
         self._datagrams: dict[int, ExitSocket | Association] = {}
-        self._look_ups: dict[int, asyncio.Future[Resolution]] = {}
+        self._look_ups: dict[int, asyncio.Future[Addresses | Failure]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._asking = False
@@ -98,7 +99,8 @@ class Driver:
         self._logged: dict[str, tuple[float, int]] = {}
         self._flusher: asyncio.Handle | None = None
         self._flush_at = math.inf
-        self.failures: deque[dict[str, Any]] = deque(maxlen=FAILURES)
+        self.failures: deque[tuple[float, str, Failure]] = deque(maxlen=FAILURES)
+        """When, for which target, and why."""
         self.link_view = memoryview(bytearray(LINK_BUFFER))
         """What all links read into."""
         self._piece = min(package_data, MAX_DATA - SHARING)
@@ -190,10 +192,10 @@ class Driver:
                 stream = self._sockets.get(socket)
                 if stream is not None:
                     stream.end()
-            case CloseSocket(socket, reason):
+            case CloseSocket(socket, failure):
                 stream = self._sockets.pop(socket, None)
                 if stream is not None:
-                    stream.finish(reason)
+                    stream.finish(failure)
                 elif (datagrams := self._datagrams.pop(socket, None)) is not None:
                     datagrams.close()
             case Accepted(socket):
@@ -208,10 +210,10 @@ class Driver:
                 self.spawn(self._bind(socket))
             case Resolve(socket, host):
                 self.spawn(self._resolve(socket, host))
-            case Resolved(socket, resolution):
+            case Resolved(socket, found):
                 asking = self._look_ups.pop(socket, None)
                 if asking is not None and not asking.done():
-                    asking.set_result(resolution)
+                    asking.set_result(found)
             case Dial(link, endpoint):
                 self.spawn(self._dial(link, endpoint))
             case CloseLink(link):
@@ -227,16 +229,16 @@ class Driver:
             case _:
                 self._money.perform(effect)
 
-    def failed(self, event: str, target: str, reason: str) -> None:
+    def failed(self, event: str, target: str, failure: Failure) -> None:
         """A stream of the user's came to nothing: for the log, and for `status`."""
-        self.tell("warning" if event == "stream_refused" else "info", event, f"{target}: {reason}")
-        self.failures.append({"target": target, "reason": reason, "at": self.now})
+        self.tell("warning" if event == "stream_refused" else "info", event, f"{target}: {failure}")
+        self.failures.append((self.now, target, failure))
 
     def recent_failures(self) -> list[dict[str, Any]]:
         """The latest failures of the user's streams, the newest first."""
         return [
-            {"target": each["target"], "reason": each["reason"], "age": self.now - each["at"]}
-            for each in reversed(self.failures)
+            {"target": target, "reason": str(failure), "cause": failure.cause.name.lower(), "age": self.now - when}
+            for when, target, failure in reversed(self.failures)
         ]
 
     def tell(self, level: str, event: str, detail: str) -> None:
@@ -328,24 +330,24 @@ class Driver:
         try:
             allowed = await self._allowed(host)
             if not 0 < port < 65536:
-                raise UnavailableError(f"{port} is no port")
+                raise FailureError(Failure(Cause.NOT_CONNECTED, SERVER, f"{port} is no port"))
             address = await self._connect_first(socket, allowed, port)
-        except UnavailableError as error:
-            self.carry(self.node.connect_failed(socket, str(error), self.now))
+        except FailureError as error:
+            self.carry(self.node.connect_failed(socket, error.failure, self.now))
             return
         self.carry(self.node.connected(socket, address, self.now))
 
     async def _allowed(self, host: str) -> list[str]:
-        """The addresses of a host that may be served. UnavailableError says why there are none."""
+        """The addresses of a host that may be served. FailureError says why there are none."""
         addresses = await self._resolver.addresses(host)
         refusals = [refusal(address, self._own, self._allow_private) for address in addresses]
         allowed = [address for address, why in zip(addresses, refusals, strict=True) if why is None]
         if not allowed:
-            raise UnavailableError(next(why for why in refusals if why))
+            raise FailureError(Failure(Cause.POLICY, SERVER, next(why for why in refusals if why)))
         return allowed
 
     async def _connect_first(self, socket: int, addresses: list[str], port: int) -> str:
-        problem = ""
+        problem = Failure(Cause.NOT_CONNECTED)
         for address in addresses[:4]:
             try:
                 async with asyncio.timeout(DIAL_TIMEOUT):
@@ -353,8 +355,9 @@ class Driver:
                 return address
             except (OSError, TimeoutError) as error:
                 words = os.strerror(error.errno) if error.errno else "no answer"
-                problem = f"{address}:{port}: {words}"
-        raise UnavailableError(f"could not connect to {problem}")
+                cause = Cause.REFUSED if isinstance(error, ConnectionRefusedError) else Cause.NOT_CONNECTED
+                problem = Failure(cause, SERVER, f"could not connect to {address}:{port}: {words}")
+        raise FailureError(problem)
 
     # --- datagrams and look-ups ---
 
@@ -365,8 +368,8 @@ class Driver:
     async def _bind(self, socket: int) -> None:
         try:
             self._datagrams[socket] = await ExitSocket.open(self._deliver_from(socket))
-        except UnavailableError as error:
-            self.carry(self.node.connect_failed(socket, str(error), self.now))
+        except FailureError as error:
+            self.carry(self.node.connect_failed(socket, error.failure, self.now))
             return
         self.carry(self.node.connected(socket, "", self.now))
 
@@ -384,37 +387,42 @@ class Driver:
     async def _learn(self, datagrams: ExitSocket, host: str) -> None:
         try:
             datagrams.learn(host, (await self._allowed(host))[0])
-        except UnavailableError as error:
+        except FailureError as error:
             datagrams.learn(host, "")
             self.tell("info", "exit_refused", str(error))
 
     async def _resolve(self, socket: int, host: str) -> None:
-        found = await self._resolver.look_up(host)
-        # What this machine's network calls its own is nobody else's concern.
-        public = [pair for pair in found.addresses if refusal(pair[0], self._own, self._allow_private) is None]
-        error = found.error or ("" if public else f"exit policy: {host} is not on the public Internet")
-        self.carry(self.node.resolved(socket, Resolution(tuple(public), error), self.now))
+        found: Addresses | Failure
+        try:
+            addresses = await self._resolver.look_up(host)
+            # What this machine's network calls its own is nobody else's concern.
+            found = tuple(pair for pair in addresses if refusal(pair[0], self._own, self._allow_private) is None)
+            found = found or Failure(Cause.POLICY, SERVER, f"exit policy: {host} is not on the public Internet")
+        except FailureError as error:
+            found = error.failure
+        self.carry(self.node.resolved(socket, found, self.now))
 
-    async def look_up(self, host: str, group: str) -> Resolution:
-        """Ask an exit for a host's addresses. UnavailableError: nobody can be asked."""
+    async def look_up(self, host: str, group: str) -> Addresses:
+        """Ask an exit for a host's addresses. FailureError: there are none, or nobody can be asked."""
         socket, effects = self.node.resolve(host, group, self.now)
-        asking: asyncio.Future[Resolution] = self._loop.create_future()
+        asking: asyncio.Future[Addresses | Failure] = self._loop.create_future()
         self._look_ups[socket] = asking
         self.carry(effects)
-        return await asking
+        found = await asking
+        if isinstance(found, Failure):
+            raise FailureError(found)
+        return found
 
     async def serve_request(self, client: ClientConnection, target: Target, group: str) -> None:
-        """What a SOCKS5 client wants beside connections. UnavailableError says why it can't be."""
+        """What a SOCKS5 client wants beside connections. FailureError says why it can't be."""
         if target.command is Command.RESOLVE:
             found = await self.look_up(target.host, group)
-            if not found.addresses:
-                raise UnavailableError(found.error)
-            client.answer(socks_reply(0, found.addresses[0][0]))
+            client.answer(socks_reply(0, found[0][0]))
             return
         socket, effects = self.node.open_datagrams(group, self.now)
         peer, local = (client.transport.get_extra_info(name) for name in ("peername", "sockname"))
         if peer is None or local is None:
-            self.carry([*effects, *self.node.socket_closed(socket, "the client is gone", self.now)])
+            self.carry([*effects, *self.node.socket_closed(socket, Failure(Cause.CLOSED, CLIENT), self.now)])
             return
         transport, association = await self._loop.create_datagram_endpoint(
             lambda: Association(peer[0], self._deliver_from(socket)), local_addr=(local[0], 0)

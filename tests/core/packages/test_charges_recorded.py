@@ -10,6 +10,7 @@ from tests.recorded import money
 
 from masq.core.accountant.accountant import Accountant, AccountantConfig, SavedState
 from masq.core.effects import Earn
+from masq.core.failure import Cause, Failure
 from masq.core.packages.exit import Exit
 from masq.crypto import CryptDE
 from masq.types import CHAINS, DEFAULT_RATE_PACK, RatePack
@@ -68,10 +69,10 @@ def test_an_exit_books_what_a_real_exit_booked() -> None:
     assert streams.request(b"4" * 20, 2, b"", last=True) == 0
     # What can't be reached: a name costs nothing, a literal one service rate.
     total = streams.request(b"5" * 20, 0, bytes(36), host="nowhere.test")
-    total += streams.wei(streams.exit.connect_failed(streams.sockets, "no such host"))
+    total += streams.wei(streams.exit.connect_failed(streams.sockets, Failure(Cause.NO_SUCH_NAME), 0.0))
     assert total == booked("host name that cannot be resolved") == 0
     total = streams.request(b"6" * 20, 0, bytes(36), host="192.0.2.9")
-    total += streams.wei(streams.exit.connect_failed(streams.sockets, "refused"))
+    total += streams.wei(streams.exit.connect_failed(streams.sockets, Failure(Cause.REFUSED), 0.0))
     assert total == booked("address literal, port closed")
 
 
