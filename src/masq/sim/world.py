@@ -49,6 +49,8 @@ class World:
         self._check_at = 0.0
         self._trace = hashlib.sha256()
         self._written = hashlib.sha256()
+        self._names_written: dict[tuple[int, str, int], int] = {}
+        """Links and sockets in the order in which they were first written to: what ids they have is no matter."""
 
     # --- time ---
 
@@ -82,10 +84,12 @@ class World:
     def note(self, number: int, effect: NodeEffect) -> None:
         match effect:
             case WriteLink(id, data) | WriteSocket(id, data):
-                head = f"{self.now:.6f} {number} {type(effect).__name__} {id} {len(data)} ".encode()
-                for hash in (self._trace, self._written):
-                    hash.update(head)
-                    hash.update(data)
+                kind = type(effect).__name__
+                self._trace.update(f"{self.now:.6f} {number} {kind} {id} {len(data)} ".encode())
+                self._trace.update(data)
+                name = self._names_written.setdefault((number, kind, id), len(self._names_written))
+                self._written.update(f"{self.now:.6f} {number} {kind} {name} {len(data)} ".encode())
+                self._written.update(data)
             case _:
                 self._trace.update(f"{self.now:.6f} {number} {effect!r}\n".encode())
 
