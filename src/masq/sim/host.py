@@ -222,7 +222,7 @@ class Host:
     # --- money ---
 
     def _perform_money(self, effect: AccountantEffect) -> None:
-        world, chain, books = self.world, self.world.chain, self.node.accountant
+        world, chain, node = self.world, self.world.chain, self.node
         match effect:
             case Save():
                 self.memory.save(effect)
@@ -232,29 +232,29 @@ class Host:
                 scan = {AskTerms: Scan.PAYABLES, AskReceipts: Scan.PENDING_PAYABLES, AskTransfers: Scan.RECEIVABLES}
                 failed = scan.get(type(effect))
                 if failed is not None:
-                    world.later(lambda: self.carry(books.failed(failed, "no answer", world.now)))
+                    world.later(lambda: self.carry(node.scan_failed(failed, "no answer", world.now)))
             case AskTerms():
                 terms = chain.terms(self.consuming.address)
-                world.later(lambda: self.carry(books.terms(terms, world.now)))
+                world.later(lambda: self.carry(node.terms(terms, world.now)))
             case SendPayments(payments):
                 results = [chain.send(payment.raw, payment.hash) for payment in payments]
-                world.later(lambda: self.carry(books.sent(results, payments, world.now)))
+                world.later(lambda: self.carry(node.sent(results, payments, world.now)))
             case AskReceipts(hashes):
                 found = [chain.receipt(hash) for hash in hashes]
                 head, nonce = chain.head, chain.nonce(self.consuming.address)
-                world.later(lambda: self.carry(books.receipts(found, head, nonce, world.now)))
+                world.later(lambda: self.carry(node.receipts(found, head, nonce, world.now)))
             case AskTransfers(first, most):
                 start = chain.head if first is None else first
                 last = chain.head if most is None else min(chain.head, start + most - 1)
                 transfers = chain.transfers(self.earning.address, start, last)
                 known = last if start <= chain.head else None
-                world.later(lambda: self.carry(books.transfers(transfers, known, world.now)))
+                world.later(lambda: self.carry(node.transfers(transfers, known, world.now)))
 
     # --- links ---
 
     @property
     def listens(self) -> bool:
-        return self.node.config.profile.accepts_connections
+        return self.node.rules.mode.accepts_connections
 
     def _dial(self, link: int, endpoint: Endpoint) -> None:
         if self.alive:

@@ -11,18 +11,19 @@ from typing import Final
 from masq.chain.erc20 import sign_transfer
 from masq.chain.transaction import SignedTransaction
 from masq.chain.wallet import Wallet
-from masq.core.accountant.accountant import Accountant, AccountantConfig, Scan
+from masq.core.accountant.accountant import AccountantConfig, Scan
 from masq.core.accountant.thresholds import DEFAULT_THRESHOLDS, PaymentThresholds
+from masq.core.build import NodeConfig, build_node
 from masq.core.effects import WriteLink, WriteSocket
 from masq.core.network.neighborhood import Contact, Profile
-from masq.core.node import Node, NodeConfig, NodeEffect
+from masq.core.node import NodeEffect
 from masq.crypto import CryptDE
 from masq.sim import invariants
 from masq.sim.chain import SimulatedChain
 from masq.sim.host import Host, Memory, ip_of
 from masq.sim.network import Conditions, Network
 from masq.sim.workloads import Application
-from masq.types import CHAINS, DEFAULT_RATE_PACK, Address, Mode, NodeAddress, RatePack
+from masq.types import CHAINS, DEFAULT_RATE_PACK, Address, LinkPolicy, Mode, NodeAddress, PackagePolicy, RatePack
 
 CHAIN: Final = CHAINS["dev"]
 PORT: Final = 6001
@@ -130,37 +131,44 @@ class World:
         ip = ip_of(number)
         accepts = mode.accepts_connections
         profile = Profile(
-            earning.address, rates, accepts, mode.routes_data, None, NodeAddress(ip, (PORT,)) if accepts else None
+            earning_wallet=earning.address,
+            rates=rates,
+            accepts_connections=accepts,
+            routes_data=mode.routes_data,
+            country=None,
+            address=NodeAddress(ip, (PORT,)) if accepts else None,
         )
 
         def sign(nonce: int, gas_price: int, recipient: Address, wei: int) -> SignedTransaction:
             return sign_transfer(consuming, CHAIN, nonce=nonce, gas_price=gas_price, recipient=recipient, amount=wei)
 
-        accountant = Accountant(
-            AccountantConfig(
-                earning.address, consuming.address, rates, sign, thresholds, dict.fromkeys(Scan, scan_every)
-            ),
-            memory.state(),
-            EPOCH,
+        accountant = AccountantConfig(
+            earning_wallet=earning.address,
+            consuming_wallet=consuming.address,
+            rates=rates,
+            sign=sign,
+            thresholds=thresholds,
+            intervals=dict.fromkeys(Scan, scan_every),
         )
         contacts = tuple(
             Contact(keys.first_contact_key(peer.node.keys.fragment()), NodeAddress(peer.ip, (PORT,)))
             for peer in neighbors
         )
         config = NodeConfig(
-            keys,
-            alias,
-            mode,
-            profile,
-            consuming,
-            hops,
-            contacts,
+            keys=keys,
+            alias=alias,
+            mode=mode,
+            profile=profile,
+            wallet=consuming,
+            accountant=accountant,
+            hops=hops,
+            contacts=contacts,
             contract=CHAIN.contract,
-            link_policy=link_policy,
-            package_policy=package_policy,
+            link_policy=LinkPolicy(link_policy),
+            package_policy=PackagePolicy(package_policy),
             epoch=EPOCH,
         )
-        node = Node(config, accountant, own_random.randbytes, self.now)
+        node = build_node(config, memory.state(), own_random.randbytes, self.now)
         host = Host(self, number, node, consuming, earning, memory)
         if replacing:
             self.hosts[number] = host

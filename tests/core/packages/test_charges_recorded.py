@@ -92,7 +92,9 @@ def exchanges() -> list[Any]:
 def test_an_originator_books_what_a_real_originator_booked(step: dict[str, Any], rates: dict[str, int]) -> None:
     """One hop: the exit alone. A real originator books its empty closing packet, too; ours does so towards 0.9.1."""
     ((wallet, wei),) = step["payable_change"].items()
-    books = Accountant(AccountantConfig(bytes(20), None, DEFAULT_RATE_PACK), SavedState(), 0.0)
+    books = Accountant(
+        AccountantConfig(earning_wallet=bytes(20), consuming_wallet=None, rates=DEFAULT_RATE_PACK), SavedState(), 0.0
+    )
     creditor, pack = bytes.fromhex(wallet[2:]), RatePack(**rates)
     for packet in step["at_exit"]:
         books.consumed((creditor, pack, packet["data_len"]), [], packet["sealed_in"], 0.0)

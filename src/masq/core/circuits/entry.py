@@ -22,6 +22,7 @@ from masq.core.effects import (
     WriteSocket,
 )
 from masq.core.failure import CLOSE_CAUSES, END_CAUSES, SOME_HOP, Cause, Failure, printable
+from masq.core.view import StreamView
 from masq.errors import CryptoError, MalformedError, UnavailableError
 from masq.types import PublicKey
 from masq.wire.circuit import (
@@ -112,6 +113,21 @@ class CircuitEntry:
 
     def owns(self, socket: int) -> bool:
         return socket in self._sockets
+
+    def view(self, now: float) -> tuple[StreamView, ...]:
+        return tuple(
+            StreamView(
+                id=f"{stream.circuit.terminal.circuit}.{stream.id}",
+                target=stream.target,
+                route=tuple(key.hex() for key in stream.circuit.route.over),
+                back=tuple(key.hex() for key in stream.circuit.route.over[::-1]),
+                sent=stream.sent,
+                received=stream.received,
+                age=now - stream.opened,
+            )
+            for stream in self.streams()
+            if stream.circuit
+        )
 
     # --- from the client ---
 

@@ -10,13 +10,14 @@ from typing import Any, Final
 from masq.chain.wallet import Wallet
 from masq.core.circuits.terminal import Terminal
 from masq.core.effects import Log, SendFrame, Service
-from masq.core.failure import CLOSE_CAUSES, Cause, Failure, Place, printable
+from masq.core.failure import CLOSE_CAUSES, Cause, Failure, Place, name_of, printable
 from masq.core.failure import hop as hop_at
 from masq.core.network.routing import Route, Routes
 from masq.core.payers import Payers
+from masq.core.view import AvoidedView, OverbilledView
 from masq.crypto import Keys
 from masq.errors import MalformedError, UnavailableError
-from masq.types import Address, PublicKey
+from masq.types import Address, PublicKey, Wei
 from masq.wire import cbor
 from masq.wire.circuit import (
     EXTENSION,
@@ -119,6 +120,11 @@ class Blame:
     def put(self, key: PublicKey, failure: Failure, now: float) -> None:
         self.nodes[key] = now, failure
 
+    def view(self, now: float) -> tuple[AvoidedView, ...]:
+        return tuple(
+            AvoidedView(name_of(key), str(failure), now - since) for key, (since, failure) in self.nodes.items()
+        )
+
     def keys(self, now: float) -> tuple[PublicKey, ...]:
         self.nodes = {key: why for key, why in self.nodes.items() if now - why[0] < BLAME_LIFE}
         return tuple(self.nodes)
@@ -163,6 +169,12 @@ class OwnCircuits:
     def over(self, link: int) -> list[OwnCircuit]:
         """The circuits whose first Node is at the other end of a link."""
         return [own for (at, _), own in self._circuits.items() if at == link]
+
+    def view(self, now: float) -> tuple[OverbilledView, ...]:
+        return tuple(
+            OverbilledView(key.hex(), Wei(found.billed), Wei(found.counted), now - found.when)
+            for key, found in self.audit.items()
+        )
 
     # --- opening ---
 

@@ -23,6 +23,7 @@ from masq.core.failure import (
 from masq.core.network.routing import Route, Routes
 from masq.core.packages.flow import MAX_HELD, ONE_READ, WINDOW, Incoming, Outgoing, shared_window
 from masq.core.payers import Payers
+from masq.core.view import StreamView
 from masq.crypto import Keys
 from masq.errors import MalformedError, UnavailableError
 from masq.types import PublicKey
@@ -126,6 +127,20 @@ class Entry:
 
     def owns(self, socket: int) -> bool:
         return socket in self._by_socket
+
+    def view(self, now: float) -> tuple[StreamView, ...]:
+        return tuple(
+            StreamView(
+                id=stream.key.hex(),
+                target=f"{stream.host}:{stream.port}",
+                route=tuple(key.hex() for key in stream.way.route.over),
+                back=tuple(key.hex() for key in stream.way.route.back),
+                sent=stream.outgoing.sent,
+                received=stream.incoming.received,
+                age=now - stream.opened,
+            )
+            for stream in self
+        )
 
     # --- from the client ---
 

@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from masq.core.failure import SERVER, Cause, Failure, Place
-from masq.shell import connections
-from masq.shell.connections import Connection, reply_to
+from masq.shell.clients import reply_to
+from masq.shell.connection import Connection
 from masq.wire.proxy import Reply
 
 CHUNK = bytes(range(256)) * 1024
@@ -66,7 +66,7 @@ def test_what_the_kernel_does_not_take_waits_in_order_and_buffers_can_be_used_ag
 
 
 def test_a_peer_that_never_reads_is_not_waited_for_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "LINGER", 0.05)
+    monkeypatch.setattr(connection_module, "LINGER", 0.05)
 
     async def work() -> None:
         ready: asyncio.Future[asyncio.StreamWriter] = asyncio.Future()
