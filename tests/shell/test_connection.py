@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from masq.core.failure import SERVER, Cause, Failure, Place
+from masq.shell import connection as connection_module
 from masq.shell.clients import reply_to
 from masq.shell.connection import Connection
 from masq.wire.proxy import Reply
