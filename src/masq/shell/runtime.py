@@ -238,7 +238,6 @@ def _accountant(settings: Settings, wallet: Wallet | None) -> AccountantConfig:
     return AccountantConfig(
         earning_wallet=settings.earning_wallet,
         consuming_wallet=wallet.address if wallet else None,
-        rates=settings.rate_pack,
         sign=sign if wallet else None,
         thresholds=settings.payment_thresholds,
         intervals={

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from masq.core.circuits.entry import MAX_UNANSWERED
+from masq.core.attempt import MAX_UNANSWERED
 from masq.core.circuits.exit import LOOK_EVERY
 from masq.core.circuits.exit import MAX_HELD as MAX_HELD_AT_EXIT
 from masq.core.links.links import BATCH, MAX_LINKS, MAX_QUEUE, MAX_ROUTE

@@ -145,7 +145,6 @@ class World:
         accountant = AccountantConfig(
             earning_wallet=earning.address,
             consuming_wallet=consuming.address,
-            rates=rates,
             sign=sign,
             thresholds=thresholds,
             intervals=dict.fromkeys(Scan, scan_every),

@@ -236,6 +236,12 @@ def data_of(frame: bytearray | memoryview) -> memoryview:
     return memoryview(frame)[FRAME_HEAD:-TAG]
 
 
+def reason_of(frame: bytearray | memoryview) -> Close:
+    """The reason that a CLOSE gives; DONE if it gives none that is known."""
+    data = data_of(frame)
+    return Close(data[0]) if len(data) and data[0] in Close._value2member_map_ else Close.DONE
+
+
 def pass_on(frame: memoryview, circuit: int, layer: Layer) -> None:
     """Make a cell or control message one for the next Node, in place: its new id, one layer more or less."""
     _ID.pack_into(frame, BODY, circuit)

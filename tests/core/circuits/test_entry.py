@@ -8,7 +8,8 @@ from itertools import pairwise
 import pytest
 from tests.circuit_ends import BACK, Entry, Nodes, Said, close_frame, frame_of, others, sent
 
-from masq.core.circuits.entry import MAX_UNANSWERED, RESOLVE_FOR, RETRIES, SERVER_FIRST, Kind
+from masq.core.attempt import MAX_UNANSWERED, RETRIES
+from masq.core.circuits.entry import RESOLVE_FOR, SERVER_FIRST, Kind
 from masq.core.circuits.origin import BLAME_LIFE, CLOSING, IDLE, LIFE
 from masq.core.circuits.terminal import LAZY
 from masq.core.effects import (
@@ -110,7 +111,7 @@ def test_a_client_is_told_that_the_server_is_reached_what_it_says_and_that_it_en
 
 def test_a_client_that_hangs_up_stops_the_exit() -> None:
     entry, nodes, socket = started()
-    effects = entry.carry(entry.entry.closed(socket, entry.now))
+    effects = entry.carry(entry.entry.closed(socket, Failure(Cause.CLOSED), entry.now))
     assert others(effects) == [CloseSocket(socket)]
     entry.tick(LAZY)
     assert nodes.take_said()[-1] == (1, END, encode_end(End.STOPPED))
@@ -134,7 +135,7 @@ def test_a_circuit_takes_new_streams_for_ten_minutes_and_goes_when_idle_after_th
     entry.open()
     assert len(list(entry.own)) == 2
     for each in (socket, socket + 1):
-        entry.carry(entry.entry.closed(each, entry.now))
+        entry.carry(entry.entry.closed(each, Failure(Cause.CLOSED), entry.now))
     entry.tick(LAZY)
     first, _ = entry.own
     assert closes(entry.tick(IDLE)) == []
@@ -523,7 +524,7 @@ def test_endless_padding_costs_what_cells_cost_and_does_nothing() -> None:
 def test_what_comes_after_our_close_is_booked_and_thrown_away() -> None:
     entry, nodes, socket = answered()
     entry.now = LIFE + IDLE + 1
-    entry.carry(entry.entry.closed(socket, entry.now))
+    entry.carry(entry.entry.closed(socket, Failure(Cause.CLOSED), entry.now))
     entry.now += IDLE + 1
     assert closes(entry.tick(0)) == [(1, Close.DONE)]
     before = entry.owed(nodes)

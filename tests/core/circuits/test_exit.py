@@ -68,6 +68,7 @@ class Circuit:
 
     def back(self, effects: Iterable[object]) -> list[Said | Told | Close]:
         """What the originator hears of effects, and of what becomes due at once."""
+        effects = self.hop.done(effects)
         return self.user.hears(sent([*effects, *self.hop.flush()], BACK))
 
     def begins(self, *streams: int) -> list[int]:
@@ -176,7 +177,7 @@ def test_a_stream_that_both_sides_have_ended_is_over_once_what_waited_for_credit
     assert answers == [(1, DATA, bytes(PIECE)), (1, END, encode_end(End.DONE))]
     assert done == [CloseSocket(socket)]
     assert not circuit.terminal.streams
-    assert not circuit.exit.owns(socket)
+    assert not (circuit.hop.sockets.owner(socket) is not None)
 
 
 def test_data_for_streams_that_are_unknown_counts_against_the_credit_of_the_circuit() -> None:
@@ -338,7 +339,7 @@ def test_both_ends_of_a_stream_are_told_of_its_end(code: int) -> None:
     done, answers = circuit.says((1, END, bytes((code,))))
     assert answers == []
     assert done == ([EndSocket(socket)] if code == End.DONE else [CloseSocket(socket)])
-    assert circuit.exit.owns(socket) == (code == End.DONE)
+    assert (circuit.hop.sockets.owner(socket) is not None) == (code == End.DONE)
 
 
 @pytest.mark.parametrize(

@@ -277,7 +277,7 @@ def client_says(entry: Entry, what: str, socket: int, size: int) -> list[object]
         case "ended":
             return entry.carry(core.ended(socket, now))
         case "closed":
-            return entry.carry(core.closed(socket, now))
+            return entry.carry(core.closed(socket, Failure(Cause.CLOSED), now))
         case "congested":
             core.congested(socket)
             return []
@@ -357,7 +357,7 @@ def test_whatever_exits_and_relays_seal_an_entry_takes_and_forgets(steps: list[t
                 assert 0 <= stream.credit <= STREAM_CREDIT
         assert len(list(entry.own)) <= len(steps) * 4 + 1
     for socket in sockets.open:
-        sockets.check(entry.carry(entry.entry.closed(socket, entry.now)))
+        sockets.check(entry.carry(entry.entry.closed(socket, Failure(Cause.CLOSED), entry.now)))
     sockets.check(entry.carry(entry.entry.link_lost(BACK, entry.now)))
     assert not list(entry.entry.streams())
     assert not list(entry.own)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from masq.core.effects import CloseLink, Dial, Log, WriteLink
+from masq.core.effects import CloseLink, Dial, Log, Overrun, WriteLink
 from masq.core.view import LinkView
 from masq.crypto import CryptDE, Keys, Random
 from masq.errors import CryptoError, PeerError
@@ -43,6 +43,8 @@ GOSSIP_FLOW: Final = b""
 """The flow of a Node's own talk."""
 
 LinksEffect = Dial | WriteLink | CloseLink | Log
+Written = LinksEffect | Overrun
+"""What comes of writing: most often a write."""
 
 
 class Speech(StrEnum):
@@ -131,7 +133,6 @@ class Links:
         self._by_ip: dict[str, int] = {}
         self._json_until: dict[str, float] = {}
         self._queued = 0
-        self._overrun: list[tuple[int, int]] = []
         self._next = 1
 
     def __iter__(self) -> Iterator[Link]:
@@ -298,7 +299,7 @@ class Links:
 
     def send(
         self, endpoint: Endpoint, key: PublicKey, package: Package, flow: Flow, known: bool | None, now: float
-    ) -> list[LinksEffect]:
+    ) -> list[Written]:
         """Send a package to the peer at an endpoint, dialling it if there is no link.
 
         `known`: whether its record advertises secure links; None without a record.
@@ -352,12 +353,12 @@ class Links:
         assert isinstance(self._keys, CryptDE)
         return SecureLink(self._keys, self._contract, self._port, self._extensions, self._random)
 
-    def write(self, link: Link, item: Item, flow: Flow) -> list[LinksEffect]:
+    def write(self, link: Link, item: Item, flow: Flow) -> list[Written]:
         """Write at once, or let it wait its turn.
 
         More than MAX_FLOW of one circuit is too much for that one. More than MAX_QUEUE of all at all links is too much
-        for the flow that holds most. It loses what waits, and a circuit is named by `take_overrun`. Over MAX_ROUTE
-        packages are dropped one by one.
+        for the flow that holds most. It loses what waits, and Overrun names a circuit. Over MAX_ROUTE packages are
+        dropped one by one.
         """
         if link.writable and link.up and not link.queues:
             data = self._encode(link, item)
@@ -387,7 +388,7 @@ class Links:
         )
         return link, flow
 
-    def _drop(self, link: Link, flow: Flow) -> list[LinksEffect]:
+    def _drop(self, link: Link, flow: Flow) -> list[Written]:
         """What waits for a flow is lost."""
         size = link.waiting.pop(flow, 0)
         link.queues.pop(flow, None)
@@ -395,16 +396,9 @@ class Links:
         link.queued -= size
         self._queued -= size
         link.dropped += 1
-        if isinstance(flow, int):
-            self._overrun.append((link.id, flow))
-        return [
-            Log("warning", "queue_full", f"the link to {link.peer} is too slow: {size} bytes of one flow are dropped")
-        ]
-
-    def take_overrun(self) -> list[tuple[int, int]]:
-        """Circuits, by link and id there, that have lost what waited for them: they have to end."""
-        overrun, self._overrun = self._overrun, []
-        return overrun
+        words = f"the link to {link.peer} is too slow: {size} bytes of one flow are dropped"
+        log = Log("warning", "queue_full", words)
+        return [Overrun(link.id, flow), log] if isinstance(flow, int) else [log]
 
     def drained(self, link: int) -> list[LinksEffect]:
         """The driver can take more for this link. It asks again until it gets nothing, or its buffer is full.
@@ -435,7 +429,7 @@ class Links:
                 size += len(data)
         return batch
 
-    def send_frame(self, link: int, frame: bytearray | memoryview, circuit: int) -> list[LinksEffect]:
+    def send_frame(self, link: int, frame: bytearray | memoryview, circuit: int) -> list[Written]:
         """As `write`, for a circuit's frame. If the link is gone, so is its circuit."""
         entry = self._links.get(link)
         if entry is None or entry.secure is None:
