@@ -12,6 +12,8 @@ help:  ## What can be made.
 
 # A virtual environment with locked, hash-checked dependencies, installed by uv.
 $(BIN)/uv:
+	@command -v $(PYTHON) > /dev/null || { echo "Python 3.11 or newer is needed (found no $(PYTHON))" >&2; exit 1; }
+	@$(PYTHON) tools/check-python
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet uv
 
