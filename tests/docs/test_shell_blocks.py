@@ -67,7 +67,8 @@ class Reader:
             "127.0.0.1:1080": f"127.0.0.1:{entry_port}",
             "https://example.com/": f"http://localhost:{page_port}/",
         }
-        kept = {name: value for name, value in os.environ.items() if not re.match("masq_|xdg_|.*_proxy$", name, re.I)}
+        others = re.compile("masq_|xdg_|.*_proxy$", re.IGNORECASE)
+        kept = {name: value for name, value in os.environ.items() if not others.match(name)}
         own = {"HOME": str(home), "MASQ_ENTRY_PORT": str(entry_port), "MASQ_MIN_HOPS": "1"}
         self.environment = {**kept, **own, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
 
