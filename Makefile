@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ANVIL := @foundry-rs/anvil@1.7.1
 ARGS ?=
 
-.PHONY: help setup setup-dev tools demo test coverage check format hooks bench release lock clean
+.PHONY: help setup setup-dev tools demo test coverage check format bench release lock clean
 
 help:  ## What can be made.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -77,5 +77,5 @@ lock: $(BIN)/uv  ## Compile requirements/*.txt from pyproject.toml.
 	$(BIN)/uv pip compile -q pyproject.toml --universal --generate-hashes --python-version 3.11 --no-header --extra demo --group dev -o requirements/dev.txt
 	$(BIN)/uv pip compile -q pyproject.toml --universal --generate-hashes --python-version 3.11 --no-header --extra demo --group dev --group bench -o requirements/bench.txt
 
-clean:
-	rm -rf $(VENV) .tools
+clean:  ## Remove what the others made.
+	rm -rf $(VENV) .tools dist
