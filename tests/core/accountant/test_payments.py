@@ -1,6 +1,6 @@
 """Payments through a chain that loses, delays, hides, reverts and displaces, and a Node that dies at any moment.
 
-Whatever happens, no creditor gets more than he is owed, and in the end each gets all of it (accounting.md 8.5).
+Whatever happens, no creditor gets more than he is owed, and in the end each gets all of it (accounting.md 2.6).
 """
 
 from __future__ import annotations
