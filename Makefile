@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ANVIL := @foundry-rs/anvil@1.7.1
 ARGS ?=
 
-.PHONY: help setup setup-dev tools demo test check format bench lock clean
+.PHONY: help setup setup-dev tools demo test attack check format bench lock clean
 
 help:  ## What can be made.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -49,6 +49,9 @@ demo: setup  ## A MASQ network on this machine: a page over three hops, paid for
 
 test: setup-dev tools  ## All tests.
 	$(BIN)/python -m pytest $(ARGS)
+
+attack: setup-dev  ## All attacks of rogue peers, in full, with the figures measured: some minutes.
+	$(BIN)/python -m pytest tests/attacks -m "" -v $(ARGS)
 
 check: setup-dev  ## Style, types, and the direction of imports.
 	$(BIN)/ruff format --check .
