@@ -2,8 +2,8 @@
 
     python -m tests.attacks.floods KIND DESCRIPTOR ADDRESS SECONDS [BYTES_PER_SECOND]
 
-It says `ready` once all is prepared and the first bytes have left, and in the end, as JSON, how much was taken. A lost
-connection is made again.
+It says `ready` once all is prepared and the first bytes have left, and in the end, or when it is told to end, as JSON,
+how much was taken. A lost connection is made again.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from itertools import cycle
@@ -42,6 +44,9 @@ CONNECTS: Final = 400
 """Connections that are made in a second at most."""
 RECORDS: Final = 512
 MESSAGES: Final = 8
+
+
+STOPPING: Final = threading.Event()
 
 
 class Target:
@@ -165,7 +170,7 @@ def flood(kind: str, target: Target, seconds: float, rate: float, ready: Callabl
         portion = next(portions)
     begun = last = time.monotonic()
     rest = b""
-    while (now := time.monotonic()) - begun < seconds:
+    while (now := time.monotonic()) - begun < seconds and not STOPPING.is_set():
         budget = int((now - begun) * rate) - figures["bytes"]
         try:
             if connection is None:
@@ -230,7 +235,8 @@ class Flood:
             raise RuntimeError("the flood has not begun")
 
     def figures(self) -> dict[str, Any]:
-        """What became of it, once it is over."""
+        """End it: what has become of it."""
+        self._process.terminate()
         figures: dict[str, Any] = json.loads(self._out.readline())
         return figures
 
@@ -248,6 +254,7 @@ class Flood:
 
 
 def main() -> None:
+    signal.signal(signal.SIGTERM, lambda *_: STOPPING.set())
     kind, descriptor, ip, seconds, *rate = sys.argv[1:]
     target = Target(descriptor, ip)
     amount = float(rate[0]) if rate else RATE

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import resource
 import socket
 import statistics
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
+import pytest
 from tests.running import Running, wait_for
 
 MIB: Final = 1024 * 1024
+T = TypeVar("T")
 TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 
@@ -82,6 +86,62 @@ def cost_to(node: Running) -> Iterator[Cost]:
 def last_words(node: Running) -> str:
     lines = node.log.read_text(errors="replace").splitlines()
     return lines[-1] if lines else ""
+
+
+# --- where they are ---
+
+
+class Network:
+    """A network of its own on this machine, with addresses that look as if they were of the Internet. Needs root."""
+
+    def __init__(self, *addresses: str) -> None:
+        words = ["ip link set lo up"]
+        words += [f"ip addr add {ip}/{128 if ':' in ip else 32} dev lo" for ip in addresses]
+        script = " && ".join([*words, "echo ready", "exec sleep 600"])
+        self._process = subprocess.Popen(
+            ["unshare", "--net", "sh", "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        assert self._process.stdout
+        assert self._process.stderr
+        if self._process.stdout.readline() != "ready\n":
+            words = [self._process.stderr.read().strip()]
+            self.close()
+            pytest.skip(f"no network of its own can be had: {words[0]}")
+        self._at = f"/proc/{self._process.pid}/ns/net"
+
+    @property
+    def wrapper(self) -> list[str]:
+        """The command that runs another one there."""
+        return ["nsenter", f"--net={self._at}"]
+
+    def run(self, what: Callable[[], T]) -> T:
+        """Do something there: sockets that it makes belong there, wherever they are used afterwards."""
+        result: list[T] = []
+        problem: list[BaseException] = []
+
+        def there() -> None:
+            try:
+                with open(self._at) as place:
+                    # Of all the process, this moves this thread alone.
+                    if ctypes.CDLL(None, use_errno=True).setns(place.fileno(), 0):
+                        raise OSError(ctypes.get_errno(), "setns")
+                result.append(what())
+            except BaseException as error:
+                problem.append(error)
+
+        thread = threading.Thread(target=there)
+        thread.start()
+        thread.join()
+        if problem:
+            raise problem[0]
+        return result[0]
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        for stream in (self._process.stdout, self._process.stderr):
+            assert stream
+            stream.close()
 
 
 # --- what users get ---
