@@ -55,11 +55,17 @@ def tell(record_property: Callable[[str, object], None]) -> Callable[[str], None
     return lambda text: record_property("figure", text)
 
 
+def _outcome(report: pytest.TestReport) -> str:
+    if hasattr(report, "wasxfail"):
+        return "held, though pending" if report.passed else "falls, as pending"
+    return "held" if report.passed else "falls"
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if terminalreporter.verbosity < 0:
         return
     lines = [
-        f"{re.sub('^test_', '', report.nodeid.rpartition('::')[2])}: {value}  [{report.outcome}]"
+        f"{re.sub('^test_', '', report.nodeid.rpartition('::')[2])}: {value}  [{_outcome(report)}]"
         for reports in terminalreporter.stats.values()
         for report in reports
         if isinstance(report, pytest.TestReport) and report.when == "call"

@@ -50,10 +50,28 @@ def test_02_silent_connections_lock_nobody_out(tmp_path: Path, tell: Tell) -> No
             begun = time.monotonic()
             with started(tmp_path, 112, victim.descriptor) as honest:
                 try:
-                    wait_for(lambda: honest.status()["stage"] == "RouteFound", 6)
+                    wait_for(lambda: honest.status()["stage"] == "RouteFound", 4)
                 finally:
                     stage, took = honest.status()["stage"], time.monotonic() - begun
                     tell(f"{still_open(silent)} silent ones; an honest Node: {stage} after {took:.1f} s")
+        finally:
+            for connection in silent:
+                connection.close()
+
+
+@pytest.mark.attack_long
+def test_02_many_strangers_leave_room_for_neighbors(tmp_path: Path, tell: Tell) -> None:
+    """From 250 addresses: no bound per address helps, only room that is kept."""
+    with served(tmp_path, 119) as (victim, user, web):
+        user.stop()
+        silent = [each for at in range(1, 251) for each in crowd(Stranger(f"127.0.9.{at}"), victim.ip, 2)]
+        try:
+            begun = time.monotonic()
+            with started(tmp_path, 120, victim.descriptor) as again:
+                wait_for(lambda: again.status()["stage"] == "RouteFound", 6)
+                took = time.monotonic() - begun
+                tell(f"{still_open(silent)} silent ones; a neighbor that starts again: {took:.1f} s")
+                assert fetch(again, web) < 5
         finally:
             for connection in silent:
                 connection.close()
@@ -108,7 +126,7 @@ def test_02_a_byte_from_a_neighbor_s_address_is_not_the_neighbor(tmp_path: Path,
             impostor.sendall(b"{")
             time.sleep(0.3)
             try:
-                took = fetch(user, web, group="another circuit", timeout=4)
+                took = fetch(user, web, group="another circuit", timeout=3)
             except OSError:
                 tell("no new circuit to the neighbor any more")
                 raise

@@ -52,7 +52,7 @@ def flooded(nodes: Served, kind: str, seconds: float, speed: float) -> tuple[Cos
     with Flood(kind, victim, f"127.0.9.{list(KINDS).index(kind) + 1}", 60.0) as flood:
         with cost_to(victim) as cost:
             time.sleep(seconds)
-        measured = traffic(user, web, 40, speed, seconds)
+        measured = traffic(user, web, 40, speed, seconds, patience=seconds)
         assert alive(victim), last_words(victim)
         return cost, measured, flood.figures()
 

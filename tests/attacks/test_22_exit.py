@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -111,6 +112,36 @@ def test_22_the_exit_s_own_machine_is_refused(tmp_path: Path, network: Network, 
             assert set(outcomes.values()) == {"POLICY"}
     finally:
         for service in services:
+            service.close()
+
+
+def test_22_no_datagrams_reach_the_exit_s_own_machine(tmp_path: Path, network: Network, tell: Tell) -> None:
+    def listener(ip: str) -> socket.socket:
+        made = socket.socket(socket.AF_INET6 if ":" in ip else socket.AF_INET, socket.SOCK_DGRAM)
+        made.bind((ip, SERVICE))
+        made.settimeout(1)
+        return made
+
+    services = network.run(lambda: {ip: listener(ip) for ip in (FIRST, SECOND, SIX)})
+    heard = []
+    try:
+        with (
+            started(tmp_path, 223, wrapper=network.wrapper, **{"ip": FIRST, "exit-allow-private": "off"}) as exit,
+            network.run(lambda: Stranger(ATTACKER).link(exit)) as link,
+        ):
+            circuit = link.open()
+            circuit.begin([1], "", 0, udp=True)
+            assert link.pump(5, lambda: 1 in circuit.answers(Command.CONNECTED))
+            for ip in services:
+                circuit.datagram(1, ip, SERVICE, b"hello")
+            for ip, service in services.items():
+                with contextlib.suppress(TimeoutError):
+                    service.recv(100)
+                    heard.append(ip)
+        tell(f"datagrams reached {heard}")
+        assert not heard
+    finally:
+        for service in services.values():
             service.close()
 
 

@@ -89,6 +89,30 @@ def test_23_upgrade_sends_no_request_to_another_host(proxy: Running, one: Record
     assert COOKIE not in one.heard
 
 
+def test_23_an_upgrade_that_the_server_accepts_goes_on(proxy: Running) -> None:
+    def talk(connection: socket.socket) -> None:
+        heard = b""
+        while b"\r\n\r\n" not in heard:
+            heard += connection.recv(65536)
+        assert b"upgrade: websocket" in heard.lower()
+        connection.sendall(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+        while data := connection.recv(65536):
+            connection.sendall(data[::-1])
+
+    server = Server(talk)
+    try:
+        host = b"127.0.0.1:%d" % server.port
+        wish = b"GET http://%s/ HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n" % (
+            host,
+            host,
+        )
+        answer = says(proxy, wish, b"hello", b"again")
+        assert answer.startswith(b"HTTP/1.1 101")
+        assert answer.endswith(b"ollehniaga")
+    finally:
+        server.close()
+
+
 def test_23_requests_sent_together_go_to_their_own_hosts_or_nowhere(
     proxy: Running, one: Recorder, other: Recorder
 ) -> None:

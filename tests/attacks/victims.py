@@ -288,15 +288,20 @@ class Traffic:
         return text + (f", {self.speed:.0f} MB/s" if self.speed else "")
 
 
-def traffic(user: Running, web: int, fetches: int = 60, seconds: float = 0.0, at_most: float = 10.0) -> Traffic:
-    """Small fetches of a user, one after the other, for `at_most` seconds; then one stream for `seconds`."""
+def traffic(
+    user: Running, web: int, fetches: int = 60, seconds: float = 0.0, at_most: float = 10.0, patience: float = 5.0
+) -> Traffic:
+    """Small fetches of a user, one after the other, for `at_most` seconds; then one stream for `seconds`.
+
+    `patience`: seconds that one fetch is waited for.
+    """
     measured = Traffic()
     begun = time.monotonic()
     while len(measured.fetches) < fetches and (time.monotonic() - begun < at_most or len(measured.fetches) < 2):
         try:
-            measured.fetches.append(fetch(user, web, timeout=5.0))
+            measured.fetches.append(fetch(user, web, timeout=patience))
         except OSError:
-            measured.fetches.append(5.0)
+            measured.fetches.append(patience)
             measured.failed += 1
     if seconds:
         measured.speed = stream_speed(user, web, seconds)
