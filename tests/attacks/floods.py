@@ -38,6 +38,8 @@ from masq.wire.secure_link import MAGIC, FrameType
 
 TICK: Final = 0.02
 """Seconds from one portion to the next."""
+BURST: Final = 0.25
+"""Seconds of the rate that may be said at once."""
 RATE: Final = 1_000_000
 SOME: Final = 65_536
 CONNECTS: Final = 400
@@ -158,7 +160,7 @@ KINDS: Final[dict[str, tuple[Callable[[Target], Portions], bool]]] = {
 """What is said, and whether over secure links."""
 
 
-def flood(kind: str, target: Target, seconds: float, rate: float, ready: Callable[[], None]) -> dict[str, int]:
+def flood(kind: str, target: Target, seconds: float, rate: float, ready: Callable[[], None] | None) -> dict[str, int]:
     """Say it for some seconds. What he hears he reads, and forgets."""
     made, secure = KINDS[kind]
     connect = target.connect_securely if secure else target.connect
@@ -168,23 +170,26 @@ def flood(kind: str, target: Target, seconds: float, rate: float, ready: Callabl
     figures = {"bytes": 0, "connections": 0, "refused": 0}
     if not secure:
         portion = next(portions)
-    begun = last = time.monotonic()
+    begun = last = filled = time.monotonic()
+    budget = 0.0
     rest = b""
     while (now := time.monotonic()) - begun < seconds and not STOPPING.is_set():
-        budget = int((now - begun) * rate) - figures["bytes"]
+        # What a victim that is busy didn't take in time is not made up for.
+        budget, filled = min(budget + (now - filled) * rate, rate * BURST), now
         try:
             if connection is None:
                 connection = connect()
                 figures["connections"] += 1
                 rest = b""
-            if budget > 0:
+            if budget >= 1:
                 rest = rest or (portion if each_its_own else next(portions))
-                sent = connection.send(rest[:budget] if not each_its_own else rest)
+                sent = connection.send(rest[: int(budget)] if not each_its_own else rest)
                 rest = rest[sent:]
                 figures["bytes"] += sent
+                budget -= sent
                 if ready:
                     ready()
-                    ready = None  # type: ignore[assignment]
+                    ready = None
             _forget(connection)
             if each_its_own:
                 connection.close()
@@ -198,7 +203,7 @@ def flood(kind: str, target: Target, seconds: float, rate: float, ready: Callabl
         if each_its_own:
             time.sleep(max(0.0, last + 1 / CONNECTS - time.monotonic()))
             last = time.monotonic()
-        elif int((time.monotonic() - begun) * rate) <= figures["bytes"]:
+        elif budget < 1:
             time.sleep(TICK)
     if ready:
         ready()

@@ -43,7 +43,7 @@ def nameserver() -> Iterator[str]:
                 continue
             query = dns.message.from_wire(data)
             name = query.question[0].name
-            if b"quick" not in name.to_wire():
+            if "quick" not in name.to_text():
                 continue
             response = dns.message.make_response(query)
             if query.question[0].rdtype == dns.rdatatype.A:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from tests.attacks.floods import KINDS, Flood
-from tests.attacks.victims import Cost, Traffic, alive, cost_to, last_words, served, stream_speed, traffic
+from tests.attacks.victims import Cost, Traffic, alive, calm, cost_to, last_words, served, stream_speed, traffic
 from tests.running import Running
 
 Tell = Callable[[str], None]
@@ -41,13 +41,17 @@ def idle(nodes: Served) -> Traffic:
 @pytest.fixture(scope="module")
 def idle_speed(nodes: Served) -> float:
     """MB/s of an honest stream without any flood."""
-    _, user, web = nodes
-    return stream_speed(user, web, 3.0)
+    victim, user, web = nodes
+    calm(victim)
+    speed = stream_speed(user, web, 3.0)
+    assert speed > 1
+    return speed
 
 
 def flooded(nodes: Served, kind: str, seconds: float, speed: float) -> tuple[Cost, Traffic, dict[str, int]]:
     """What a flood of `seconds` costs by itself, and what an honest user gets beside it."""
     victim, user, web = nodes
+    calm(victim)
     # Each kind has an address of its own: bans may last.
     with Flood(kind, victim, f"127.0.9.{list(KINDS).index(kind) + 1}", 60.0) as flood:
         with cost_to(victim) as cost:

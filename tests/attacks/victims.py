@@ -83,6 +83,17 @@ def cost_to(node: Running) -> Iterator[Cost]:
     cost.cpu, cost.seconds = cpu_seconds(node) - cpu, time.monotonic() - since
 
 
+def calm(node: Running, seconds: float = 30.0) -> None:
+    """Wait until a Node is through with what came before. AssertionError if it isn't in time."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        before = cpu_seconds(node)
+        time.sleep(0.3)
+        if cpu_seconds(node) - before <= 0.03:
+            return
+    raise AssertionError(f"still at work {seconds:.0f} s after it was let alone")
+
+
 def last_words(node: Running) -> str:
     lines = node.log.read_text(errors="replace").splitlines()
     return lines[-1] if lines else ""
