@@ -11,10 +11,8 @@ from hypothesis import strategies as st
 from masq.errors import LocalError, SettingError
 from masq.settings import (
     SETTINGS,
-    LinkPolicy,
     LogLevel,
     MappingProtocol,
-    PackagePolicy,
     ScanIntervals,
     Settings,
     default_data_directory,
@@ -25,7 +23,17 @@ from masq.settings import (
 from masq.settings.command_line import split
 from masq.settings.reference import reference
 from masq.settings.saving import save
-from masq.types import CHAINS, DEFAULT_EARNING_WALLET, DEFAULT_RATE_PACK, NO_RATES, Mode, NodeAddress, RatePack
+from masq.types import (
+    CHAINS,
+    DEFAULT_EARNING_WALLET,
+    DEFAULT_RATE_PACK,
+    NO_RATES,
+    LinkPolicy,
+    Mode,
+    NodeAddress,
+    PackagePolicy,
+    RatePack,
+)
 
 KEY = "11" * 32
 WALLET = "0x" + "aB" * 20

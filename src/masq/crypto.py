@@ -31,6 +31,8 @@ class Keys(Protocol):
     public_key: PublicKey
     digest: bytes
     """keccak-256 of public key and token contract: what a payer signs for this reader (protocol.md 5.5)."""
+    links_securely: bool
+    """Whether secure links and circuits can be made with them."""
 
     def seal(self, key: PublicKey, message: bytes) -> bytes:
         """Encrypt to `key`, anonymously. CryptoError if the key is no key."""
@@ -57,6 +59,8 @@ class Keys(Protocol):
 
 class CryptDE:
     """X25519 sealed boxes and Ed25519 signatures. Signatures and digests bind the chain's token contract."""
+
+    links_securely = True
 
     def __init__(
         self, contract: Address, random: Random, x25519_secret: bytes = b"", signing_secret: bytes = b""
@@ -151,6 +155,8 @@ class CryptDE:
 
 class NullCryptDE:
     """The readable test cipher of the network: a box is the private key, then the plain message (protocol.md 3.9)."""
+
+    links_securely = False
 
     def __init__(self, public_key: bytes) -> None:
         """Any key length above 0. The digest is always that of chain `dev`, as the network's is."""

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, NewType
 
 PublicKey = bytes
 """64 bytes: X25519 public key, then Ed25519 public key (protocol.md 3.1)."""
 
 Address = bytes
 """20 bytes: an Ethereum address."""
+
+Wei = NewType("Wei", int)
+"""An amount, where it has to be told from other numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,22 @@ class Mode(StrEnum):
     @property
     def routes_data(self) -> bool:
         return self in (Mode.STANDARD, Mode.ORIGINATE_ONLY)
+
+
+class LinkPolicy(StrEnum):
+    """Which links to other Nodes are allowed."""
+
+    AUTO = "auto"
+    SECURE = "secure"
+    MASQ = "masq"
+
+
+class PackagePolicy(StrEnum):
+    """How streams of this Node's user travel."""
+
+    AUTO = "auto"
+    CIRCUITS = "circuits"
+    MASQ = "masq"
 
 
 class RatePack(NamedTuple):

@@ -73,5 +73,6 @@ def test_a_refusal_is_the_answer_and_stands_in_the_status_with_the_node_that_sai
     assert answer.stdout.endswith(b"502"), answer.stdout
     failure = user.status()["failures"][0]
     assert failure["target"] == f"127.0.0.1:{port}"
-    assert "the exit" in failure["reason"]
+    assert failure["cause"] == "refused"
+    assert failure["reason"].startswith("exit ")
     assert "refused" in failure["reason"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,15 +16,21 @@ from aiohttp import web
 from masq.chain.erc20 import sign_transfer
 from masq.chain.transaction import SignedTransaction
 from masq.chain.wallet import Wallet
-from masq.core.accountant.accountant import DOUBT_FOR, Accountant, AccountantConfig, Scan
-from masq.core.accountant.effects import AccountantEffect, Notice
+from masq.core.accountant.accountant import DOUBT_FOR, AccountantConfig, Scan
+from masq.core.accountant.effects import AskReceipts, AskTerms, AskTransfers, Notice, Save, SendPayments
 from masq.core.accountant.income import OVERLAP
 from masq.core.accountant.thresholds import PaymentThresholds
+from masq.core.build import NodeConfig, build_node
+from masq.core.network.neighborhood import Profile
+from masq.core.node import Node, NodeEffect
+from masq.crypto import CryptDE
 from masq.demo.chain_process import running_chain
 from masq.demo.funds import Funds
-from masq.shell.bank import Bank
+from masq.errors import LocalError
+from masq.shell.bank import Bank, BankConfig
 from masq.shell.store import Store
-from masq.types import CHAINS, DEFAULT_RATE_PACK, Address
+from masq.shell.turn import Turn
+from masq.types import CHAINS, DEFAULT_RATE_PACK, Address, Mode
 
 CHAIN = CHAINS["dev"]
 CONSUMER, EARNER = Wallet(b"\x01" * 32), Wallet(b"\x02" * 32)
@@ -32,44 +39,96 @@ SIZE = 100_000
 DEBT = DEFAULT_RATE_PACK.exit_charge(SIZE)
 
 
+class StillTurn(Turn):
+    """Time stands until it is set; what is begun waits to be awaited."""
+
+    def __init__(self, node: Node, perform: Callable[[NodeEffect], None], fail: Callable[[LocalError], None]) -> None:
+        super().__init__(node, perform, fail)
+        self.time = 0.0
+        self.begun: list[Awaitable[None]] = []
+
+    @property
+    def now(self) -> float:
+        return self.time
+
+    def spawn(self, work: Awaitable[None]) -> None:
+        self.begun.append(work)
+
+
 class Books:
-    """An Accountant with its hands and its store. Time stands until it is set."""
+    """A Node's Accountant with its hands and its store."""
 
     def __init__(self, directory: Path, url: str | None, consuming: Wallet, earning: Address) -> None:
         def sign(nonce: int, gas_price: int, recipient: Address, wei: int) -> SignedTransaction:
             return sign_transfer(consuming, CHAIN, nonce=nonce, gas_price=gas_price, recipient=recipient, amount=wei)
 
         self.store = Store.open(directory, None)
-        config = AccountantConfig(
-            earning, consuming.address, DEFAULT_RATE_PACK, sign, THRESHOLDS, dict.fromkeys(Scan, 10.0)
+        node = build_node(
+            NodeConfig(
+                keys=CryptDE(CHAIN.contract, os.urandom),
+                alias=CryptDE(CHAIN.contract, os.urandom),
+                mode=Mode.ZERO_HOP,
+                profile=Profile(
+                    earning_wallet=earning,
+                    rates=DEFAULT_RATE_PACK,
+                    accepts_connections=False,
+                    routes_data=False,
+                    country=None,
+                    address=None,
+                ),
+                wallet=consuming,
+                accountant=AccountantConfig(
+                    earning_wallet=earning,
+                    consuming_wallet=consuming.address,
+                    rates=DEFAULT_RATE_PACK,
+                    sign=sign,
+                    thresholds=THRESHOLDS,
+                    intervals=dict.fromkeys(Scan, 10.0),
+                ),
+                hops=3,
+                epoch=1e9,
+            ),
+            self.store.load(),
+            os.urandom,
+            0.0,
         )
-        self.accountant = Accountant(config, self.store.load(), 1e9)
-        self.bank = Bank(self.accountant, self.store, CHAIN, url, consuming.address, earning)
-        self.bank.spawn, self.bank.carry, self.bank.now = self._spawn, self.carry, lambda: self.now
-        self.now = 0.0
+        self.accountant = node.accountant
+        self.turn = StillTurn(node, self._perform, raised)
+        config = BankConfig(chain=CHAIN, url=url, consuming_wallet=consuming.address, earning_wallet=earning)
+        self.bank = Bank(self.turn, self.store, config)
         self.notices: list[str] = []
-        self._tasks: list[asyncio.Task[None]] = []
 
-    def _spawn(self, work: Awaitable[None]) -> None:
-        self._tasks.append(asyncio.ensure_future(work))
+    @property
+    def now(self) -> float:
+        return self.turn.time
 
-    def carry(self, effects: Sequence[AccountantEffect]) -> None:
-        for effect in effects:
-            if isinstance(effect, Notice):
-                self.notices.append(effect.text)
-            else:
-                self.bank.perform(effect)
+    @now.setter
+    def now(self, now: float) -> None:
+        self.turn.time = now
+
+    def carry(self, effects: Sequence[NodeEffect]) -> None:
+        self.turn.carry(effects)
+
+    def _perform(self, effect: NodeEffect) -> None:
+        if isinstance(effect, Notice):
+            self.notices.append(effect.text)
+        elif isinstance(effect, Save | AskTerms | SendPayments | AskReceipts | AskTransfers):
+            self.bank.perform(effect)
 
     async def scan(self, *scans: Scan) -> None:
         """These scans, one after the other, with all that follows from each."""
         for scan in scans:
             self.carry(self.accountant.scan(scan, self.now))
-            while self._tasks:
-                await self._tasks.pop()
+            while self.turn.begun:
+                await self.turn.begun.pop()
 
     async def close(self) -> None:
         await self.bank.close()
         self.store.close()
+
+
+def raised(error: LocalError) -> None:
+    raise error
 
 
 @asynccontextmanager

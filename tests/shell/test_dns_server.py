@@ -13,26 +13,28 @@ import dns.rdataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from masq.errors import UnavailableError
+from masq.core.failure import Cause, Failure, FailureError
 from masq.shell.dns_server import IDLE, MAX_CONNECTIONS, DnsServer, serve_dns
-from masq.wire.circuit import NO_SUCH_NAME, Resolution
+from masq.wire.circuit import Addresses
 
-FOUND = Resolution((("192.0.2.1", 300), ("192.0.2.2", 200), ("2001:db8::1", 100)))
+FOUND = (("192.0.2.1", 300), ("192.0.2.2", 200), ("2001:db8::1", 100))
 
 
 class Exit:
     """Stands for the exits: says what it is told to, and counts."""
 
-    def __init__(self, resolution: Resolution = FOUND) -> None:
-        self.resolution = resolution
+    def __init__(self, found: Addresses | Failure = FOUND) -> None:
+        self.found = found
         self.asked: list[tuple[str, str]] = []
         self.ready = asyncio.Event()
         self.ready.set()
 
-    async def look_up(self, host: str, group: str) -> Resolution:
+    async def look_up(self, host: str, group: str) -> Addresses:
         self.asked.append((host, group))
         await self.ready.wait()
-        return self.resolution
+        if isinstance(self.found, Failure):
+            raise FailureError(self.found)
+        return self.found
 
 
 def run(work: Callable[[], Awaitable[None]]) -> None:
@@ -109,18 +111,21 @@ def test_names_that_are_not_the_internet_s_are_not_asked_for() -> None:
 
 
 def test_failures_say_why_and_are_asked_again() -> None:
-    async def nobody(host: str, group: str) -> Resolution:
-        raise UnavailableError("no route over 3 hops")
+    async def nobody(host: str, group: str) -> Addresses:
+        raise FailureError(Failure(Cause.NO_ROUTE, detail="no route over 3 hops"))
 
     async def work() -> None:
-        missing = DnsServer(Exit(Resolution((), f"{NO_SUCH_NAME}: x")).look_up, lambda: 0.0)
+        missing = DnsServer(Exit(Failure(Cause.NO_SUCH_NAME)).look_up, lambda: 0.0)
         assert (await reply(missing, "x.example.")).rcode() == dns.rcode.NXDOMAIN
-        for look_up, words in ((Exit(Resolution((), "timed out")).look_up, "timed out"), (nobody, "no route")):
+        for look_up, words in (
+            (Exit(Failure(Cause.SILENT, detail="timed out")).look_up, "timed out"),
+            (nobody, "no route"),
+        ):
             server = DnsServer(look_up, lambda: 0.0)
             failed = await reply(server, "x.example.", use_edns=0)
             assert failed.rcode() == dns.rcode.SERVFAIL
             assert words in failed.options[0].text  # type: ignore[attr-defined]
-        exit = Exit(Resolution((), "timed out"))
+        exit = Exit(Failure(Cause.SILENT, detail="timed out"))
         server = DnsServer(exit.look_up, lambda: 0.0)
         for _ in range(2):
             await reply(server, "x.example.")
@@ -149,7 +154,7 @@ def test_other_questions() -> None:
 
 
 def test_an_answer_that_is_too_long_for_a_datagram_is_cut_and_whole_over_tcp() -> None:
-    many = Resolution(tuple((f"2001:db8::{n:x}", 60) for n in range(32)))
+    many = tuple((f"2001:db8::{n:x}", 60) for n in range(32))
 
     async def work() -> None:
         server = DnsServer(Exit(many).look_up, lambda: 0.0)

@@ -11,9 +11,8 @@ import dns.rdatatype
 import dns.rrset
 import pytest
 
-from masq.errors import UnavailableError
+from masq.core.failure import Cause, FailureError
 from masq.shell.resolve import TTL, Resolver, refusal
-from masq.wire.circuit import NO_SUCH_NAME, Resolution
 
 RECORDS = {
     ("two.example.", "A"): (300, ["192.0.2.1"]),
@@ -58,7 +57,7 @@ def with_nameserver(work: Callable[[Resolver], Awaitable[None]], timeout: float 
 
 def test_both_families_with_their_times_and_ipv4_first() -> None:
     async def work(resolver: Resolver) -> None:
-        assert await resolver.look_up("two.example") == Resolution((("192.0.2.1", 300), ("2001:db8::1", 60)))
+        assert await resolver.look_up("two.example") == (("192.0.2.1", 300), ("2001:db8::1", 60))
         assert await resolver.addresses("two.example") == ["192.0.2.1", "2001:db8::1"]
         assert sorted(await resolver.addresses("four.example")) == ["192.0.2.4", "192.0.2.5"]
 
@@ -67,13 +66,14 @@ def test_both_families_with_their_times_and_ipv4_first() -> None:
 
 def test_what_does_not_exist_is_told_from_what_gave_no_answer() -> None:
     async def work(resolver: Resolver) -> None:
-        assert (await resolver.look_up("missing.example")).error.startswith(NO_SUCH_NAME)
-        silent = await resolver.look_up("silent.example")
-        assert silent.error
-        assert not silent.error.startswith(NO_SUCH_NAME)
-        assert (await resolver.look_up("zero.example")).error
-        with pytest.raises(UnavailableError, match=r"missing\.example"):
-            await resolver.addresses("missing.example")
+        for name, cause in (
+            ("missing.example", Cause.NO_SUCH_NAME),
+            ("silent.example", Cause.NOT_RESOLVED),
+            ("zero.example", Cause.NOT_RESOLVED),
+        ):
+            with pytest.raises(FailureError, match=name) as caught:
+                await resolver.addresses(name)
+            assert caught.value.failure.cause is cause
 
     with_nameserver(work, timeout=0.5)
 
@@ -81,7 +81,7 @@ def test_what_does_not_exist_is_told_from_what_gave_no_answer() -> None:
 def test_literals_and_the_system_s_names() -> None:
     async def work() -> None:
         resolver = Resolver([])
-        assert await resolver.look_up("192.0.2.9") == Resolution((("192.0.2.9", TTL),))
+        assert await resolver.look_up("192.0.2.9") == (("192.0.2.9", TTL),)
         assert await resolver.addresses("2001:db8::9") == ["2001:db8::9"]
         assert "127.0.0.1" in await resolver.addresses("localhost")
 

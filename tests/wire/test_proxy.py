@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from masq.wire.proxy import Failure, Greeting, Refused, Speech, Target, refused
+from masq.wire.proxy import Greeting, Refused, Reply, Speech, Target, refused
 
 NAMED = b"\x05\x01\x00\x03\x0bexample.com\x01\xbb"
 
@@ -103,6 +103,6 @@ def test_any_bytes_are_a_target_a_wait_or_a_refusal(data: bytes) -> None:
 
 
 def test_an_error_page_can_t_be_injected_into() -> None:
-    page = refused(Speech.HTTP, Failure.UNREACHABLE, "<script>")
+    page = refused(Speech.HTTP, Reply.UNREACHABLE, "<script>")
     assert b"<script>" not in page
-    assert refused(Speech.SOCKS5, Failure.NO_ROUTE, "")[:2] == b"\x05\x03"
+    assert refused(Speech.SOCKS5, Reply.NO_ROUTE, "")[:2] == b"\x05\x03"

@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from masq.core.failure import Failure
 from masq.types import Address, Endpoint, PublicKey, RatePack
-from masq.wire.circuit import Resolution
+from masq.wire.circuit import Addresses
 from masq.wire.message import Gossip, GossipFailure
 from masq.wire.package import Package
 
@@ -86,10 +87,10 @@ class Resolve:
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """The answer to a question of our own user."""
+    """The answer to a look-up of our own user."""
 
     socket: int
-    resolution: Resolution
+    found: Addresses | Failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +116,10 @@ class EndSocket:
 
 @dataclass(frozen=True, slots=True)
 class CloseSocket:
-    """Close both directions. `reason` is None for an orderly end; else the client is told, where its protocol can."""
+    """Close both directions. `failure` is None for an orderly end; else the client is told, where its protocol can."""
 
     socket: int
-    reason: str | None = None
+    failure: Failure | None = None
 
 
 @dataclass(frozen=True, slots=True)

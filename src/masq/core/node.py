@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
-from masq.chain.wallet import Wallet
-from masq.core.accountant.accountant import Accountant
-from masq.core.accountant.effects import AccountantEffect
+from masq.chain.erc20 import Transfer
+from masq.chain.receipt import Receipt
+from masq.core.accountant.accountant import Accountant, Scan, Terms
+from masq.core.accountant.effects import AccountantEffect, Payment
 from masq.core.circuits.entry import CircuitEntry, Kind
-from masq.core.circuits.origin import OwnCircuits, name_of
+from masq.core.circuits.origin import OwnCircuits
 from masq.core.circuits.relay import Circuits
 from masq.core.effects import (
     CloseLink,
@@ -23,16 +24,18 @@ from masq.core.effects import (
     SendFrame,
     Tell,
 )
+from masq.core.failure import NO_WALLET, Cause, Failure, FailureError
 from masq.core.links.links import GOSSIP_FLOW, Link, Links, LinksEffect, LinkUp
-from masq.core.network.neighborhood import Contact, Neighborhood, Profile
+from masq.core.network.neighborhood import Neighborhood
 from masq.core.network.routing import Routes
 from masq.core.packages.entry import Entry
 from masq.core.packages.exit import Exit
 from masq.core.packages.relay import ForEntry, ForExit, Relay, Relayed
-from masq.crypto import CryptDE, Keys
+from masq.core.view import NodeView, RoutesView
+from masq.crypto import Keys
 from masq.errors import CryptoError, PeerError, UnavailableError
-from masq.types import Endpoint, Mode, PublicKey
-from masq.wire.circuit import EXTENSION, Resolution, circuit_of
+from masq.types import Endpoint, Mode, PackagePolicy, PublicKey
+from masq.wire.circuit import EXTENSION, Addresses, circuit_of
 from masq.wire.frame import unmask
 from masq.wire.message import encode_message
 from masq.wire.package import Package, single_hop
@@ -46,75 +49,55 @@ NOBODY: Final = bytes(20)
 NodeEffect = OuterEffect | AccountantEffect
 
 
-@dataclass(frozen=True, slots=True)
-class NodeConfig:
-    """What a Node is made of."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What a Node does, and for whom."""
 
-    keys: Keys
-    alias: Keys
     mode: Mode
-    profile: Profile
-    wallet: Wallet | None
     hops: int
-    contacts: tuple[Contact, ...] = ()
-    first_version: int = 0
-    scans: bool = True
-    contract: bytes = bytes(20)
-    """The token contract of the chain: Nodes of other chains don't understand us."""
-    link_policy: str = "auto"
-    package_policy: str = "auto"
-    """auto: circuits where all Nodes of a route can; circuits: nothing else; masq: packages of 0.9.1 only."""
-    epoch: float = 0.0
-    """Unix time where `now` is 0."""
+    """0: it is its own exit."""
+    pays: bool
+    """Whether there is a consuming wallet."""
+    exits: bool
+    relays: bool
+    package_policy: PackagePolicy
+    scans: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What a Node consists of; `build.py` makes them."""
+
+    accountant: Accountant
+    links: Links
+    neighborhood: Neighborhood
+    routes: Routes
+    relay: Relay
+    entry: Entry
+    exit: Exit
+    circuits: Circuits
+    own_circuits: OwnCircuits
+    circuit_entry: CircuitEntry
 
 
 class Node:
     """One Node. Inputs take `now` (seconds, steady, from any origin) and return the effects to carry out, in order."""
 
-    def __init__(self, config: NodeConfig, accountant: Accountant, random: Callable[[int], bytes], now: float) -> None:
-        self.config = config
-        self.keys = config.keys
-        self.accountant = accountant
-        zero_hop = config.mode is Mode.ZERO_HOP
-        self.hops = 0 if zero_hop else config.hops
-        profile = config.profile
-        if config.link_policy == "masq" or not isinstance(config.keys, CryptDE):
-            extensions = tuple(name for name in profile.extensions if name != EXTENSION)
-            profile = replace(profile, extensions=extensions)
-        port = profile.address.ports[0] if profile.address else 0
-        self.links = Links(config.keys, config.contract, port, profile.extensions, config.link_policy, random)
-        self.neighborhood = Neighborhood(
-            config.keys, profile, list(config.contacts), config.hops, config.first_version, now
-        )
-        self.routes = Routes(self.neighborhood.graph, random)
-        self.relay = Relay(config.keys, config.alias, charges=not zero_hop)
-        self.entry = Entry(config.keys, config.alias, self.routes, config.wallet, self.hops, random)
-        self.exit = Exit(config.keys)
-        self._serves = config.mode is not Mode.CONSUME_ONLY
-        self.circuits = Circuits(
-            config.keys,
-            config.profile.rates,
-            self.relay.proven_payer,
-            accountant.is_delinquent,
-            accountant.owed_by,
-            self._secure_link_to,
-            self.links.is_outbound,
-            self.links.crowded,
-            self._serves,
-            config.epoch,
-        )
-        self.own_circuits = OwnCircuits(
-            config.keys,
-            self.routes,
-            config.wallet,
-            self.hops,
-            random,
-            self._secure_link_to,
-            self.circuits.new_id,
-            config.epoch,
-        )
-        self.circuit_entry = CircuitEntry(self.own_circuits, self.links.crowded)
-        self.circuit_exit = self.circuits.exit
+    def __init__(self, keys: Keys, rules: Rules, parts: Parts, now: float) -> None:
+        self.keys = keys
+        self.rules = rules
+        self.hops = rules.hops
+        self.accountant = parts.accountant
+        self.links = parts.links
+        self.neighborhood = parts.neighborhood
+        self.routes = parts.routes
+        self.relay = parts.relay
+        self.entry = parts.entry
+        self.exit = parts.exit
+        self.circuits = parts.circuits
+        self.circuit_exit = parts.circuits.exit
+        self.own_circuits = parts.own_circuits
+        self.circuit_entry = parts.circuit_entry
         self._next_socket = 1
         self._route_revision = -1
         self.has_route = False
@@ -144,7 +127,7 @@ class Node:
             for link in self.links.spare(now):
                 if not self.circuits.uses(link) and not self.own_circuits.over(link):
                     effects += [CloseLink(link), *self.link_closed(link, now)]
-        effects += self.accountant.tick(now)
+        effects += self._carry(self.accountant.tick(now), now)
         return effects + self._look_for_route(now)
 
     def next_wake(self, now: float) -> float:
@@ -224,7 +207,7 @@ class Node:
         own = self.own_circuits.get(link, circuit)
         if own is not None:
             return self.circuit_entry.frame(own, frame, now)
-        if not self.config.profile.routes_data:
+        if not self.rules.relays:
             return []
         return self.circuits.frame((link, circuit), frame, now, self._socket)
 
@@ -238,11 +221,6 @@ class Node:
             if EXTENSION in record.extensions and record.accepts_connections and address and ours_to_dial:
                 effects += self.links.upgrade(address.endpoint, record.public_key, now)
         return effects
-
-    def _secure_link_to(self, key: PublicKey) -> int | None:
-        address = self.neighborhood.graph.address(key)
-        link = self.links.to(address.ip) if address else None
-        return link.id if link and link.up and link.secure is not None and link.key == key else None
 
     def link_congested(self, link: int, now: float) -> list[NodeEffect]:
         """The driver's buffer for this link is full."""
@@ -286,12 +264,12 @@ class Node:
         """
         socket = self._socket()
         self._check_wallet()
-        if self.hops and self.config.package_policy != "masq":
+        if self.hops and self.rules.package_policy is not PackagePolicy.MASQ:
             try:
                 opened = self.circuit_entry.open(socket, Kind.STREAM, host, port, group, now, eager)
                 return socket, self._carry(opened, now)
             except UnavailableError:
-                if self.config.package_policy == "circuits":
+                if self.rules.package_policy is PackagePolicy.CIRCUITS:
                     raise
         return socket, self._carry(self.entry.open(socket, host, port, group, now, eager), now)
 
@@ -305,31 +283,33 @@ class Node:
 
     def _over_circuit(self, kind: Kind, host: str, group: str, now: float) -> tuple[int, list[NodeEffect]]:
         self._check_wallet()
-        if not self.hops or self.config.package_policy == "masq":
-            raise UnavailableError("only circuits carry this, and this Node is set to use none")
+        if not self.hops or self.rules.package_policy is PackagePolicy.MASQ:
+            words = "only circuits carry this, and this Node is set to use none"
+            raise FailureError(Failure(Cause.NO_ROUTE, detail=words))
         socket = self._socket()
         try:
             return socket, self._carry(self.circuit_entry.open(socket, kind, host, 0, group, now), now)
-        except UnavailableError as error:
-            raise UnavailableError(f"only circuits carry this: {error}") from error
+        except FailureError as error:
+            words = f"only circuits carry this: {error}"
+            raise FailureError(replace(error.failure, detail=words)) from error
 
     def _check_wallet(self) -> None:
-        if self.config.wallet is None and self.hops:
-            raise UnavailableError("no consuming wallet: give --consuming-private-key to pay for what you use")
+        if not self.rules.pays and self.hops:
+            raise FailureError(NO_WALLET)
 
     def connected(self, socket: int, address: str, now: float) -> list[NodeEffect]:
         if self.circuit_exit.owns(socket):
             return self._carry(self.circuit_exit.connected(socket, address, now), now)
         return self._carry(self.exit.connected(socket, now), now)
 
-    def connect_failed(self, socket: int, reason: str, now: float) -> list[NodeEffect]:
+    def connect_failed(self, socket: int, failure: Failure, now: float) -> list[NodeEffect]:
         if self.circuit_exit.owns(socket):
-            return self._carry(self.circuit_exit.connect_failed(socket, reason, now), now)
-        return self._carry(self.exit.connect_failed(socket, reason), now)
+            return self._carry(self.circuit_exit.connect_failed(socket, failure, now), now)
+        return self._carry(self.exit.connect_failed(socket, failure, now), now)
 
-    def resolved(self, socket: int, resolution: Resolution, now: float) -> list[NodeEffect]:
+    def resolved(self, socket: int, found: Addresses | Failure, now: float) -> list[NodeEffect]:
         """What a look-up for somebody's circuit has brought."""
-        return self._carry(self.circuit_exit.resolved(socket, resolution, now), now)
+        return self._carry(self.circuit_exit.resolved(socket, found, now), now)
 
     def socket_received(self, socket: int, data: bytes | memoryview, now: float) -> list[NodeEffect]:
         """Bytes of a client or server, at most the package size at once. The effects may hold views of them."""
@@ -356,14 +336,14 @@ class Node:
             return self._carry(self.entry.ended(socket, now), now)
         return self._carry(self.exit.ended(socket, now), now)
 
-    def socket_closed(self, socket: int, reason: str, now: float) -> list[NodeEffect]:
+    def socket_closed(self, socket: int, failure: Failure, now: float) -> list[NodeEffect]:
         if self.circuit_entry.owns(socket):
             return self._carry(self.circuit_entry.closed(socket, now), now)
         if self.circuit_exit.owns(socket):
-            return self._carry(self.circuit_exit.closed(socket, reason, now), now)
+            return self._carry(self.circuit_exit.closed(socket, failure, now), now)
         if self.entry.owns(socket):
             return self._carry(self.entry.closed(socket, now), now)
-        return self._carry(self.exit.closed(socket, reason), now)
+        return self._carry(self.exit.closed(socket, failure, now), now)
 
     def socket_congested(self, socket: int) -> None:
         for owner in (self.circuit_entry, self.circuit_exit, self.entry, self.exit):
@@ -376,7 +356,33 @@ class Node:
             return self._carry(self.circuit_exit.drained(socket, now), now)
         if self.entry.owns(socket):
             return self._carry(self.entry.drained(socket, now), now)
-        return self._carry(self.exit.drained(socket), now)
+        return self._carry(self.exit.drained(socket, now), now)
+
+    # --- money: what the driver was asked to find out, or to do, on the chain ---
+
+    def scan(self, scan: Scan, now: float) -> list[NodeEffect]:
+        """Begin a scan at once, as the user wants."""
+        return self._carry(self.accountant.scan(scan, now), now)
+
+    def terms(self, terms: Terms, now: float) -> list[NodeEffect]:
+        return self._carry(self.accountant.terms(terms, now), now)
+
+    def sent(self, results: Sequence[str | None], payments: Sequence[Payment], now: float) -> list[NodeEffect]:
+        return self._carry(self.accountant.sent(results, payments, now), now)
+
+    def receipts(self, found: Iterable[Receipt | None], head: int, latest_nonce: int, now: float) -> list[NodeEffect]:
+        return self._carry(self.accountant.receipts(found, head, latest_nonce, now), now)
+
+    def transfers(self, transfers: Iterable[Transfer], last: int | None, now: float) -> list[NodeEffect]:
+        return self._carry(self.accountant.transfers(transfers, last, now), now)
+
+    def scan_failed(self, scan: Scan, problem: str, now: float, most_blocks: int | None = None) -> list[NodeEffect]:
+        """A scan came to nothing. `most_blocks`: the provider's limit, if that was why."""
+        return self._carry(self.accountant.failed(scan, problem, now, most_blocks), now)
+
+    def stop(self, now: float) -> list[NodeEffect]:
+        """What has to be done before the end: charges that were gathered are saved."""
+        return self._carry(self.accountant.flush(), now)
 
     # --- inside ---
 
@@ -387,13 +393,13 @@ class Node:
     def _arrived(self, arrival: object, source: Endpoint, now: float, sender: PublicKey = b"") -> list[NodeEffect]:
         match arrival:
             case Relayed(forward, earn):
-                if not self.config.profile.routes_data:
+                if not self.rules.relays:
                     return [Log("info", "package_dropped", f"from {source}: this Node relays nothing")]
                 if self.accountant.is_delinquent(earn.payer):
                     return [_delinquent(earn.payer, source)]
                 return self._carry([earn, forward], now)
             case ForExit(request, hop, package, payer):
-                if not self._serves:
+                if not self.rules.exits:
                     return [Log("info", "package_dropped", f"from {source}: this Node is no exit")]
                 if payer is not None and self.accountant.is_delinquent(payer):
                     return [_delinquent(payer, source)]
@@ -404,7 +410,7 @@ class Node:
                 effects = self._carry(self.neighborhood.receive(arrival.message, source, now, sender), now)  # type: ignore[attr-defined]
                 return effects + self._look_for_route(now)
 
-    def _carry(self, effects: Iterable[Effect], now: float) -> list[NodeEffect]:
+    def _carry(self, effects: Iterable[Effect | AccountantEffect], now: float) -> list[NodeEffect]:
         """Hand on what concerns a sibling; the rest is for the driver."""
         out: list[NodeEffect] = []
         for effect in effects:
@@ -484,9 +490,9 @@ class Node:
             self.has_route = found
             text = f"a route over {self.hops} hops was found" if found else "there is no route any more"
             effects.append(Log("info", "route", text))
-        if found and not self._scanning and self.config.scans:
+        if found and not self._scanning and self.rules.scans:
             self._scanning = True
-            effects += self.accountant.start_scans(now)
+            effects += self._carry(self.accountant.start_scans(now), now)
         return effects
 
     @property
@@ -499,73 +505,23 @@ class Node:
         graph = self.neighborhood.graph
         return "ConnectedToNeighbor" if graph.full_neighbors(graph.root_key) else "NotConnected"
 
-    def status(self, now: float) -> dict[str, Any]:
-        """A snapshot for people and tests; keys are stable, amounts decimal text."""
+    def view(self, now: float) -> NodeView:
         graph = self.neighborhood.graph
-        neighbors = []
-        for key in sorted(graph.root.neighbors):
-            address = graph.address(key)
-            neighbors.append(
-                {
-                    "key": key.hex(),
-                    "address": str(address.endpoint) if address else None,
-                    "full": graph.is_full(graph.root_key, key),
-                }
-            )
-        return {
-            "mode": str(self.config.mode),
-            "stage": self.stage,
-            "public_key": self.keys.public_key.hex(),
-            "record_version": graph.root.version,
-            "nodes_known": len(graph),
-            "neighbors": neighbors,
-            "routes": {"available": self.has_route or not self.hops, "hops": self.hops},
-            "streams": [
-                {
-                    "id": stream.key.hex(),
-                    "target": f"{stream.host}:{stream.port}",
-                    "route": [key.hex() for key in stream.way.route.over],
-                    "back": [key.hex() for key in stream.way.route.back],
-                    "sent": stream.outgoing.sent,
-                    "received": stream.incoming.received,
-                    "age": now - stream.opened,
-                }
-                for stream in self.entry
-            ]
-            + [
-                {
-                    "id": f"{stream.circuit.terminal.circuit}.{stream.id}",
-                    "target": stream.target,
-                    "route": [key.hex() for key in stream.circuit.route.over],
-                    "back": [key.hex() for key in stream.circuit.route.over[::-1]],
-                    "sent": stream.sent,
-                    "received": stream.received,
-                    "age": now - stream.opened,
-                }
-                for stream in self.circuit_entry.streams()
-                if stream.circuit
-            ],
-            "serving": sum(1 for _ in self.exit) + sum(1 for _ in self.circuit_exit.streams()),
-            "circuits": sum(1 for _ in self.circuits),
-            "avoided": [
-                {"node": name_of(key), "reason": reason, "age": now - since}
-                for key, (since, reason) in self.own_circuits.blame.nodes.items()
-            ],
-            "overbilled": [
-                {"node": key.hex(), "billed": str(found.billed), "counted": str(found.counted), "age": now - found.when}
-                for key, found in self.own_circuits.audit.items()
-            ],
-            "links": [
-                {
-                    "peer": str(link.peer),
-                    "speech": str(link.speech),
-                    "outbound": link.outbound,
-                    "queued": link.queued,
-                    "dropped": link.dropped,
-                }
-                for link in self.links
-            ],
-        }
+        return NodeView(
+            mode=str(self.rules.mode),
+            stage=self.stage,
+            public_key=self.keys.public_key.hex(),
+            record_version=graph.root.version,
+            nodes_known=len(graph),
+            neighbors=self.neighborhood.view(),
+            routes=RoutesView(self.has_route or not self.hops, self.hops),
+            streams=(*self.entry.view(now), *self.circuit_entry.view(now)),
+            serving=sum(1 for _ in self.exit) + sum(1 for _ in self.circuit_exit.streams()),
+            circuits=sum(1 for _ in self.circuits),
+            avoided=self.own_circuits.blame.view(now),
+            overbilled=self.own_circuits.view(now),
+            links=self.links.view(),
+        )
 
 
 def _delinquent(payer: bytes, source: Endpoint) -> Log:

@@ -4,20 +4,16 @@ from masq.settings.sources import default_data_directory, gather, load, read_con
 from masq.settings.table import SETTINGS, Setting, Settings
 from masq.settings.values import (
     CrashPoint,
-    LinkPolicy,
     LogLevel,
     MappingProtocol,
-    PackagePolicy,
     ScanIntervals,
 )
 
 __all__ = [
     "SETTINGS",
     "CrashPoint",
-    "LinkPolicy",
     "LogLevel",
     "MappingProtocol",
-    "PackagePolicy",
     "ScanIntervals",
     "Setting",
     "Settings",

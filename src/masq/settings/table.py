@@ -13,13 +13,22 @@ from masq.core.accountant.thresholds import PaymentThresholds
 from masq.settings import values
 from masq.settings.values import (
     CrashPoint,
-    LinkPolicy,
     LogLevel,
     MappingProtocol,
-    PackagePolicy,
     ScanIntervals,
 )
-from masq.types import CHAINS, DEFAULT_CHAIN, DEFAULT_EARNING_WALLET, Address, Chain, Mode, RatePack, address_text
+from masq.types import (
+    CHAINS,
+    DEFAULT_CHAIN,
+    DEFAULT_EARNING_WALLET,
+    Address,
+    Chain,
+    LinkPolicy,
+    Mode,
+    PackagePolicy,
+    RatePack,
+    address_text,
+)
 from masq.types import DEFAULT_RATE_PACK as RATES
 from masq.wire.descriptor import Descriptor
 

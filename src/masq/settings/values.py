@@ -43,22 +43,6 @@ class MappingProtocol(StrEnum):
     IGDP = "igdp"
 
 
-class LinkPolicy(StrEnum):
-    """Which links to other Nodes are allowed."""
-
-    AUTO = "auto"
-    SECURE = "secure"
-    MASQ = "masq"
-
-
-class PackagePolicy(StrEnum):
-    """How streams of this Node's user travel."""
-
-    AUTO = "auto"
-    CIRCUITS = "circuits"
-    MASQ = "masq"
-
-
 class CrashPoint(StrEnum):
     MESSAGE = "message"
     PANIC = "panic"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from masq.chain.erc20 import TransferQuery
 from masq.chain.receipt import Receipt
 from masq.chain.transaction import SignedTransaction
-from masq.core.accountant.accountant import Accountant, Scan, Terms
+from masq.core.accountant.accountant import Scan, Terms
 from masq.core.accountant.effects import (
     AccountantEffect,
     AskReceipts,
@@ -18,37 +19,39 @@ from masq.core.accountant.effects import (
     Save,
     SendPayments,
 )
+from masq.core.node import NodeEffect
 from masq.errors import LocalError, UnavailableError
 from masq.shell.log import log
 from masq.shell.store import Store
+from masq.shell.turn import Turn
 from masq.types import Address, Chain
 
 if TYPE_CHECKING:
     from masq.shell.rpc import RpcClient
 
 
-class Bank:
-    """The Accountant's hands. Saves are done when `perform` returns; what needs the chain is answered later."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BankConfig:
+    """What the Accountant's hands work with."""
 
-    def __init__(
-        self,
-        accountant: Accountant,
-        store: Store,
-        chain: Chain,
-        url: str | None,
-        wallet: Address | None,
-        earning_wallet: Address,
-    ) -> None:
-        self._accountant = accountant
+    chain: Chain
+    url: str | None
+    """The provider's; None: nothing can be asked or paid."""
+    consuming_wallet: Address | None
+    earning_wallet: Address
+
+
+class Bank:
+    """The Accountant's hands. Saves are done when `perform` returns; what the chain answers goes into the Node."""
+
+    def __init__(self, turn: Turn, store: Store, config: BankConfig) -> None:
+        self._turn = turn
         self._store = store
-        self._chain = chain
-        self._url = url
+        self._chain = config.chain
+        self._url = config.url
+        self._wallet = config.consuming_wallet
+        self._earning_wallet = config.earning_wallet
         self._rpc: RpcClient | None = None
-        self._wallet = wallet
-        self._earning_wallet = earning_wallet
-        self.spawn: Callable[[Awaitable[None]], None]
-        self.carry: Callable[[Sequence[AccountantEffect]], None]
-        self.now: Callable[[], float]
 
     def perform(self, effect: AccountantEffect) -> None:
         match effect:
@@ -68,18 +71,18 @@ class Bank:
     def save_config(self, name: str, value: str) -> None:
         self._store.set(name, value)
 
-    def _ask(self, scan: Scan | None, work: Awaitable[Sequence[AccountantEffect]]) -> None:
-        self.spawn(self._answer(scan, work))
+    def _ask(self, scan: Scan | None, work: Awaitable[Sequence[NodeEffect]]) -> None:
+        self._turn.spawn(self._answer(scan, work))
 
-    async def _answer(self, scan: Scan | None, work: Awaitable[Sequence[AccountantEffect]]) -> None:
+    async def _answer(self, scan: Scan | None, work: Awaitable[Sequence[NodeEffect]]) -> None:
         try:
             effects = await work
         except (UnavailableError, LocalError) as error:
             if scan is None:
                 effects = [Notice("warning", f"payments could not be sent, and will be again: {error}")]
             else:
-                effects = self._accountant.failed(scan, str(error), self.now(), _range_limit(error))
-        self.carry(effects)
+                effects = self._turn.node.scan_failed(scan, str(error), self._turn.now, _range_limit(error))
+        self._turn.carry(effects)
 
     @property
     def _chain_client(self) -> RpcClient:
@@ -96,7 +99,7 @@ class Bank:
         if self._rpc is not None:
             await self._rpc.close()
 
-    async def _terms(self) -> Sequence[AccountantEffect]:
+    async def _terms(self) -> Sequence[NodeEffect]:
         rpc, wallet = self._chain_client, self._wallet
         if wallet is None:
             raise UnavailableError("there is no consuming wallet")
@@ -108,7 +111,7 @@ class Bank:
             await rpc.nonce(wallet, "pending"),
             self._chain.gas_limit_base + 3_328,
         )
-        return self._accountant.terms(terms, self.now())
+        return self._turn.node.terms(terms, self._turn.now)
 
     async def _check_chain(self) -> None:
         """UnavailableError if the provider serves another chain.
@@ -120,13 +123,13 @@ class Bank:
         if chain_id != self._chain.id:
             raise UnavailableError(f"the provider serves chain {chain_id}, not {self._chain.name} ({self._chain.id})")
 
-    async def _send(self, effect: SendPayments) -> Sequence[AccountantEffect]:
+    async def _send(self, effect: SendPayments) -> Sequence[NodeEffect]:
         transactions = [SignedTransaction(p.raw, p.hash, p.nonce) for p in effect.payments]
         answers = await self._chain_client.send_raw_transactions(transactions)
         problems = [None if isinstance(answer, bytes) else str(answer) for answer in answers]
-        return self._accountant.sent(problems, effect.payments, self.now())
+        return self._turn.node.sent(problems, effect.payments, self._turn.now)
 
-    async def _receipts(self, hashes: Sequence[bytes]) -> Sequence[AccountantEffect]:
+    async def _receipts(self, hashes: Sequence[bytes]) -> Sequence[NodeEffect]:
         rpc, wallet = self._chain_client, self._wallet
         if wallet is None:
             raise UnavailableError("there is no consuming wallet")
@@ -137,18 +140,18 @@ class Bank:
         found = [answer for answer in answers if isinstance(answer, Receipt)]
         if len(found) < len(hashes) and any(isinstance(answer, Exception) for answer in answers):
             nonce = 0  # What could not be asked is not known to be missing.
-        return self._accountant.receipts(found, head, nonce, self.now())
+        return self._turn.node.receipts(found, head, nonce, self._turn.now)
 
-    async def _transfers(self, first: int | None, most: int | None) -> Sequence[AccountantEffect]:
+    async def _transfers(self, first: int | None, most: int | None) -> Sequence[NodeEffect]:
         rpc = self._chain_client
         await self._check_chain()
         head = await rpc.block_number()
         start = head if first is None else first
         if start > head:
-            return self._accountant.transfers((), None, self.now())
+            return self._turn.node.transfers((), None, self._turn.now)
         last = head if most is None else min(head, start + most - 1)
         query = TransferQuery(self._chain.contract, self._earning_wallet, start, last)
-        return self._accountant.transfers(await rpc.logs(query), last, self.now())
+        return self._turn.node.transfers(await rpc.logs(query), last, self._turn.now)
 
 
 def _range_limit(error: Exception) -> int | None:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
+from masq.core.accountant.accountant import Scan
 from masq.errors import LocalError
 
 TIMEOUT: Final = 5.0
@@ -18,7 +19,7 @@ TIMEOUT: Final = 5.0
 class Control:
     """Answers one line with one JSON document: `status`, or `scan payables|pendingpayables|receivables`."""
 
-    def __init__(self, path: Path, status: Callable[[], dict[str, Any]], scan: Callable[[str], dict[str, Any]]) -> None:
+    def __init__(self, path: Path, status: Callable[[], dict[str, Any]], scan: Callable[[Scan], None]) -> None:
         self._path = path
         self._status = status
         self._scan = scan
@@ -50,6 +51,7 @@ class Control:
             case ["status"]:
                 return self._status()
             case ["scan", "payables" | "pendingpayables" | "receivables" as kind]:
-                return self._scan(kind)
+                self._scan(Scan(kind))
+                return {}
             case _:
                 return {"error": "say status, or scan payables, scan pendingpayables, scan receivables"}

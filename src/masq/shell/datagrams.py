@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Final, cast
 
-from masq.errors import UnavailableError
+from masq.core.failure import Cause, Failure, FailureError
 from masq.wire.proxy import decode_datagram, encode_datagram
 
 MAX_WAITING: Final = 64
@@ -63,12 +63,12 @@ class ExitSocket:
 
     @classmethod
     async def open(cls, deliver: Deliver) -> ExitSocket:
-        """UnavailableError if there can't be one."""
+        """FailureError if there can't be one."""
         loop = asyncio.get_running_loop()
         try:
             _, four = await loop.create_datagram_endpoint(lambda: ExitDatagrams(deliver), local_addr=("0.0.0.0", 0))
         except OSError as error:
-            raise UnavailableError(f"no socket for datagrams: {error}") from error
+            raise FailureError(Failure(Cause.OVERLOADED, detail=f"no socket for datagrams: {error}")) from error
         try:
             _, six = await loop.create_datagram_endpoint(lambda: ExitDatagrams(deliver), local_addr=("::", 0))
         except OSError:

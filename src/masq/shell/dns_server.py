@@ -17,8 +17,8 @@ import dns.rdataclass
 import dns.rdatatype
 import dns.rrset
 
-from masq.errors import UnavailableError
-from masq.wire.circuit import NO_SUCH_NAME, Resolution
+from masq.core.failure import Cause, Failure, FailureError
+from masq.wire.circuit import Addresses
 
 HEADER: Final = 12
 PLAIN_UDP: Final = 512
@@ -33,8 +33,8 @@ IDLE: Final = 30.0
 """Seconds after which a TCP connection without a question is closed."""
 LOCAL: Final = {"A": "127.0.0.1", "AAAA": "::1"}
 
-LookUp = Callable[[str, str], Awaitable[Resolution]]
-"""Asks an exit for the addresses of a host, on behalf of an isolation group. UnavailableError: nobody can be asked."""
+LookUp = Callable[[str, str], Awaitable[Addresses]]
+"""Asks an exit for the addresses of a host, on behalf of an isolation group. FailureError: there are none."""
 
 
 class DnsServer:
@@ -43,9 +43,9 @@ class DnsServer:
     def __init__(self, look_up: LookUp, now: Callable[[], float]) -> None:
         self._look_up = look_up
         self._now = now
-        self._cache: dict[tuple[str, str], tuple[float, Resolution]] = {}
+        self._cache: dict[tuple[str, str], tuple[float, Addresses]] = {}
         """By group and name: until when an answer holds."""
-        self._under_way: dict[tuple[str, str], asyncio.Future[Resolution]] = {}
+        self._under_way: dict[tuple[str, str], asyncio.Future[Addresses | Failure]] = {}
         self._questions = 0
         self._connections: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -149,53 +149,53 @@ class DnsServer:
             return
         name = question.name.to_text(omit_final_dot=True).lower()
         found = await self._find(name, kind, group)
-        if found.error:
-            missing = found.error.startswith(NO_SUCH_NAME)
+        if isinstance(found, Failure):
+            missing = found.cause is Cause.NO_SUCH_NAME
             response.set_rcode(dns.rcode.NXDOMAIN if missing else dns.rcode.SERVFAIL)
             if query.edns >= 0 and not missing:
-                why = dns.edns.EDEOption(dns.edns.EDECode.NETWORK_ERROR, found.error)
+                why = dns.edns.EDEOption(dns.edns.EDECode.NETWORK_ERROR, str(found))
                 response.use_edns(0, payload=LONGEST_UDP, options=[why])
             return
         version = 4 if kind == "A" else 6
-        pairs = [pair for pair in found.addresses if ipaddress.ip_address(pair[0]).version == version]
+        pairs = [pair for pair in found if ipaddress.ip_address(pair[0]).version == version]
         if pairs:
             ttl = min(min(ttl for _, ttl in pairs), MAX_TTL)
             addresses = [address for address, _ in pairs]
             response.answer.append(dns.rrset.from_text(question.name, ttl, "IN", kind, *addresses))
 
-    async def _find(self, name: str, kind: str, group: str) -> Resolution:
+    async def _find(self, name: str, kind: str, group: str) -> Addresses | Failure:
         """What is known of a name, or an exit says. Names that are no concern of the Internet's are not asked for."""
         labels = name.split(".")
         if labels[-1] == "localhost":
-            return Resolution(((LOCAL[kind], MAX_TTL),))
+            return ((LOCAL[kind], MAX_TTL),)
         if len(labels) < 2 or labels[-1] in ("onion", "local"):
-            return Resolution((), NO_SUCH_NAME)
+            return Failure(Cause.NO_SUCH_NAME)
         key = group, name
-        until, known = self._cache.get(key, (0.0, Resolution()))
+        until, known = self._cache.get(key, (0.0, ()))
         if until > self._now():
             left = max(1, int(until - self._now()))
-            return Resolution(tuple((address, min(ttl, left)) for address, ttl in known.addresses))
+            return tuple((address, min(ttl, left)) for address, ttl in known)
         if key in self._under_way:
             return await asyncio.shield(self._under_way[key])
         if self._questions >= MAX_QUESTIONS:
-            return Resolution((), "too many questions are under way")
+            return Failure(Cause.OVERLOADED, detail="too many look-ups are under way")
         self._questions += 1
-        asking: asyncio.Future[Resolution] = asyncio.get_running_loop().create_future()
+        asking: asyncio.Future[Addresses | Failure] = asyncio.get_running_loop().create_future()
         self._under_way[key] = asking
-        found = Resolution((), "the Node is stopping")
+        found: Addresses | Failure = Failure(Cause.STOPPED, detail="the Node is stopping")
         try:
             found = await self._look_up(name, group)
             self._remember(key, found)
-        except UnavailableError as error:
-            found = Resolution((), str(error))
+        except FailureError as error:
+            found = error.failure
         finally:
             self._questions -= 1
             del self._under_way[key]
             asking.set_result(found)
         return found
 
-    def _remember(self, key: tuple[str, str], found: Resolution) -> None:
-        ttl = min((ttl for _, ttl in found.addresses), default=0)
+    def _remember(self, key: tuple[str, str], found: Addresses) -> None:
+        ttl = min((ttl for _, ttl in found), default=0)
         if ttl > 0:
             if len(self._cache) >= MAX_CACHED:
                 self._cache.pop(next(iter(self._cache)))

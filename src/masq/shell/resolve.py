@@ -9,8 +9,8 @@ from collections.abc import Collection
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from masq.errors import UnavailableError
-from masq.wire.circuit import NO_SUCH_NAME, Resolution
+from masq.core.failure import SERVER, Cause, Failure, FailureError
+from masq.wire.circuit import NO_SUCH_NAME, Addresses, Resolution
 
 if TYPE_CHECKING:
     from dns.asyncresolver import Resolver as AsyncResolver
@@ -29,30 +29,26 @@ class Resolver:
         self._asker: AsyncResolver | None = None
 
     async def addresses(self, host: str) -> list[str]:
-        """All addresses of a host, IPv4 first; an IP literal is itself. UnavailableError if there are none."""
-        literal = _literal(host)
-        if literal is not None:
-            return [literal]
-        found = await self.look_up(host)
-        if found.error:
-            raise UnavailableError(f"{host} can't be resolved: {found.error}")
-        return [address for address, _ in found.addresses]
+        """All addresses of a host, IPv4 first; an IP literal is itself. FailureError if there are none."""
+        return [address for address, _ in await self.look_up(host)]
 
-    async def look_up(self, host: str) -> Resolution:
-        """All addresses of a host, IPv4 first, with the seconds that they hold; or what went wrong."""
+    async def look_up(self, host: str) -> Addresses:
+        """All addresses of a host, IPv4 first, with the seconds that they hold. FailureError if there are none."""
         literal = _literal(host)
         if literal is not None:
-            return Resolution(((literal, TTL),))
+            return ((literal, TTL),)
         try:
             async with asyncio.timeout(self._timeout):
                 found = await (self._ask(host) if self._servers else self._ask_system(host))
         except TimeoutError:
-            return Resolution((), f"the DNS server gave no answer in {self._timeout:.0f} s")
+            words = f"the DNS server gave no answer in {self._timeout:.0f} s"
+            raise _unresolved(host, Resolution((), words)) from None
         if found.error:
-            return found
+            raise _unresolved(host, found)
         pairs = [pair for pair in found.addresses if not ipaddress.ip_address(pair[0]).is_unspecified]
-        pairs.sort(key=lambda pair: ":" in pair[0])
-        return Resolution(tuple(pairs), "" if pairs else "it has no address")
+        if not pairs:
+            raise _unresolved(host, Resolution((), "it has no address"))
+        return tuple(sorted(pairs, key=lambda pair: ":" in pair[0]))
 
     async def _ask_system(self, host: str) -> Resolution:
         try:
@@ -93,6 +89,11 @@ class Resolver:
         both = await asyncio.gather(ask("A"), ask("AAAA"))
         pairs = tuple(pair for one in both for pair in one.addresses)
         return Resolution(pairs, "" if pairs else both[0].error or both[1].error or "it has no address")
+
+
+def _unresolved(host: str, found: Resolution) -> FailureError:
+    cause = Cause.NO_SUCH_NAME if found.no_such_name else Cause.NOT_RESOLVED
+    return FailureError(Failure(cause, SERVER, f"{host} can't be resolved: {found.error}"))
 
 
 def _literal(host: str) -> str | None:

@@ -4,37 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import ipaddress
 import os
-import random
 import signal
-import socket
 import sys
 import time
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from typing import Final
 
-from masq import __version__
 from masq.chain.erc20 import sign_transfer
 from masq.chain.transaction import SignedTransaction
 from masq.chain.wallet import Wallet
-from masq.core.accountant.accountant import Accountant, AccountantConfig, Scan
+from masq.core.accountant.accountant import AccountantConfig, Scan
+from masq.core.build import NodeConfig, build_node
 from masq.core.network.neighborhood import Contact, Profile
-from masq.core.node import Node, NodeConfig
 from masq.crypto import CryptDE, Keys, NullCryptDE
 from masq.errors import CryptoError, LocalError, SettingError
 from masq.settings import Settings
-from masq.shell.bank import Bank
+from masq.shell.bank import BankConfig
 from masq.shell.control import Control
-from masq.shell.driver import Driver
+from masq.shell.driver import Driver, DriverConfig
 from masq.shell.log import configure, log
+from masq.shell.places import Place, find_place
 from masq.shell.resolve import Resolver
+from masq.shell.status import Status
 from masq.shell.store import Store
 from masq.types import Endpoint, Mode, NodeAddress
 from masq.wire.descriptor import Descriptor
-
-if TYPE_CHECKING:
-    from masq.shell.dns_server import DnsServer
 
 STOP_TIMEOUT: Final = 1.5
 VERSION_EPOCH: Final = 1_577_836_800
@@ -73,8 +69,7 @@ async def _run(settings: Settings) -> int:
 
 
 async def _run_with(settings: Settings, store: Store) -> int:
-    loop = asyncio.get_running_loop()
-    started = loop.time()
+    """Everything up, wait, everything down. Returns the exit status."""
     stopping = asyncio.Event()
     problem: list[LocalError] = []
 
@@ -83,121 +78,117 @@ async def _run_with(settings: Settings, store: Store) -> int:
         stopping.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
-
-    keys, alias, first_version = _keys(settings, store)
-    wallet = Wallet(settings.consuming_private_key) if settings.consuming_private_key else None
-    listens = settings.neighborhood_mode.accepts_connections
-    ip = (settings.ip or _own_ip()) if listens else None
-    local = ip if ip and _is_local(ip) else None
-    listener, port = _listen(settings, store, local) if listens else (None, 0)
-    address = NodeAddress(ip, (port,)) if ip else None
-    descriptor = str(Descriptor(settings.chain, keys.fragment(), address))
-    profile = Profile(
-        settings.earning_wallet,
-        settings.rate_pack,
-        listens,
-        settings.neighborhood_mode.routes_data,
-        settings.country or (_country(ip) if ip else None),
-        address,
-    )
-    accountant = _accountant(settings, store, wallet, started)
-    config = NodeConfig(
-        keys,
-        alias,
-        settings.neighborhood_mode,
-        profile,
-        wallet,
-        settings.min_hops,
-        () if settings.neighborhood_mode is Mode.ZERO_HOP else _contacts(settings, store, keys),
-        first_version,
-        settings.scans,
-        settings.chain.contract,
-        str(settings.link_policy),
-        str(settings.package_policy),
-        time.time() - loop.time(),
-    )
-    node = Node(config, accountant, os.urandom, loop.time())
-    bank = Bank(
-        accountant,
-        store,
-        settings.chain,
-        settings.blockchain_service_url,
-        wallet.address if wallet else None,
-        settings.earning_wallet,
-    )
-    driver = Driver(
-        node,
-        bank,
-        bind_ip=local,
-        resolver=Resolver(settings.dns_servers),
-        own_addresses=[ip] if ip else [],
-        allow_private=settings.exit_allow_private,
-        package_data=settings.package_data,
-        answer_early=settings.answer_early,
-        fail=fail,
-    )
-    bank.spawn, bank.carry, bank.now = driver.spawn, driver.carry, loop.time
-
-    def status() -> dict[str, Any]:
-        return {
-            "descriptor": descriptor,
-            "chain": settings.chain.name,
-            "uptime": loop.time() - started,
-            "pid": os.getpid(),
-            "entry": str(entry_at),
-            **({"dns": str(dns_at)} if dns_at else {}),
-            "consuming_wallet": "0x" + wallet.address.hex() if wallet else None,
-            "earning_wallet": "0x" + settings.earning_wallet.hex(),
-            "warnings": list(settings.warnings),
-            **node.status(loop.time()),
-            "failures": driver.recent_failures(),
-            **accountant.books(),
-            "version": __version__,
-        }
-
-    def scan(kind: str) -> dict[str, Any]:
-        driver.carry(accountant.scan(Scan(kind), loop.time()))
-        return {}
-
-    servers: list[asyncio.AbstractServer | DnsServer] = []
-    dns_at: Endpoint | None = None
-    try:
-        entry = await _listen_for_clients(driver, settings)
-        servers.append(entry)
-        name = entry.sockets[0].getsockname()
-        entry_at = Endpoint(name[0], name[1])
-        if settings.dns_port is not None:
-            names, dns_at = await _serve_dns(driver, settings)
-            servers.append(names)
-        control = Control(settings.data_directory / "masq.sock", status, scan)
-        servers.append(await control.start())
-        if listener is not None:
-            servers.append(await driver.listen_on(listener))
-        print(descriptor, flush=True)
-        log.info("started", descriptor=descriptor, entry=str(entry_at))
-        driver.start()
-        # What is loaded now stays: the collector needn't look at it each time that some thousand effects have come
-        # and gone.
-        gc.freeze()
-        gc.set_threshold(3_000, 10, 10)
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    async with AsyncExitStack() as services:
+        await _start(settings, store, fail, services)
         await stopping.wait()
-    finally:
-        for server in servers:
-            server.close()
-        if not problem:
-            driver.carry(accountant.flush())
-        try:
-            async with asyncio.timeout(STOP_TIMEOUT):
-                await driver.stop()
-                await bank.close()
-        except TimeoutError:
-            pass
-        (settings.data_directory / "masq.sock").unlink(missing_ok=True)
     if problem:
         print(f"masq: the Node stops: {problem[0]}", file=sys.stderr)
         return 1
     return 0
+
+
+async def _start(
+    settings: Settings, store: Store, fail: Callable[[LocalError], None], services: AsyncExitStack
+) -> None:
+    """Start the Node and what serves around it; `services` ends all of it, in the opposite order."""
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    keys, alias, first_version = _keys(settings, store)
+    wallet = Wallet(settings.consuming_private_key) if settings.consuming_private_key else None
+    place = find_place(settings, store)
+    config = NodeConfig(
+        keys=keys,
+        alias=alias,
+        mode=settings.neighborhood_mode,
+        profile=_profile(settings, place),
+        wallet=wallet,
+        accountant=_accountant(settings, wallet),
+        hops=settings.min_hops,
+        contacts=() if settings.neighborhood_mode is Mode.ZERO_HOP else _contacts(settings, store, keys),
+        first_version=first_version,
+        scans=settings.scans,
+        contract=settings.chain.contract,
+        link_policy=settings.link_policy,
+        package_policy=settings.package_policy,
+        epoch=time.time() - started,
+    )
+    driver = Driver(
+        build_node(config, store.load(), os.urandom, started),
+        store,
+        _driver_config(settings, place, wallet),
+        fail,
+    )
+    services.push_async_callback(_stop, driver)
+    entry = await _listen_for_clients(driver, settings)
+    services.callback(entry.close)
+    dns_at = await _serve_dns(driver, settings, services)
+    name = entry.sockets[0].getsockname()
+    status = Status(
+        driver,
+        started=started,
+        chain=settings.chain.name,
+        descriptor=str(Descriptor(settings.chain, keys.fragment(), place.address)),
+        entry=Endpoint(name[0], name[1]),
+        dns=dns_at,
+        consuming_wallet=wallet.address if wallet else None,
+        earning_wallet=settings.earning_wallet,
+        warnings=tuple(settings.warnings),
+    )
+    socket_path = settings.data_directory / "masq.sock"
+    control = await Control(socket_path, status.document, lambda scan: _scan(driver, scan)).start()
+    services.callback(socket_path.unlink, missing_ok=True)
+    services.callback(control.close)
+    if place.listener is not None:
+        services.callback((await driver.links.listen(place.listener)).close)
+    print(status.descriptor, flush=True)
+    log.info("started", descriptor=status.descriptor, entry=str(status.entry))
+    driver.turn.start()
+    # What is loaded now stays: the collector needn't look at it each time that some thousand effects have come
+    # and gone.
+    gc.freeze()
+    gc.set_threshold(3_000, 10, 10)
+
+
+async def _stop(driver: Driver) -> None:
+    try:
+        async with asyncio.timeout(STOP_TIMEOUT):
+            await driver.stop()
+    except TimeoutError:
+        pass
+
+
+def _scan(driver: Driver, scan: Scan) -> None:
+    turn = driver.turn
+    turn.carry(turn.node.scan(scan, turn.now))
+
+
+def _profile(settings: Settings, place: Place) -> Profile:
+    return Profile(
+        earning_wallet=settings.earning_wallet,
+        rates=settings.rate_pack,
+        accepts_connections=settings.neighborhood_mode.accepts_connections,
+        routes_data=settings.neighborhood_mode.routes_data,
+        country=settings.country or place.country,
+        address=place.address,
+    )
+
+
+def _driver_config(settings: Settings, place: Place, wallet: Wallet | None) -> DriverConfig:
+    return DriverConfig(
+        bank=BankConfig(
+            chain=settings.chain,
+            url=settings.blockchain_service_url,
+            consuming_wallet=wallet.address if wallet else None,
+            earning_wallet=settings.earning_wallet,
+        ),
+        bind_ip=place.local_ip,
+        resolver=Resolver(settings.dns_servers),
+        own_addresses=[place.address.ip] if place.address else [],
+        allow_private=settings.exit_allow_private,
+        package_data=settings.package_data,
+        answer_early=settings.answer_early,
+    )
 
 
 def _keys(settings: Settings, store: Store) -> tuple[Keys, Keys, int]:
@@ -238,102 +229,45 @@ def _contacts(settings: Settings, store: Store, keys: Keys) -> tuple[Contact, ..
     return tuple(contacts)
 
 
-def _accountant(settings: Settings, store: Store, wallet: Wallet | None, started: float) -> Accountant:
+def _accountant(settings: Settings, wallet: Wallet | None) -> AccountantConfig:
     def sign(nonce: int, gas_price: int, recipient: bytes, wei: int) -> SignedTransaction:
         assert wallet
         return sign_transfer(wallet, settings.chain, nonce=nonce, gas_price=gas_price, recipient=recipient, amount=wei)
 
     intervals = settings.scan_intervals
-    config = AccountantConfig(
-        settings.earning_wallet,
-        wallet.address if wallet else None,
-        settings.rate_pack,
-        sign if wallet else None,
-        settings.payment_thresholds,
-        {
+    return AccountantConfig(
+        earning_wallet=settings.earning_wallet,
+        consuming_wallet=wallet.address if wallet else None,
+        rates=settings.rate_pack,
+        sign=sign if wallet else None,
+        thresholds=settings.payment_thresholds,
+        intervals={
             Scan.PENDING_PAYABLES: float(intervals.pending_payable),
             Scan.PAYABLES: float(intervals.payable),
             Scan.RECEIVABLES: float(intervals.receivable),
         },
     )
-    return Accountant(config, store.load(), time.time() - started)
-
-
-def _listen(settings: Settings, store: Store, local: str | None) -> tuple[socket.socket, int]:
-    """A bound socket at the clandestine port: the one given, the one remembered, or a free one, then remembered."""
-    given = settings.clandestine_port
-    remembered = store.get("clandestine_port")
-    candidates: Sequence[int]
-    if given is not None:
-        candidates = [given]
-    elif remembered is not None:
-        candidates = [int(remembered)]
-    else:
-        candidates = random.sample(range(1025, 9999), 50)
-    problem: OSError | None = None
-    for port in candidates:
-        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            # Behind NAT the advertised address is the router's: all of ours listen then.
-            listener.bind((local or "0.0.0.0", port))
-        except OSError as error:
-            listener.close()
-            problem = error
-            continue
-        if str(port) != remembered:
-            store.set("clandestine_port", str(port))
-        return listener, port
-    raise SettingError("clandestine-port", f"can't listen at {candidates[0]}: {problem}; choose another one")
 
 
 async def _listen_for_clients(driver: Driver, settings: Settings) -> asyncio.Server:
     try:
-        return await driver.listen_for_clients(settings.entry_ip, settings.entry_port)
+        return await driver.clients.listen(settings.entry_ip, settings.entry_port)
     except OSError as error:
         place = Endpoint(settings.entry_ip, settings.entry_port)
         raise SettingError("entry-port", f"can't listen at {place}: {error.strerror}; choose another one") from error
 
 
-async def _serve_dns(driver: Driver, settings: Settings) -> tuple[DnsServer, Endpoint]:
+async def _serve_dns(driver: Driver, settings: Settings, services: AsyncExitStack) -> Endpoint | None:
+    """Answer look-ups, if that is wanted: where."""
+    if settings.dns_port is None:
+        return None
     # Loaded by those alone who want it.
     from masq.shell.dns_server import serve_dns
 
-    assert settings.dns_port is not None
     try:
-        server, port = await serve_dns(driver.look_up, settings.entry_ip, settings.dns_port)
+        server, port = await serve_dns(driver.clients.look_up, settings.entry_ip, settings.dns_port)
     except OSError as error:
         place = Endpoint(settings.entry_ip, settings.dns_port)
         raise SettingError("dns-port", f"can't listen at {place}: {error.strerror}; choose another one") from error
-    return server, Endpoint(settings.entry_ip, port)
-
-
-def _own_ip() -> str:
-    """The address that this machine sends from, if the world can reach it there."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))  # Nothing is sent: the kernel only looks up the way.
-            ip = str(probe.getsockname()[0])
-        except OSError:
-            ip = "0.0.0.0"
-    if not ipaddress.ip_address(ip).is_global:
-        raise SettingError("ip", f"this machine's address is {ip}, which the world can't reach: give your public one")
-    return ip
-
-
-def _is_local(ip: str) -> bool:
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        try:
-            probe.bind((ip, 0))
-        except OSError:
-            return False
-    return True
-
-
-def _country(ip: str) -> str | None:
-    if not ipaddress.ip_address(ip).is_global:
-        return None
-    import iptocc
-
-    country = iptocc.country_code(ip)
-    return str(country) if country else None
+    services.callback(server.close)
+    return Endpoint(settings.entry_ip, port)

@@ -36,10 +36,11 @@ from masq.core.effects import (
     WriteLink,
     WriteSocket,
 )
+from masq.core.failure import SERVER, Cause, Failure
 from masq.core.node import Node, NodeEffect
 from masq.sim.workloads import Application
 from masq.types import Address, Endpoint
-from masq.wire.circuit import Resolution
+from masq.wire.circuit import Addresses
 
 if TYPE_CHECKING:
     from masq.sim.world import World
@@ -108,7 +109,7 @@ class Host:
         self.memory = memory
         self.alive = True
         self.logs: list[Log | Notice] = []
-        self.resolutions: dict[int, Resolution] = {}
+        self.resolutions: dict[int, Addresses | Failure] = {}
         """Answers to look-ups of this Node's user."""
         self.datagrams: dict[int, list[tuple[str, int, bytes]]] = {}
         """Datagrams that came for this Node's user."""
@@ -165,9 +166,9 @@ class Host:
                 self._write_socket(socket, bytes(data))
             case EndSocket(socket):
                 self._end_socket(socket)
-            case CloseSocket(socket, reason):
+            case CloseSocket(socket, failure):
                 self._bound.pop(socket, None)
-                self._close_socket(socket, reason)
+                self._close_socket(socket, failure)
             case Reading(socket, on):
                 if socket in self._sockets:
                     self._sockets[socket].reading = on
@@ -180,12 +181,11 @@ class Host:
             case SendDatagram(socket, host, port, data):
                 self._send_datagram(socket, host, port, data)
             case Resolve(socket, host):
-                found = (
-                    Resolution(((world.names[host], 60),)) if host in world.names else Resolution((), "no such host")
-                )
-                world.later(lambda: self.carry(self.node.resolved(socket, found, world.now)))
-            case Resolved(socket, resolution):
-                self.resolutions[socket] = resolution
+                known = ((world.names[host], 60),) if host in world.names else None
+                answer = known or Failure(Cause.NOT_RESOLVED, SERVER, "no such host")
+                world.later(lambda: self.carry(self.node.resolved(socket, answer, world.now)))
+            case Resolved(socket, found):
+                self.resolutions[socket] = found
             case SaveConfig(name, value):
                 self.memory.config[name] = value
             case Log():
@@ -222,7 +222,7 @@ class Host:
     # --- money ---
 
     def _perform_money(self, effect: AccountantEffect) -> None:
-        world, chain, books = self.world, self.world.chain, self.node.accountant
+        world, chain, node = self.world, self.world.chain, self.node
         match effect:
             case Save():
                 self.memory.save(effect)
@@ -232,29 +232,29 @@ class Host:
                 scan = {AskTerms: Scan.PAYABLES, AskReceipts: Scan.PENDING_PAYABLES, AskTransfers: Scan.RECEIVABLES}
                 failed = scan.get(type(effect))
                 if failed is not None:
-                    world.later(lambda: self.carry(books.failed(failed, "no answer", world.now)))
+                    world.later(lambda: self.carry(node.scan_failed(failed, "no answer", world.now)))
             case AskTerms():
                 terms = chain.terms(self.consuming.address)
-                world.later(lambda: self.carry(books.terms(terms, world.now)))
+                world.later(lambda: self.carry(node.terms(terms, world.now)))
             case SendPayments(payments):
                 results = [chain.send(payment.raw, payment.hash) for payment in payments]
-                world.later(lambda: self.carry(books.sent(results, payments, world.now)))
+                world.later(lambda: self.carry(node.sent(results, payments, world.now)))
             case AskReceipts(hashes):
                 found = [chain.receipt(hash) for hash in hashes]
                 head, nonce = chain.head, chain.nonce(self.consuming.address)
-                world.later(lambda: self.carry(books.receipts(found, head, nonce, world.now)))
+                world.later(lambda: self.carry(node.receipts(found, head, nonce, world.now)))
             case AskTransfers(first, most):
                 start = chain.head if first is None else first
                 last = chain.head if most is None else min(chain.head, start + most - 1)
                 transfers = chain.transfers(self.earning.address, start, last)
                 known = last if start <= chain.head else None
-                world.later(lambda: self.carry(books.transfers(transfers, known, world.now)))
+                world.later(lambda: self.carry(node.transfers(transfers, known, world.now)))
 
     # --- links ---
 
     @property
     def listens(self) -> bool:
-        return self.node.config.profile.accepts_connections
+        return self.node.rules.mode.accepts_connections
 
     def _dial(self, link: int, endpoint: Endpoint) -> None:
         if self.alive:
@@ -310,7 +310,8 @@ class Host:
             return
         server = self.world.servers.get((host, port))
         if server is None:
-            self.carry(self.node.connect_failed(socket, f"{host}:{port} refuses", self.world.now))
+            failure = Failure(Cause.REFUSED, SERVER, f"{host}:{port} refuses")
+            self.carry(self.node.connect_failed(socket, failure, self.world.now))
             return
         self._register(socket, server())
         self.carry(self.node.connected(socket, "192.0.2.1", self.world.now))
@@ -347,7 +348,8 @@ class Host:
     def _abort(self, socket: int) -> None:
         entry = self._sockets.pop(socket, None)
         if entry is not None and not entry.closing:
-            self.world.later(lambda: self.carry(self.node.socket_closed(socket, "reset", self.world.now)), 0.0)
+            failure = Failure(Cause.BROKEN, detail="reset")
+            self.world.later(lambda: self.carry(self.node.socket_closed(socket, failure, self.world.now)), 0.0)
 
     def _write_socket(self, socket: int, data: bytes) -> None:
         entry = self._sockets.get(socket)
@@ -397,14 +399,14 @@ class Host:
             if not entry.unread:
                 self._finish(socket, entry)
 
-    def _close_socket(self, socket: int, reason: str | None) -> None:
+    def _close_socket(self, socket: int, failure: Failure | None) -> None:
         entry = self._sockets.get(socket)
         if entry is None:
             return
         entry.closing = True
-        if reason is not None:
+        if failure is not None:
             del self._sockets[socket]
-            entry.application.heard_close(reason)
+            entry.application.heard_close(failure)
         elif not entry.unread:
             self._finish(socket, entry)
 

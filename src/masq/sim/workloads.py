@@ -6,6 +6,8 @@ import hashlib
 from collections.abc import Callable
 from typing import Final
 
+from masq.core.failure import Failure
+
 CHUNK: Final = 16_384
 
 
@@ -19,7 +21,7 @@ class Application:
         self.received = bytearray()
         self.ended = False
         self.closed = False
-        self.reason: str | None = None
+        self.failure: Failure | None = None
         self._send: Callable[[bytes], None]
         self._end: Callable[[], None]
         self._abort: Callable[[], None]
@@ -37,8 +39,13 @@ class Application:
     def heard_end(self) -> None:
         self.ended = True
 
-    def heard_close(self, reason: str | None) -> None:
-        self.closed, self.reason = True, reason
+    @property
+    def reason(self) -> str | None:
+        """Why it was closed, in words; None for an orderly end."""
+        return None if self.failure is None else str(self.failure)
+
+    def heard_close(self, failure: Failure | None) -> None:
+        self.closed, self.failure = True, failure
 
     def send(self, data: bytes) -> None:
         for start in range(0, len(data), CHUNK):

@@ -11,18 +11,19 @@ from typing import Final
 from masq.chain.erc20 import sign_transfer
 from masq.chain.transaction import SignedTransaction
 from masq.chain.wallet import Wallet
-from masq.core.accountant.accountant import Accountant, AccountantConfig, Scan
+from masq.core.accountant.accountant import AccountantConfig, Scan
 from masq.core.accountant.thresholds import DEFAULT_THRESHOLDS, PaymentThresholds
+from masq.core.build import NodeConfig, build_node
 from masq.core.effects import WriteLink, WriteSocket
 from masq.core.network.neighborhood import Contact, Profile
-from masq.core.node import Node, NodeConfig, NodeEffect
+from masq.core.node import NodeEffect
 from masq.crypto import CryptDE
 from masq.sim import invariants
 from masq.sim.chain import SimulatedChain
 from masq.sim.host import Host, Memory, ip_of
 from masq.sim.network import Conditions, Network
 from masq.sim.workloads import Application
-from masq.types import CHAINS, DEFAULT_RATE_PACK, Address, Mode, NodeAddress, RatePack
+from masq.types import CHAINS, DEFAULT_RATE_PACK, Address, LinkPolicy, Mode, NodeAddress, PackagePolicy, RatePack
 
 CHAIN: Final = CHAINS["dev"]
 PORT: Final = 6001
@@ -48,6 +49,9 @@ class World:
         self._sequence = 0
         self._check_at = 0.0
         self._trace = hashlib.sha256()
+        self._written = hashlib.sha256()
+        self._names_written: dict[tuple[int, str, int], int] = {}
+        """Links and sockets in the order in which they were first written to: what ids they have is no matter."""
 
     # --- time ---
 
@@ -81,8 +85,12 @@ class World:
     def note(self, number: int, effect: NodeEffect) -> None:
         match effect:
             case WriteLink(id, data) | WriteSocket(id, data):
-                self._trace.update(f"{self.now:.6f} {number} {type(effect).__name__} {id} {len(data)} ".encode())
+                kind = type(effect).__name__
+                self._trace.update(f"{self.now:.6f} {number} {kind} {id} {len(data)} ".encode())
                 self._trace.update(data)
+                name = self._names_written.setdefault((number, kind, id), len(self._names_written))
+                self._written.update(f"{self.now:.6f} {number} {kind} {name} {len(data)} ".encode())
+                self._written.update(data)
             case _:
                 self._trace.update(f"{self.now:.6f} {number} {effect!r}\n".encode())
 
@@ -90,6 +98,11 @@ class World:
     def trace(self) -> str:
         """The hash of all effects so far, with their times and Nodes."""
         return self._trace.hexdigest()
+
+    @property
+    def written(self) -> str:
+        """The hash of all that was written to links and sockets: what a change of the house must leave as it was."""
+        return self._written.hexdigest()
 
     # --- Nodes ---
 
@@ -118,37 +131,44 @@ class World:
         ip = ip_of(number)
         accepts = mode.accepts_connections
         profile = Profile(
-            earning.address, rates, accepts, mode.routes_data, None, NodeAddress(ip, (PORT,)) if accepts else None
+            earning_wallet=earning.address,
+            rates=rates,
+            accepts_connections=accepts,
+            routes_data=mode.routes_data,
+            country=None,
+            address=NodeAddress(ip, (PORT,)) if accepts else None,
         )
 
         def sign(nonce: int, gas_price: int, recipient: Address, wei: int) -> SignedTransaction:
             return sign_transfer(consuming, CHAIN, nonce=nonce, gas_price=gas_price, recipient=recipient, amount=wei)
 
-        accountant = Accountant(
-            AccountantConfig(
-                earning.address, consuming.address, rates, sign, thresholds, dict.fromkeys(Scan, scan_every)
-            ),
-            memory.state(),
-            EPOCH,
+        accountant = AccountantConfig(
+            earning_wallet=earning.address,
+            consuming_wallet=consuming.address,
+            rates=rates,
+            sign=sign,
+            thresholds=thresholds,
+            intervals=dict.fromkeys(Scan, scan_every),
         )
         contacts = tuple(
             Contact(keys.first_contact_key(peer.node.keys.fragment()), NodeAddress(peer.ip, (PORT,)))
             for peer in neighbors
         )
         config = NodeConfig(
-            keys,
-            alias,
-            mode,
-            profile,
-            consuming,
-            hops,
-            contacts,
+            keys=keys,
+            alias=alias,
+            mode=mode,
+            profile=profile,
+            wallet=consuming,
+            accountant=accountant,
+            hops=hops,
+            contacts=contacts,
             contract=CHAIN.contract,
-            link_policy=link_policy,
-            package_policy=package_policy,
+            link_policy=LinkPolicy(link_policy),
+            package_policy=PackagePolicy(package_policy),
             epoch=EPOCH,
         )
-        node = Node(config, accountant, own_random.randbytes, self.now)
+        node = build_node(config, memory.state(), own_random.randbytes, self.now)
         host = Host(self, number, node, consuming, earning, memory)
         if replacing:
             self.hosts[number] = host

@@ -69,17 +69,10 @@ class End(IntEnum):
     OVERLOADED = 5
     STOPPED = 6
     """Nobody reads any more: the other end has to stop, too."""
-
-
-END_TEXTS: Final = {
-    End.DONE: "the stream is over",
-    End.NOT_RESOLVED: "the host name could not be resolved",
-    End.NOT_CONNECTED: "the server could not be reached",
-    End.POLICY: "its policy does not allow this target",
-    End.BROKEN: "the connection to the server broke",
-    End.OVERLOADED: "it serves too many streams",
-    End.STOPPED: "it was told to stop",
-}
+    REFUSED = 7
+    """The server refused the connection: a kind of NOT_CONNECTED that older Nodes don't tell apart."""
+    UNKNOWN = 255
+    """What no Node sends: how a code is read that this program doesn't know."""
 
 
 class Close(IntEnum):
@@ -263,10 +256,25 @@ def encode_end(code: End, detail: str = "") -> bytes:
     return bytes((code,)) + detail.encode()[:MAX_DETAIL]
 
 
-def end_of(data: memoryview) -> tuple[int, str]:
+def end_of(data: memoryview) -> tuple[End, str]:
     """The code and the words of an END."""
     words = bytes(data[1 : 1 + MAX_DETAIL]).decode(errors="replace")
-    return (data[0] if data else End.DONE), "".join(letter for letter in words if letter.isprintable())
+    return end_code(data[0] if data else 0), "".join(letter for letter in words if letter.isprintable())
+
+
+def end_code(number: int) -> End:
+    """The code that a number stands for."""
+    return End(number) if number in End._value2member_map_ else End.UNKNOWN
+
+
+def encode_ending(reason: Close, detail: str) -> dict[str, Any]:
+    """The control message in which a hop says why a circuit ends: a text of the table, and words for people."""
+    return {"failed": CLOSE_TEXTS[reason], "detail": detail}
+
+
+def ending_of(value: dict[str, Any]) -> Close | None:
+    """The reason that such a message gives; None if it gives none that is known."""
+    return next((reason for reason, text in CLOSE_TEXTS.items() if text == value.get("failed")), None)
 
 
 def encode_datagram(host: str, port: int, data: bytes) -> bytes:
@@ -297,11 +305,20 @@ def decode_resolve(data: bytes | memoryview) -> str:
     return cbor.text(host, "host")
 
 
-class Resolution(NamedTuple):
-    """What a look-up has brought: IP addresses with the seconds that they hold, or why there are none."""
+Addresses = tuple[tuple[str, int], ...]
+"""IP addresses of a host, with the seconds that each holds."""
 
-    addresses: tuple[tuple[str, int], ...] = ()
+
+class Resolution(NamedTuple):
+    """What a RESOLVED says: addresses, or why there are none."""
+
+    addresses: Addresses = ()
     error: str = ""
+
+    @property
+    def no_such_name(self) -> bool:
+        """Whether the host doesn't exist, rather than wasn't found out about."""
+        return self.error.startswith(NO_SUCH_NAME)
 
 
 def encode_resolved(resolution: Resolution) -> bytes:

@@ -103,7 +103,9 @@ class ClientResponse:
     window: int | None = None
     """As in ClientRequest, for the other direction."""
     reason: str | None = None
-    """Why the stream ends, if it fails (protocol.md 14.3)."""
+    """Why the stream ends, if it fails, in words (protocol.md 14.3)."""
+    code: int | None = None
+    """The same as one of the codes of END (protocol.md 15.4)."""
 
     def inner(self) -> bytes:
         value: dict[str, object] = {"stream_key": self.stream_key, "sequenced_packet": self.packet.encode()}
@@ -111,6 +113,8 @@ class ClientResponse:
             value["window"] = self.window
         if self.reason is not None:
             value["reason"] = self.reason
+        if self.code is not None:
+            value["code"] = self.code
         return cbor.encode(value)
 
     @classmethod
@@ -121,12 +125,18 @@ class ClientResponse:
             SequencedPacket.decode(packet),
             _window(value),
             _reason(value),
+            _code(value),
         )
 
 
 def _window(value: Any) -> int | None:
     window = value.get("window") if isinstance(value, dict) else None
     return None if window is None else cbor.unsigned(window, "window", 63)
+
+
+def _code(value: Any) -> int | None:
+    code = value.get("code") if isinstance(value, dict) else None
+    return None if code is None else cbor.unsigned(code, "code", 8)
 
 
 def _reason(value: Any) -> str | None:
@@ -141,17 +151,20 @@ class DnsResolveFailed:
     stream_key: bytes
     reason: str | None = None
     """As in ClientResponse."""
+    code: int | None = None
 
     def inner(self) -> bytes:
         value: dict[str, object] = {"stream_key": self.stream_key}
         if self.reason is not None:
             value["reason"] = self.reason
+        if self.code is not None:
+            value["code"] = self.code
         return cbor.encode(value)
 
     @classmethod
     def decode(cls, value: Any) -> DnsResolveFailed:
         (stream_key,) = cbor.fields(value, ("stream_key",), "DnsResolveFailed")
-        return cls(cbor.byte_string(stream_key, "stream key", _STREAM_KEY_SIZE), _reason(value))
+        return cls(cbor.byte_string(stream_key, "stream key", _STREAM_KEY_SIZE), _reason(value), _code(value))
 
 
 class GossipFailure(StrEnum):

@@ -34,8 +34,8 @@ class Command(Enum):
     """An extension that tor began with: the address of a host, in the reply."""
 
 
-class Failure(Enum):
-    """Why a client gets no connection: its SOCKS5 reply code and HTTP status."""
+class Reply(Enum):
+    """How a client is told that it gets no connection: SOCKS5 reply code, HTTP status and phrase."""
 
     GENERAL = (1, 502, "Bad Gateway")
     REFUSED = (5, 502, "Bad Gateway")
@@ -44,14 +44,6 @@ class Failure(Enum):
     NO_ROUTE = (3, 503, "Service Unavailable")
     UNREACHABLE = (4, 504, "Gateway Timeout")
     UNSUPPORTED = (7, 501, "Not Implemented")
-
-    @classmethod
-    def of(cls, reason: str) -> Failure:
-        """The kind of failure that a reason in words tells of."""
-        for word, failure in (("policy", cls.NOT_ALLOWED), ("refused", cls.REFUSED), ("no route", cls.NO_ROUTE)):
-            if word in reason.lower():
-                return failure
-        return cls.UNREACHABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,9 +240,9 @@ def accepted(speech: Speech) -> bytes:
             return b""
 
 
-def refused(speech: Speech, failure: Failure, reason: str) -> bytes:
+def refused(speech: Speech, reply: Reply, reason: str) -> bytes:
     """What a client is told when it gets no stream."""
-    code, status, phrase = failure.value
+    code, status, phrase = reply.value
     return socks_reply(code) if speech is Speech.SOCKS5 else http_page(status, phrase, reason)
 
 

@@ -38,7 +38,14 @@ def config(rates: RatePack = DEFAULT_RATE_PACK) -> AccountantConfig:
     def sign(nonce: int, gas_price: int, recipient: bytes, wei: int):  # type: ignore[no-untyped-def]
         return sign_transfer(PAYER, CHAIN, nonce=nonce, gas_price=gas_price, recipient=recipient, amount=wei)
 
-    return AccountantConfig(EARNING, PAYER.address, rates, sign, QUICK, dict.fromkeys(Scan, 10.0))
+    return AccountantConfig(
+        earning_wallet=EARNING,
+        consuming_wallet=PAYER.address,
+        rates=rates,
+        sign=sign,
+        thresholds=QUICK,
+        intervals=dict.fromkeys(Scan, 10.0),
+    )
 
 
 def accountant(saved: SavedState | None = None) -> Accountant:
@@ -131,9 +138,9 @@ def test_a_payment_that_can_never_be_mined_frees_its_debt() -> None:
     chain.answer(books, books.scan(Scan.PAYABLES, 10.0), memory, 10.0, False)
     chain._nonces[PAYER.address] = 1  # Another program spent the nonce.
     for now in (20.0, 30.0, 20.0 + DOUBT_FOR):
-        assert books.books()["payments"], "a provider that is behind is not believed at once"
+        assert books.view().payments, "a provider that is behind is not believed at once"
         chain.answer(books, books.scan(Scan.PENDING_PAYABLES, now), memory, now, False)
-    assert not books.books()["payments"]
+    assert not books.view().payments
     chain.answer(books, books.scan(Scan.PAYABLES, 200.0), memory, 200.0, False)
     assert chain.tokens[CREDITORS[0]] == DEFAULT_RATE_PACK.exit_charge(100_000)
 

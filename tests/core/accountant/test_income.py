@@ -349,7 +349,7 @@ class Provider(RuleBasedStateMachine):
     # --- the Node
 
     def start(self) -> None:
-        config = AccountantConfig(b"e" * 20, None, DEFAULT_RATE_PACK)
+        config = AccountantConfig(earning_wallet=b"e" * 20, consuming_wallet=None, rates=DEFAULT_RATE_PACK)
         self.books = Accountant(config, self.memory.state(), 1e9)
 
     @rule()

@@ -104,7 +104,12 @@ class Payments(RuleBasedStateMachine):
             )
 
         config = AccountantConfig(
-            b"e" * 20, PAYER.address, DEFAULT_RATE_PACK, sign, THRESHOLDS, dict.fromkeys(Scan, 10.0)
+            earning_wallet=b"e" * 20,
+            consuming_wallet=PAYER.address,
+            rates=DEFAULT_RATE_PACK,
+            sign=sign,
+            thresholds=THRESHOLDS,
+            intervals=dict.fromkeys(Scan, 10.0),
         )
         self.books = Accountant(config, self.memory.state(), 1e9)
         self.outbox.clear()

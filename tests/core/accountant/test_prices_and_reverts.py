@@ -32,7 +32,14 @@ def accountant() -> Accountant:
         return sign_transfer(PAYER, CHAINS["dev"], nonce=nonce, gas_price=gas_price, recipient=recipient, amount=wei)
 
     quick = PaymentThresholds(2, 1, 20, 1, 1, 1)
-    config = AccountantConfig(b"e" * 20, PAYER.address, DEFAULT_RATE_PACK, sign, quick, dict.fromkeys(Scan, 10.0))
+    config = AccountantConfig(
+        earning_wallet=b"e" * 20,
+        consuming_wallet=PAYER.address,
+        rates=DEFAULT_RATE_PACK,
+        sign=sign,
+        thresholds=quick,
+        intervals=dict.fromkeys(Scan, 10.0),
+    )
     return Accountant(config, SavedState(), 1e9)
 
 

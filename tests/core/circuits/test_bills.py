@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from tests.circuit_ends import Entry, HonestHop, Line, Originator, Told, begin, others
 
-from masq.core.circuits.origin import CLOSING, MAX_AUDIT, OVERBILLED_CELLS, OverBilling, name_of
+from masq.core.circuits.origin import CLOSING, MAX_AUDIT, OVERBILLED_CELLS, OverBilling
 from masq.core.circuits.passage import BILL_BYTES, BILL_SECONDS
 from masq.core.circuits.terminal import LAZY
 from masq.core.effects import Connect, Log, WriteSocket
+from masq.core.failure import name_of
 from masq.types import DEFAULT_RATE_PACK
 from masq.wire.circuit import BLOCK, CIRCUIT_CREDIT, MAX_DATA, MAX_PLAIN, Close, Command
 from masq.wire.noise import TAG

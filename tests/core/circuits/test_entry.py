@@ -9,7 +9,7 @@ import pytest
 from tests.circuit_ends import BACK, Entry, Nodes, Said, close_frame, frame_of, others, sent
 
 from masq.core.circuits.entry import MAX_UNANSWERED, RESOLVE_FOR, RETRIES, SERVER_FIRST, Kind
-from masq.core.circuits.origin import BLAME_LIFE, CLOSING, IDLE, LIFE, name_of
+from masq.core.circuits.origin import BLAME_LIFE, CLOSING, IDLE, LIFE
 from masq.core.circuits.terminal import LAZY
 from masq.core.effects import (
     Accepted,
@@ -21,6 +21,7 @@ from masq.core.effects import (
     SendDatagram,
     WriteSocket,
 )
+from masq.core.failure import CLOSE_CAUSES, SOME_HOP, Cause, Failure, Place, hop, name_of
 from masq.errors import UnavailableError
 from masq.types import DEFAULT_RATE_PACK
 from masq.wire import cbor
@@ -65,9 +66,8 @@ def answered(first: bytes = b"GET /") -> tuple[Entry, Nodes, int]:
     return entry, nodes, socket
 
 
-def named(nodes: Nodes, position: int) -> str:
-    role = "exit" if position == len(nodes.pairs) - 1 else f"relay {position + 1}"
-    return f"{role} {name_of(nodes.pairs[position].public_key)}"
+def place(nodes: Nodes, position: int) -> Place:
+    return hop(position, len(nodes.pairs), nodes.pairs[position].public_key)
 
 
 def closes(effects: list[object]) -> list[tuple[int, int]]:
@@ -192,13 +192,13 @@ def test_a_circuit_gets_its_credit_back_for_what_is_kept_for_slow_clients() -> N
 
 
 @pytest.mark.parametrize("position", range(3))
-@pytest.mark.parametrize(("detail", "words"), [("", ""), ("too many", " (too many)")])
-def test_each_hop_that_fails_is_named_and_avoided(position: int, detail: str, words: str) -> None:
+@pytest.mark.parametrize("detail", ["", "too many"])
+def test_each_hop_that_fails_is_named_and_avoided(position: int, detail: str) -> None:
     entry, nodes, socket = answered()
     said = {"failed": "overloaded", "detail": detail}
     (log,) = entry.hears(nodes.control(position, said))
-    failure = f"{named(nodes, position)}: overloaded{words}"
-    assert log == Log("info", "circuit_failed", failure)
+    failure = Failure(Cause.OVERLOADED, place(nodes, position), detail)
+    assert log == Log("info", "circuit_failed", str(failure))
     assert entry.hears(nodes.close(Close.OVERLOADED)) == [CloseSocket(socket, failure)]
     assert not list(entry.own)
     entry.open()
@@ -209,12 +209,12 @@ def test_each_hop_that_fails_is_named_and_avoided(position: int, detail: str, wo
     assert list(entry.own)[-1].route.exit.key == nodes.pairs[-1].public_key, "for a while"
 
 
-@pytest.mark.parametrize(("position", "blamed"), [(0, 1), (1, 2), (2, 2)])
-def test_who_can_t_reach_the_next_hop_is_named_and_that_one_is_avoided(position: int, blamed: int) -> None:
+@pytest.mark.parametrize(("position", "blamed"), [(0, (0, 1)), (1, (1, 2)), (2, (2,))])
+def test_who_can_t_reach_the_next_hop_is_named_and_both_are_avoided(position: int, blamed: tuple[int, ...]) -> None:
     entry, nodes, socket = answered()
     entry.hears(nodes.control(position, {"failed": CLOSE_TEXTS[Close.UNREACHABLE], "detail": ""}))
-    assert entry.hears(nodes.close()) == [CloseSocket(socket, f"{named(nodes, position)}: next hop unreachable")]
-    assert list(entry.own.blame.nodes) == [nodes.pairs[blamed].public_key]
+    assert entry.hears(nodes.close()) == [CloseSocket(socket, Failure(Cause.UNREACHABLE, place(nodes, position)))]
+    assert list(entry.own.blame.nodes) == [nodes.pairs[each].public_key for each in blamed]
 
 
 @pytest.mark.parametrize(
@@ -224,7 +224,7 @@ def test_what_a_hop_says_is_shown_as_harmless_text(value: object) -> None:
     entry, nodes, _ = answered()
     (log,) = entry.hears(nodes.control(1, value))
     assert isinstance(log, Log)
-    assert log.detail.startswith(named(nodes, 1))
+    assert log.detail.startswith(str(place(nodes, 1)))
     assert log.detail.isprintable()
     assert len(log.detail) < 300
 
@@ -232,15 +232,24 @@ def test_what_a_hop_says_is_shown_as_harmless_text(value: object) -> None:
 def test_a_lost_link_is_the_first_relay_s_fault() -> None:
     entry, nodes, socket = answered()
     effects = entry.carry(entry.entry.link_lost(BACK, entry.now))
-    assert others(effects) == [CloseSocket(socket, f"{named(nodes, 0)}: the link to it was lost")]
+    assert others(effects) == [CloseSocket(socket, Failure(Cause.LINK_LOST, place(nodes, 0)))]
+    assert list(entry.own.blame.nodes) == [nodes.pairs[0].public_key]
+
+
+@pytest.mark.parametrize("words", ["unreachable", "next hop unreachable", "the next hop is unreachable", "policy"])
+def test_a_hop_s_own_words_don_t_decide_whom_we_avoid(words: str) -> None:
+    entry, nodes, _ = answered()
+    entry.hears(nodes.control(0, {"failed": "overloaded", "detail": words}))
+    assert list(entry.own.blame.nodes) == [nodes.pairs[0].public_key]
+    entry, nodes, _ = answered()
+    entry.hears(nodes.control(0, {"failed": f"it is not so that the {words}", "detail": words}))
     assert list(entry.own.blame.nodes) == [nodes.pairs[0].public_key]
 
 
 @pytest.mark.parametrize("reason", list(Close))
 def test_a_circuit_that_just_ends_is_nobody_s_fault_in_particular(reason: Close) -> None:
     entry, nodes, socket = answered()
-    text = f"a Node of the route ended the circuit: {CLOSE_TEXTS[reason]}"
-    assert entry.hears(nodes.close(reason)) == [CloseSocket(socket, text)]
+    assert entry.hears(nodes.close(reason)) == [CloseSocket(socket, Failure(CLOSE_CAUSES[reason], SOME_HOP))]
     assert not entry.own.blame.nodes
 
 
@@ -269,7 +278,7 @@ def test_a_control_message_that_is_nobody_s_ends_the_circuit_and_nobody_is_blame
     entry, nodes, socket = answered()
     effects = entry.hears(make(nodes))
     assert closes(effects) == [(1, Close.TAMPERED)]
-    assert others(effects) == [CloseSocket(socket, CLOSE_TEXTS[Close.TAMPERED])]
+    assert others(effects) == [CloseSocket(socket, Failure(Cause.TAMPERED, SOME_HOP))]
     assert not entry.own.blame.nodes
 
 
@@ -284,11 +293,11 @@ def test_each_flipped_byte_of_a_cell_ends_its_circuit_and_nothing_else() -> None
     for at in range(0, BLOCK + TAG, 7):
         entry, nodes, socket = answered()
         other = entry.ways[1]
-        entry.own.blame.put(nodes.pairs[0].public_key, "", entry.now)
+        entry.own.blame.put(nodes.pairs[0].public_key, Failure(Cause.SILENT), entry.now)
         bystander = entry.open(group="another")
         effects = entry.hears(altered(nodes.cell((1, DATA, b"x" * 100)), at))
         assert closes(effects) == [(1, Close.TAMPERED)]
-        assert others(effects) == [CloseSocket(socket, CLOSE_TEXTS[Close.TAMPERED])]
+        assert others(effects) == [CloseSocket(socket, Failure(Cause.TAMPERED, SOME_HOP))]
         assert others(entry.hears(other.cell((1, DATA, b"fine")))) == [WriteSocket(bystander, b"fine")]
 
 
@@ -300,7 +309,7 @@ def test_repeated_dropped_and_reordered_cells_end_their_circuit(order: list[int]
     effects: list[object] = []
     for number in order:
         effects += entry.hears(frame_of(cells[number].wire))
-    assert others(effects)[len(good) :] == [CloseSocket(socket, CLOSE_TEXTS[Close.TAMPERED])]
+    assert others(effects)[len(good) :] == [CloseSocket(socket, Failure(Cause.TAMPERED, SOME_HOP))]
     assert closes(effects) == [(1, Close.TAMPERED)]
 
 
@@ -309,7 +318,7 @@ def test_frames_that_no_hop_sends_back_end_the_circuit(type: int) -> None:
     entry, _, socket = answered()
     effects = entry.hears(frame_of(circuit_frame(FrameType.OPEN, 1, bytes(100)))._replace(type=type))
     assert closes(effects) == [(1, Close.PROTOCOL)]
-    assert others(effects) == [CloseSocket(socket, CLOSE_TEXTS[Close.PROTOCOL])]
+    assert others(effects) == [CloseSocket(socket, Failure(Cause.PROTOCOL, SOME_HOP))]
 
 
 # --- another way ---
@@ -340,19 +349,19 @@ def test_after_some_exits_the_client_is_told_what_the_last_one_said() -> None:
         assert others(effects) == []
         words = f"{name_of(nodes.pairs[-1].public_key)} is tired"
         effects = entry.hears(nodes.cell((1, END, encode_end(End.POLICY, words))))
-    text = f"the exit {name_of(ways[RETRIES].pairs[-1].public_key)} says: {words}"
-    assert effects == [CloseSocket(socket, text)]
+    assert effects == [CloseSocket(socket, Failure(Cause.POLICY, place(ways[RETRIES], 2), words))]
 
 
 def test_a_reason_without_words_or_an_unknown_one_is_told_too() -> None:
-    for data, words in (
-        (encode_end(End.NOT_CONNECTED), "the server could not be reached"),
-        (b"\x63", "reason 99"),
-        (b"\x04\x1b[2J\xffbad", "[2J\ufffdbad"),
+    for data, cause, words in (
+        (encode_end(End.NOT_CONNECTED), Cause.NOT_CONNECTED, ""),
+        (encode_end(End.REFUSED), Cause.REFUSED, ""),
+        (b"\x63", Cause.UNKNOWN, ""),
+        (b"\x04\x1b[2J\xffbad", Cause.BROKEN, "[2J\ufffdbad"),
     ):
         entry, nodes, socket = answered()
-        exit = name_of(nodes.pairs[-1].public_key)
-        assert entry.hears(nodes.cell((1, END, data))) == [CloseSocket(socket, f"the exit {exit} says: {words}")]
+        failure = Failure(cause, place(nodes, 2), words)
+        assert entry.hears(nodes.cell((1, END, data))) == [CloseSocket(socket, failure)]
 
 
 def test_who_has_said_more_than_is_kept_is_not_taken_another_way() -> None:
@@ -360,7 +369,7 @@ def test_who_has_said_more_than_is_kept_is_not_taken_another_way() -> None:
     for _ in range(MAX_UNANSWERED // 60_000):
         entry.says(bytes(60_000))
     (ended,) = others(entry.hears(nodes.close(Close.OVERLOADED)))
-    assert ended == CloseSocket(socket, "a Node of the route ended the circuit: overloaded")
+    assert ended == CloseSocket(socket, Failure(Cause.OVERLOADED, SOME_HOP))
 
 
 def test_if_there_is_no_other_way_the_client_is_told_why_the_first_one_failed() -> None:
@@ -370,7 +379,9 @@ def test_if_there_is_no_other_way_the_client_is_told_why_the_first_one_failed() 
     effects = entry.hears(nodes.close())
     assert opens(effects) == 1
     entry.hears(nodes.control(2, {"failed": "refused", "detail": ""}))
-    assert others(entry.hears(nodes.close())) == [CloseSocket(socket, f"{named(nodes, 2)}: refused")]
+    assert others(entry.hears(nodes.close())) == [
+        CloseSocket(socket, Failure(Cause.UNKNOWN, place(nodes, 2), "refused"))
+    ]
 
 
 def test_without_a_way_no_stream_is_opened() -> None:
@@ -394,7 +405,9 @@ def test_more_data_than_allowed_ends_the_circuit() -> None:
         size -= piece
     effects = entry.hears(nodes.cell((1, DATA, b"x")))
     assert closes(effects) == [(1, Close.CREDIT)]
-    assert others(effects)[-1] == CloseSocket(socket, f"{named(nodes, 2)}: more data than was allowed")
+    assert others(effects)[-1] == CloseSocket(
+        socket, Failure(Cause.CREDIT, place(nodes, 2), "more data than was allowed")
+    )
 
 
 def test_data_for_nobody_counts_against_the_circuit_s_credit() -> None:
@@ -431,7 +444,7 @@ def test_answers_to_what_was_not_asked_are_ignored(kind: Kind) -> None:
     answers = {
         Kind.STREAM: ((1, DATA, b"x"), WriteSocket(socket, b"x")),
         Kind.DATAGRAMS: ((1, Command.DATAGRAM, datagram), SendDatagram(socket, "192.0.2.1", 53, b"x")),
-        Kind.RESOLUTION: ((1, RESOLVED, encode_resolved(FOUND)), Resolved(socket, FOUND)),
+        Kind.RESOLUTION: ((1, RESOLVED, encode_resolved(Resolution(FOUND))), Resolved(socket, FOUND)),
     }
     expected = answers.pop(kind)
     allowance = entry.circuit(1).terminal.allowance
@@ -462,8 +475,8 @@ def test_messages_that_make_no_sense_end_the_circuit_and_are_the_exit_s_fault(me
     effects = entry.hears(nodes.cell((1, DATA, b"still delivered"), message))
     written, log, closed = others(effects)
     assert written == WriteSocket(socket, b"still delivered")
-    assert closed == CloseSocket(socket, f"{named(nodes, 2)}: a WINDOW of 4 bytes expected")
-    assert log == Log("info", "circuit_failed", closed.reason)
+    assert closed == CloseSocket(socket, Failure(Cause.PROTOCOL, place(nodes, 2), "a WINDOW of 4 bytes expected"))
+    assert log == Log("info", "circuit_failed", str(closed.failure))
     assert closes(effects) == [(1, Close.PROTOCOL)]
     assert list(entry.own.blame.nodes) == [nodes.pairs[2].public_key]
 
@@ -474,7 +487,9 @@ def test_an_answer_that_makes_no_sense_is_asked_of_another_exit(data: bytes) -> 
     socket = entry.open(kind=Kind.RESOLUTION, host="b.test")
     effects = entry.hears(entry.ways[0].cell((1, RESOLVED, data)))
     assert closes(effects) == [(1, Close.PROTOCOL)]
-    assert entry.hears(entry.ways[1].cell((1, RESOLVED, encode_resolved(FOUND)))) == [Resolved(socket, FOUND)]
+    assert entry.hears(entry.ways[1].cell((1, RESOLVED, encode_resolved(Resolution(FOUND))))) == [
+        Resolved(socket, FOUND)
+    ]
 
 
 @pytest.mark.parametrize("data", [b"", b"\x05host", b"\x02\xff\xff\0\x35x"])
@@ -528,7 +543,7 @@ def test_an_overrun_of_our_own_link_ends_the_circuit() -> None:
     entry, _, socket = answered()
     effects = entry.carry(entry.entry.overrun(BACK, 1, entry.now))
     assert closes(effects) == [(1, Close.OVERLOADED)]
-    assert others(effects) == [CloseSocket(socket, "overloaded")]
+    assert others(effects) == [CloseSocket(socket, Failure(Cause.OVERLOADED, SOME_HOP))]
     assert entry.carry(entry.entry.overrun(BACK, 77, entry.now)) == []
 
 
@@ -567,7 +582,7 @@ def test_a_datagram_that_is_too_large_or_has_no_credit_is_lost(size: int) -> Non
     assert gone == (STREAM_CREDIT // MAX_DATA if size < MAX_DATA else 0)
 
 
-FOUND = Resolution((("192.0.2.1", 60),))
+FOUND = (("192.0.2.1", 60),)
 
 
 def test_a_question_is_answered() -> None:
@@ -575,8 +590,8 @@ def test_a_question_is_answered() -> None:
     entry.open(b"", group="x")
     socket = entry.open(kind=Kind.RESOLUTION, host="b.test", group="x")
     nodes = entry.ways[0]
-    assert entry.hears(nodes.cell((2, RESOLVED, encode_resolved(FOUND)))) == [Resolved(socket, FOUND)]
-    assert entry.hears(nodes.cell((2, RESOLVED, encode_resolved(FOUND)))) == []
+    assert entry.hears(nodes.cell((2, RESOLVED, encode_resolved(Resolution(FOUND))))) == [Resolved(socket, FOUND)]
+    assert entry.hears(nodes.cell((2, RESOLVED, encode_resolved(Resolution(FOUND))))) == []
 
 
 def test_a_question_that_one_exit_can_t_answer_is_asked_of_others() -> None:
@@ -586,14 +601,15 @@ def test_a_question_that_one_exit_can_t_answer_is_asked_of_others() -> None:
     for nodes in entry.ways[: RETRIES + 1]:
         assert others(effects) == []
         effects = entry.hears(nodes.cell((1, RESOLVED, encode_resolved(Resolution((), "no server")))))
-    assert effects == [Resolved(socket, Resolution((), "no server"))]
+    assert effects == [Resolved(socket, Failure(Cause.NOT_RESOLVED, place(nodes, 2), "no server"))]
 
 
 def test_a_name_that_does_not_exist_is_not_asked_for_again() -> None:
     entry = Entry()
     socket = entry.open(kind=Kind.RESOLUTION, host="b.test")
     nothing = Resolution((), f"{NO_SUCH_NAME}: b.test")
-    assert entry.hears(entry.ways[0].cell((1, RESOLVED, encode_resolved(nothing)))) == [Resolved(socket, nothing)]
+    failure = Failure(Cause.NO_SUCH_NAME, place(entry.ways[0], 2), nothing.error)
+    assert entry.hears(entry.ways[0].cell((1, RESOLVED, encode_resolved(nothing)))) == [Resolved(socket, failure)]
 
 
 def test_an_exit_that_does_not_answer_a_question_is_left_for_another() -> None:
@@ -602,7 +618,7 @@ def test_an_exit_that_does_not_answer_a_question_is_left_for_another() -> None:
     assert entry.tick(RESOLVE_FOR) == []
     effects = entry.tick(1)
     assert entry.ways[1].take_said() == [(1, Command.RESOLVE, encode_resolve("b.test"))]
-    effects = entry.hears(entry.ways[1].cell((1, RESOLVED, encode_resolved(FOUND))))
+    effects = entry.hears(entry.ways[1].cell((1, RESOLVED, encode_resolved(Resolution(FOUND)))))
     assert effects == [Resolved(socket, FOUND)]
     assert not list(entry.entry.streams())
 
@@ -611,7 +627,8 @@ def test_a_question_without_answer_from_anybody_ends() -> None:
     entry = Entry()
     socket = entry.open(kind=Kind.RESOLUTION, host="b.test")
     entry.tick(RESOLVE_FOR + 1)
-    assert others(entry.tick(RESOLVE_FOR + 1)) == [Resolved(socket, Resolution((), "the exit gave no answer"))]
+    at = place(entry.ways[1], 2)
+    assert others(entry.tick(RESOLVE_FOR + 1)) == [Resolved(socket, Failure(Cause.SILENT, at))]
 
 
 def test_frames_for_circuits_that_are_gone_mean_nothing() -> None:

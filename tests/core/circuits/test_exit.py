@@ -21,6 +21,7 @@ from masq.core.effects import (
     SendDatagram,
     WriteSocket,
 )
+from masq.core.failure import SERVER, Cause, Failure
 from masq.types import DEFAULT_RATE_PACK
 from masq.wire import cbor
 from masq.wire.circuit import (
@@ -292,7 +293,7 @@ def test_what_a_cell_says_before_it_makes_no_sense_is_done_all_the_same() -> Non
     (first,) = circuit.begins(1)
     (second,) = circuit.begins(2)
     done, answers = circuit.says((1, END, encode_end(End.STOPPED)), (2, DATA, b"last"), (3, BEGIN, cbor.encode(7)))
-    assert done == [CloseSocket(first), WriteSocket(second, b"last"), CloseSocket(second, "the circuit was closed")]
+    assert done == [CloseSocket(first), WriteSocket(second, b"last"), CloseSocket(second, Failure(Cause.CLOSED))]
     assert isinstance(answers[0], Told)
     assert answers[0].value == {
         "failed": "the rules of circuits were broken",
@@ -341,17 +342,20 @@ def test_both_ends_of_a_stream_are_told_of_its_end(code: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "code"),
+    ("cause", "words", "code"),
     [
-        ("exit policy: 10.0.0.1 is not on the public Internet", End.POLICY),
-        ("a.test can't be resolved: no such name", End.NOT_RESOLVED),
-        ("192.0.2.1:80 refuses", End.NOT_CONNECTED),
+        (Cause.POLICY, "exit policy: 10.0.0.1 is not on the public Internet", End.POLICY),
+        (Cause.NO_SUCH_NAME, "a.test can't be resolved: no such name", End.NOT_RESOLVED),
+        # These words once made a policy of it.
+        (Cause.NO_SUCH_NAME, "policy.example.org can't be resolved: no such name", End.NOT_RESOLVED),
+        (Cause.NOT_CONNECTED, "could not connect to resolve.example.org", End.NOT_CONNECTED),
+        (Cause.REFUSED, "192.0.2.1:80 refuses", End.REFUSED),
     ],
 )
-def test_why_a_server_is_not_reached_is_told_in_a_code_and_in_words(words: str, code: End) -> None:
+def test_why_a_server_is_not_reached_is_told_in_a_code_and_in_words(cause: Cause, words: str, code: End) -> None:
     circuit = Circuit()
     circuit.says(begin(1))
-    effects = circuit.exit.connect_failed(circuit.hop.next_socket, words, 0.0)
+    effects = circuit.exit.connect_failed(circuit.hop.next_socket, Failure(cause, SERVER, words), 0.0)
     assert others(effects) == [CloseSocket(circuit.hop.next_socket)]
     assert circuit.back(effects) == [(1, END, encode_end(code, words))]
     assert not circuit.terminal.streams
@@ -366,9 +370,9 @@ def test_a_server_that_comes_too_late_finds_its_socket_closed() -> None:
     assert circuit.exit.datagram(socket, "h", 1, b"x", 0.0) == [CloseSocket(socket)]
     assert circuit.exit.ended(socket, 0.0) == [CloseSocket(socket)]
     for effects in (
-        circuit.exit.closed(socket, "reset", 0.0),
-        circuit.exit.connect_failed(socket, "refused", 0.0),
-        circuit.exit.resolved(socket, Resolution((), "x"), 0.0),
+        circuit.exit.closed(socket, Failure(Cause.BROKEN), 0.0),
+        circuit.exit.connect_failed(socket, Failure(Cause.REFUSED), 0.0),
+        circuit.exit.resolved(socket, (), 0.0),
         circuit.exit.drained(socket, 0.0),
     ):
         assert effects == []
@@ -519,7 +523,7 @@ def test_what_a_server_does_not_read_is_not_kept_for_it_once_its_client_is_gone(
     (socket,) = circuit.begins(1)
     circuit.exit.congested(socket)
     circuit.sends(1, 500_000)
-    assert circuit.says((1, END, encode_end(End.STOPPED)))[0] == [CloseSocket(socket, "the client is gone")]
+    assert circuit.says((1, END, encode_end(End.STOPPED)))[0] == [CloseSocket(socket, Failure(Cause.STOPPED))]
 
 
 # --- datagrams and questions ---
@@ -569,7 +573,7 @@ def test_a_malformed_datagram_ends_the_circuit(data: bytes) -> None:
     (bind,), _ = circuit.says(begin(1, "", 0, True))
     assert isinstance(bind, Bind)
     done, answers = circuit.says((1, 8, data))
-    assert done == [CloseSocket(bind.socket, "the circuit was closed")]
+    assert done == [CloseSocket(bind.socket, Failure(Cause.CLOSED))]
     assert reason(answers) is Close.PROTOCOL
     assert circuit.hop.counters() == NOTHING
 
@@ -606,9 +610,9 @@ def test_a_question_is_answered_once_and_forgotten() -> None:
     circuit = Circuit()
     (resolve,), _ = circuit.says((5, Command.RESOLVE, encode_resolve("a.test")))
     assert resolve == Resolve(circuit.hop.next_socket, "a.test")
-    found = Resolution((("192.0.2.1", 60), ("2001:db8::1", 30)))
+    found = (("192.0.2.1", 60), ("2001:db8::1", 30))
     answers = circuit.back(circuit.exit.resolved(circuit.hop.next_socket, found, 0.0))
-    assert answers == [(5, Command.RESOLVED, encode_resolved(found))]
+    assert answers == [(5, Command.RESOLVED, encode_resolved(Resolution(found)))]
     assert circuit.exit.resolved(circuit.hop.next_socket, found, 0.0) == []
     assert not circuit.terminal.streams
 

@@ -29,6 +29,7 @@ from masq.core.effects import (
     WriteLink,
     WriteSocket,
 )
+from masq.core.failure import Cause, Failure
 from masq.core.node import Node
 from masq.sim.world import World
 from masq.types import Endpoint
@@ -165,13 +166,13 @@ def server_says(hop: HonestHop, what: str, socket: int, size: int, reading: bool
         case "connected":
             return list(exit.connected(socket, "192.0.2.1", now))
         case "failed":
-            return list(exit.connect_failed(socket, "no answer", now))
+            return list(exit.connect_failed(socket, Failure(Cause.NOT_CONNECTED), now))
         case "received":
             return list(exit.received(socket, memoryview(bytes(size)), now)) if reading else []
         case "ended":
             return list(exit.ended(socket, now))
         case "closed":
-            return list(exit.closed(socket, "reset", now))
+            return list(exit.closed(socket, Failure(Cause.BROKEN), now))
         case "congested":
             exit.congested(socket)
             return []
@@ -180,7 +181,7 @@ def server_says(hop: HonestHop, what: str, socket: int, size: int, reading: bool
         case "datagram":
             return list(exit.datagram(socket, "192.0.2.1", 53, bytes(size), now))
         case _:
-            return list(exit.resolved(socket, Resolution((("192.0.2.1", 60),)), now))
+            return list(exit.resolved(socket, (("192.0.2.1", 60),), now))
 
 
 ALLOWED: Final = {

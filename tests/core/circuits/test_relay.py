@@ -29,6 +29,7 @@ from masq.chain.wallet import Wallet
 from masq.core.circuits import relay as circuits
 from masq.core.circuits.relay import CLOSING, IDLE
 from masq.core.effects import CloseSocket, Connect, EndSocket, Log, WriteSocket
+from masq.core.failure import Cause, Failure
 from masq.errors import CryptoError
 from masq.keccak import keccak256
 from masq.types import DEFAULT_RATE_PACK
@@ -251,7 +252,7 @@ def test_an_id_that_is_in_use_ends_the_circuit_that_has_it_on_both_sides() -> No
     again = Originator(hop.key)
     effects = hop.hears(again.open())
     assert user.hears(sent(effects, BACK))[-1] == Close.PROTOCOL
-    assert others(effects) == [CloseSocket(socket, "the circuit was closed")]
+    assert others(effects) == [CloseSocket(socket, Failure(Cause.CLOSED))]
     assert hop.counters() == NOTHING
     hop, user = at_relay()
     effects = hop.hears(Originator(hop.key, circuit=id_onward(hop)).open(), ONWARD)
@@ -382,7 +383,7 @@ def assert_tampered(path: Line, user: Originator, home: list[Frame], socket: int
     assert heard[-1] == Close.TAMPERED
     bills = [told.value["bill"]["cells"] for told in heard[1:-1] if isinstance(told, Told)]
     assert len(bills) in (1, 2), "and what it has cost is told by each hop that has earned"
-    assert path.effects[1] == [CloseSocket(socket, "the circuit was closed")]
+    assert path.effects[1] == [CloseSocket(socket, Failure(Cause.CLOSED))]
 
 
 def test_each_flipped_byte_of_a_cell_ends_its_circuit_and_nothing_else() -> None:
@@ -561,7 +562,7 @@ def test_a_lost_link_ends_its_circuits_and_tells_the_other_side() -> None:
     assert hop.counters() == NOTHING
     hop, user = at_exit()
     socket = served(hop, user)
-    assert others(hop.circuits.link_lost(BACK)) == [CloseSocket(socket, "the circuit was closed")]
+    assert others(hop.circuits.link_lost(BACK)) == [CloseSocket(socket, Failure(Cause.CLOSED))]
     assert hop.counters() == NOTHING
 
 
@@ -572,7 +573,7 @@ def test_a_circuit_whose_wallet_is_banned_ends_and_so_does_an_idle_one() -> None
     effects = hop.circuits.tick(hop.now)
     heard = user.hears(sent(effects, BACK))
     assert heard == [Told(0, {"failed": CLOSE_TEXTS[Close.DELINQUENT], "detail": ""}), Close.DELINQUENT]
-    assert others(effects) == [CloseSocket(socket, "the circuit was closed")]
+    assert others(effects) == [CloseSocket(socket, Failure(Cause.CLOSED))]
     hop, user = at_exit()
     hop.now = IDLE + 1
     assert user.hears(sent(hop.circuits.tick(hop.now), BACK)) == [Close.DONE]
@@ -586,7 +587,7 @@ def test_what_overruns_a_link_ends_its_circuit_alone() -> None:
     heard = user.hears(path.carry(0, path.hops[0].circuits.overrun(ONWARD, onward)))
     assert heard[0] == Told(0, {"failed": "overloaded", "detail": ""})
     assert heard[-1] == Close.OVERLOADED
-    assert path.effects[1] == [CloseSocket(socket, "the circuit was closed")]
+    assert path.effects[1] == [CloseSocket(socket, Failure(Cause.CLOSED))]
     assert path.hops[0].circuits.overrun(ONWARD, onward) == []
     assert works_over(path, bystander, safe)
 
@@ -599,7 +600,7 @@ def test_a_hop_whose_cells_back_were_lost_says_so_in_a_way_that_the_originator_u
     path.effects[1].clear()
     home = path.carry(0, path.hops[0].circuits.overrun(BACK, 1))
     assert user.hears(home) == [Close.OVERLOADED], "what is layered after lost cells can't be read any more"
-    assert path.effects[1] == [CloseSocket(socket, "the circuit was closed")]
+    assert path.effects[1] == [CloseSocket(socket, Failure(Cause.CLOSED))]
     assert [hop.counters() for hop in path.hops] == [NOTHING, NOTHING]
 
 

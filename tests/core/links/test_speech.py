@@ -13,7 +13,7 @@ from masq.core.effects import CloseLink, Dial, WriteLink
 from masq.core.links.links import HANDSHAKE, REMEMBER_JSON, TRY_FOR, Arrival, Links, LinksEffect, LinkUp
 from masq.crypto import CryptDE
 from masq.errors import PeerError
-from masq.types import Endpoint
+from masq.types import Endpoint, LinkPolicy
 from masq.wire.frame import unmask
 from masq.wire.package import Package
 from masq.wire.secure_link import MAGIC
@@ -27,7 +27,7 @@ PACKAGE = Package([b"hop"], b"payload")
 
 
 def links(own: CryptDE, policy: str = "auto") -> Links:
-    return Links(own, DEV, 6001, ("circuit1",), policy, os.urandom)
+    return Links(own, DEV, 6001, ("circuit1",), LinkPolicy(policy), os.urandom)
 
 
 def accepted(ours: Links, peer: Endpoint = PEER, now: float = 0.0) -> int:

@@ -20,7 +20,14 @@ def neighborhood(name: str, contacts: list[Contact] | None = None) -> Neighborho
     """The Neighborhood of a scripted peer."""
     peer = identity(name)
     address = NodeAddress(peer["ip"], (peer["port"],))
-    profile = Profile(bytes(20), DEFAULT_RATE_PACK, True, True, None, address)
+    profile = Profile(
+        earning_wallet=bytes(20),
+        rates=DEFAULT_RATE_PACK,
+        accepts_connections=True,
+        routes_data=True,
+        country=None,
+        address=address,
+    )
     return Neighborhood(keys_of(name), profile, contacts or [], 3, 0, 0.0)
 
 
@@ -122,7 +129,14 @@ HOSTILE = (
 def test_whatever_a_real_node_was_sent_ours_survives(name: str) -> None:
     """Plays what scripted peers sent to real Nodes to ours, which has the real Node's address."""
     recording = case(name)
-    profile = Profile(bytes(20), DEFAULT_RATE_PACK, True, True, None, NodeAddress("10.9.0.1", (5678,)))
+    profile = Profile(
+        earning_wallet=bytes(20),
+        rates=DEFAULT_RATE_PACK,
+        accepts_connections=True,
+        routes_data=True,
+        country=None,
+        address=NodeAddress("10.9.0.1", (5678,)),
+    )
     ours = Neighborhood(
         keys_of("kappa") if "kappa" in captured()["identities"] else keys_of("alpha"), profile, [], 3, 0, 0.0
     )
@@ -147,7 +161,14 @@ def test_whatever_a_real_node_was_sent_ours_survives(name: str) -> None:
 def test_gossip_that_real_nodes_drop_changes_nothing() -> None:
     recording = case("malformed-gossip")
     steps = recording["steps"]
-    profile = Profile(bytes(20), DEFAULT_RATE_PACK, True, True, None, NodeAddress("10.9.0.1", (5678,)))
+    profile = Profile(
+        earning_wallet=bytes(20),
+        rates=DEFAULT_RATE_PACK,
+        accepts_connections=True,
+        routes_data=True,
+        country=None,
+        address=NodeAddress("10.9.0.1", (5678,)),
+    )
     dropped = {
         "signature with one bit changed",
         "signed for another chain's contract",

@@ -10,6 +10,7 @@ from tests.recorded import money
 
 from masq.core.accountant.accountant import Accountant, AccountantConfig, SavedState
 from masq.core.effects import Earn
+from masq.core.failure import Cause, Failure
 from masq.core.packages.exit import Exit
 from masq.crypto import CryptDE
 from masq.types import CHAINS, DEFAULT_RATE_PACK, RatePack
@@ -68,10 +69,10 @@ def test_an_exit_books_what_a_real_exit_booked() -> None:
     assert streams.request(b"4" * 20, 2, b"", last=True) == 0
     # What can't be reached: a name costs nothing, a literal one service rate.
     total = streams.request(b"5" * 20, 0, bytes(36), host="nowhere.test")
-    total += streams.wei(streams.exit.connect_failed(streams.sockets, "no such host"))
+    total += streams.wei(streams.exit.connect_failed(streams.sockets, Failure(Cause.NO_SUCH_NAME), 0.0))
     assert total == booked("host name that cannot be resolved") == 0
     total = streams.request(b"6" * 20, 0, bytes(36), host="192.0.2.9")
-    total += streams.wei(streams.exit.connect_failed(streams.sockets, "refused"))
+    total += streams.wei(streams.exit.connect_failed(streams.sockets, Failure(Cause.REFUSED), 0.0))
     assert total == booked("address literal, port closed")
 
 
@@ -91,7 +92,9 @@ def exchanges() -> list[Any]:
 def test_an_originator_books_what_a_real_originator_booked(step: dict[str, Any], rates: dict[str, int]) -> None:
     """One hop: the exit alone. A real originator books its empty closing packet, too; ours does so towards 0.9.1."""
     ((wallet, wei),) = step["payable_change"].items()
-    books = Accountant(AccountantConfig(bytes(20), None, DEFAULT_RATE_PACK), SavedState(), 0.0)
+    books = Accountant(
+        AccountantConfig(earning_wallet=bytes(20), consuming_wallet=None, rates=DEFAULT_RATE_PACK), SavedState(), 0.0
+    )
     creditor, pack = bytes.fromhex(wallet[2:]), RatePack(**rates)
     for packet in step["at_exit"]:
         books.consumed((creditor, pack, packet["data_len"]), [], packet["sealed_in"], 0.0)

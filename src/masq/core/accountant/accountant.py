@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import count
-from typing import Any, Final
+from typing import Final
 
 from masq.chain.erc20 import Transfer
 from masq.chain.receipt import Receipt
@@ -26,9 +26,10 @@ from masq.core.accountant.effects import (
     SendPayments,
 )
 from masq.core.accountant.income import Income
-from masq.core.accountant.ledger import BookEntry, Ledger
+from masq.core.accountant.ledger import Account, BookEntry, Ledger
 from masq.core.accountant.thresholds import DEFAULT_THRESHOLDS, PaymentThresholds
-from masq.types import Address, RatePack, address_text
+from masq.core.view import AccountView, BooksView, PaymentView
+from masq.types import Address, RatePack, Wei, address_text
 
 SAVE_EVERY: Final = 1.0
 """Seconds that charges are gathered before they are saved: what a crash can cost."""
@@ -67,7 +68,7 @@ class Terms:
     gas_per_payment: int = 75_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AccountantConfig:
     """`sign` is None without a consuming wallet: nothing is paid then."""
 
@@ -385,23 +386,20 @@ class Accountant:
     def _in_order(self) -> list[Payment]:
         return sorted(self._payments.values(), key=lambda payment: payment.nonce)
 
-    def books(self) -> dict[str, Any]:
-        """A snapshot for people: wei as decimal text."""
+    def view(self) -> BooksView:
+        def listed(book: dict[Address, Account]) -> tuple[AccountView, ...]:
+            return tuple(
+                AccountView(address_text(wallet), Wei(account.wei), account.since) for wallet, account in book.items()
+            )
 
-        def listed(book: dict[Address, Any]) -> list[dict[str, Any]]:
-            return [
-                {"wallet": address_text(wallet), "wei": str(account.wei), "since": account.since}
-                for wallet, account in book.items()
-            ]
-
-        return {
-            "payables": listed(self.ledger.payables),
-            "receivables": listed(self.ledger.receivables),
-            "banned": [address_text(wallet) for wallet in self._banned],
-            "payments": [
-                {"wallet": address_text(p.creditor), "wei": str(p.wei), "hash": "0x" + p.hash.hex(), "made": p.made}
-                for p in self._in_order()
-            ],
-            "paid_wei": str(self.paid),
-            "earned_wei": str(self.earned),
-        }
+        return BooksView(
+            payables=listed(self.ledger.payables),
+            receivables=listed(self.ledger.receivables),
+            banned=tuple(address_text(wallet) for wallet in self._banned),
+            payments=tuple(
+                PaymentView(address_text(each.creditor), Wei(each.wei), "0x" + each.hash.hex(), each.made)
+                for each in self._in_order()
+            ),
+            paid_wei=Wei(self.paid),
+            earned_wei=Wei(self.earned),
+        )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final
 
-from masq.core.circuits.origin import CLOSING, IDLE, LIFE, OwnCircuit, OwnCircuits, name_of
+from masq.core.circuits.origin import CLOSING, IDLE, LIFE, OwnCircuit, OwnCircuits
 from masq.core.circuits.relay import reason_of
 from masq.core.circuits.terminal import LAZY, Departures, HeldBack, Outbox, Overdrawn, TerminalStream
 from masq.core.effects import (
@@ -21,18 +21,16 @@ from masq.core.effects import (
     SendFrame,
     WriteSocket,
 )
+from masq.core.failure import CLOSE_CAUSES, END_CAUSES, SOME_HOP, Cause, Failure, printable
+from masq.core.view import StreamView
 from masq.errors import CryptoError, MalformedError, UnavailableError
 from masq.types import PublicKey
 from masq.wire.circuit import (
     BILLED,
-    CLOSE_TEXTS,
-    END_TEXTS,
-    NO_SUCH_NAME,
     Close,
     Command,
     End,
     Message,
-    Resolution,
     data_of,
     decode_datagram,
     decode_resolved,
@@ -115,6 +113,21 @@ class CircuitEntry:
 
     def owns(self, socket: int) -> bool:
         return socket in self._sockets
+
+    def view(self, now: float) -> tuple[StreamView, ...]:
+        return tuple(
+            StreamView(
+                id=f"{stream.circuit.terminal.circuit}.{stream.id}",
+                target=stream.target,
+                route=tuple(key.hex() for key in stream.circuit.route.over),
+                back=tuple(key.hex() for key in stream.circuit.route.over[::-1]),
+                sent=stream.sent,
+                received=stream.received,
+                age=now - stream.opened,
+            )
+            for stream in self.streams()
+            if stream.circuit
+        )
 
     # --- from the client ---
 
@@ -205,16 +218,16 @@ class CircuitEntry:
             said = self.circuits.control(own, data_of(wire), now)
             return self._abandon(own, Close.TAMPERED, now) if said is None else list(said)
         if kind == FrameType.CLOSE:
-            return self._lost(own, CLOSE_TEXTS[reason_of(wire)], now)
+            return self._lost(own, CLOSE_CAUSES[reason_of(wire)], now)
         return self._abandon(own, Close.PROTOCOL, now)
 
     def link_lost(self, link: int, now: float) -> list[EntryEffect]:
         effects: list[EntryEffect] = []
         lost = self.circuits.over(link)
         for own in lost:
-            self.circuits.fail(own, 0, "the link to it was lost", now)
+            self.circuits.fail(own, 0, Cause.LINK_LOST, "", now)
         for own in lost:
-            effects += self._lost(own, own.failure, now)
+            effects += self._lost(own, Cause.LINK_LOST, now)
         self._held.take(link)
         return effects
 
@@ -267,8 +280,8 @@ class CircuitEntry:
             return self._abandon(own, Close.TAMPERED, now)
         except MalformedError as error:
             # Its seal was good, so it is the exit's.
-            log = self.circuits.fail(own, len(own.hops) - 1, str(error), now)
             reason = Close.CREDIT if isinstance(error, Overdrawn) else Close.PROTOCOL
+            log = self.circuits.fail(own, len(own.hops) - 1, CLOSE_CAUSES[reason], str(error), now)
             return [*effects, log, *self._abandon(own, reason, now)]
         self.circuits.owe(own, len(data), billed)
         return [] if own.closing is not None else effects + self._send(own, outbox, now)
@@ -287,9 +300,13 @@ class CircuitEntry:
                 return [Accepted(stream.socket)]
             case Command.RESOLVED if stream.kind is Kind.RESOLUTION:
                 resolution = decode_resolved(message.data)
-                if resolution.error and stream.retries and not resolution.error.startswith(NO_SUCH_NAME):
-                    return self._failed(stream, resolution.error, now)
-                return [*self._forget(stream), Resolved(stream.socket, resolution)]
+                if not resolution.error:
+                    return [*self._forget(stream), Resolved(stream.socket, resolution.addresses)]
+                cause = Cause.NO_SUCH_NAME if resolution.no_such_name else Cause.NOT_RESOLVED
+                failure = Failure(cause, own.exit, printable(resolution.error))
+                if stream.retries and not resolution.no_such_name:
+                    return self._failed(stream, failure, now)
+                return [*self._forget(stream), Resolved(stream.socket, failure)]
             case Command.END:
                 code, detail = end_of(message.data)
                 if code == End.DONE and stream.kind is Kind.STREAM:
@@ -298,8 +315,7 @@ class CircuitEntry:
                     stream.unanswered = None
                     stream.ended_in = True
                     return self._forget(stream) if stream.ended_out else [EndSocket(stream.socket)]
-                text = detail or (END_TEXTS[End(code)] if code in End._value2member_map_ else f"reason {code}")
-                return self._failed(stream, f"the exit {name_of(own.route.exit.key)} says: {text}", now)
+                return self._failed(stream, Failure(END_CAUSES[code], own.exit, detail), now)
             case _:
                 return []
 
@@ -325,22 +341,22 @@ class CircuitEntry:
         if own.closing is not None:
             self.circuits.remove(own)
             return []
-        failure = own.failure or CLOSE_TEXTS[reason]
+        failure = own.failure or Failure(CLOSE_CAUSES[reason], SOME_HOP)
         return [self.circuits.close(own, reason, now), *self._fail_streams(own, failure, now)]
 
-    def _lost(self, own: OwnCircuit, reason: str, now: float) -> list[EntryEffect]:
+    def _lost(self, own: OwnCircuit, cause: Cause, now: float) -> list[EntryEffect]:
         """A circuit is gone: its streams are taken over another one if nothing was delivered yet, or end."""
         self.circuits.remove(own)
-        return self._fail_streams(own, own.failure or f"a Node of the route ended the circuit: {reason}", now)
+        return self._fail_streams(own, own.failure or Failure(cause, SOME_HOP), now)
 
-    def _fail_streams(self, own: OwnCircuit, reason: str, now: float) -> list[EntryEffect]:
+    def _fail_streams(self, own: OwnCircuit, failure: Failure, now: float) -> list[EntryEffect]:
         self.departures.discard(own.terminal)
         # If a relay is to blame, the exit may serve over another way; perhaps it is the only one.
-        exit_failed = own.guilty in (b"", own.route.exit.key)
+        exit_failed = not own.suspects or own.route.exit.key in own.suspects
         effects: list[EntryEffect] = []
         for stream in list(own.terminal.streams.values()):
             if isinstance(stream, OwnStream):
-                effects += self._failed(stream, reason, now, exit_failed)
+                effects += self._failed(stream, failure, now, exit_failed)
         return effects
 
     # --- time ---
@@ -358,7 +374,8 @@ class CircuitEntry:
                 effects += self._abandon(own, Close.DONE, now)
         for stream in list(self._sockets.values()):
             if stream.kind is Kind.RESOLUTION and now - stream.opened > RESOLVE_FOR:
-                effects += self._failed(stream, "the exit gave no answer", now)
+                at = stream.circuit.exit if stream.circuit else SOME_HOP
+                effects += self._failed(stream, Failure(Cause.SILENT, at), now)
         return effects
 
     def next_wake(self, now: float) -> float:
@@ -406,14 +423,14 @@ class CircuitEntry:
             effects += self._pack(own, now)
         return effects
 
-    def _failed(self, stream: OwnStream, reason: str, now: float, exit_failed: bool = True) -> list[EntryEffect]:
+    def _failed(self, stream: OwnStream, failure: Failure, now: float, exit_failed: bool = True) -> list[EntryEffect]:
         """A stream failed: it goes another way if its client has seen nothing yet, or the client is told."""
         own = stream.circuit
         assert own
         own.terminal.streams.pop(stream.id, None)
         again = [] if stream.udp else stream.unanswered
         if again is None or stream.retries == 0:
-            return self._give_up(stream, reason)
+            return self._give_up(stream, failure)
         if exit_failed:
             stream.tried.add(own.route.exit.key)
         fresh = OwnStream(
@@ -434,7 +451,7 @@ class CircuitEntry:
         try:
             effects = self._attach(fresh, now)
         except UnavailableError:
-            return self._give_up(stream, reason)
+            return self._give_up(stream, failure)
         self._sockets[stream.socket] = fresh
         assert fresh.circuit
         terminal = fresh.circuit.terminal
@@ -447,12 +464,12 @@ class CircuitEntry:
             effects.append(Reading(fresh.socket, True))
         return effects + self._send(fresh.circuit, outbox + messages, now)
 
-    def _give_up(self, stream: OwnStream, reason: str) -> list[EntryEffect]:
+    def _give_up(self, stream: OwnStream, failure: Failure) -> list[EntryEffect]:
         self._sockets.pop(stream.socket, None)
         self._silent.pop(stream.socket, None)
         if stream.kind is Kind.RESOLUTION:
-            return [Resolved(stream.socket, Resolution((), reason))]
-        return [CloseSocket(stream.socket, reason)]
+            return [Resolved(stream.socket, failure)]
+        return [CloseSocket(stream.socket, failure)]
 
     def _forget(self, stream: OwnStream) -> list[EntryEffect]:
         self._sockets.pop(stream.socket, None)

@@ -19,8 +19,11 @@ from masq.core.effects import (
     SendFrame,
     WriteSocket,
 )
+from masq.core.failure import END_CODES, Cause, Failure
 from masq.wire import cbor
 from masq.wire.circuit import (
+    NO_SUCH_NAME,
+    Addresses,
     Close,
     Command,
     End,
@@ -157,7 +160,7 @@ class CircuitExit:
                 code, _ = end_of(message.data)
                 if code != End.DONE or stream.ended_out or stream.udp:
                     # What a server doesn't read would be kept for it for good.
-                    return self._forget(terminal, stream, "the client is gone" if stream.congested else None)
+                    return self._forget(terminal, stream, Failure(Cause.STOPPED) if stream.congested else None)
                 return [EndSocket(stream.socket)] if stream.connected else []
             case Command.WINDOW:
                 terminal.granted(message.stream, message.data)
@@ -221,7 +224,7 @@ class CircuitExit:
         terminal.streams.clear()
         for stream in streams:
             self._sockets.pop(stream.socket, None)
-        return [CloseSocket(stream.socket, "the circuit was closed") for stream in streams]
+        return [CloseSocket(stream.socket, Failure(Cause.CLOSED)) for stream in streams]
 
     # --- towards the originator ---
 
@@ -282,21 +285,21 @@ class CircuitExit:
         # The originator has told its client that it is connected: this can wait for what the server says.
         return effects + self._send(passage, terminal, outbox, now, lazy=True)
 
-    def connect_failed(self, socket: int, reason: str, now: float) -> list[ExitEffect]:
-        code = End.POLICY if "policy" in reason else End.NOT_RESOLVED if "resolve" in reason else End.NOT_CONNECTED
-        return self._end(socket, encode_end(code, reason), now)
+    def connect_failed(self, socket: int, failure: Failure, now: float) -> list[ExitEffect]:
+        return self._end(socket, encode_end(END_CODES.get(failure.cause, End.NOT_CONNECTED), str(failure)), now)
 
-    def resolved(self, socket: int, resolution: Resolution, now: float) -> list[ExitEffect]:
+    def resolved(self, socket: int, found: Addresses | Failure, now: float) -> list[ExitEffect]:
         entry = self._sockets.get(socket)
         if entry is None:
             return []
         passage, terminal, stream = entry
         terminal.streams.pop(stream.id, None)
         del self._sockets[socket]
-        return self._send(passage, terminal, [(stream.id, Command.RESOLVED, encode_resolved(resolution))], now)
+        answer = encode_resolved(_resolution(found))
+        return self._send(passage, terminal, [(stream.id, Command.RESOLVED, answer)], now)
 
-    def closed(self, socket: int, reason: str, now: float) -> list[ExitEffect]:
-        return self._end(socket, encode_end(End.BROKEN, reason), now)
+    def closed(self, socket: int, failure: Failure, now: float) -> list[ExitEffect]:
+        return self._end(socket, encode_end(End.BROKEN, str(failure)), now)
 
     def _end(self, socket: int, end: bytes, now: float) -> list[ExitEffect]:
         entry = self._sockets.get(socket)
@@ -354,7 +357,15 @@ class CircuitExit:
     def link_lost(self, link: int) -> None:
         self._held.take(link)
 
-    def _forget(self, terminal: Terminal, stream: TerminalStream, reason: str | None = None) -> list[ExitEffect]:
+    def _forget(self, terminal: Terminal, stream: TerminalStream, failure: Failure | None = None) -> list[ExitEffect]:
         terminal.streams.pop(stream.id, None)
         self._sockets.pop(stream.socket, None)
-        return [CloseSocket(stream.socket, reason)]
+        return [CloseSocket(stream.socket, failure)]
+
+
+def _resolution(found: Addresses | Failure) -> Resolution:
+    if not isinstance(found, Failure):
+        return Resolution(found)
+    if found.cause is Cause.NO_SUCH_NAME:
+        return Resolution((), NO_SUCH_NAME)
+    return Resolution((), str(found))

@@ -10,11 +10,14 @@ from typing import Any, Final
 from masq.chain.wallet import Wallet
 from masq.core.circuits.terminal import Terminal
 from masq.core.effects import Log, SendFrame, Service
+from masq.core.failure import CLOSE_CAUSES, Cause, Failure, Place, name_of, printable
+from masq.core.failure import hop as hop_at
 from masq.core.network.routing import Route, Routes
 from masq.core.payers import Payers
+from masq.core.view import AvoidedView, OverbilledView
 from masq.crypto import Keys
 from masq.errors import MalformedError, UnavailableError
-from masq.types import Address, PublicKey
+from masq.types import Address, PublicKey, Wei
 from masq.wire import cbor
 from masq.wire.circuit import (
     EXTENSION,
@@ -24,6 +27,7 @@ from masq.wire.circuit import (
     Layer,
     Seal,
     circuit_frame,
+    ending_of,
 )
 from masq.wire.package import Component, Hop
 from masq.wire.secure_link import FrameType
@@ -77,9 +81,10 @@ class OwnCircuit:
     """Bytes received of late, decaying: how busy the circuit is."""
     recent_at: float = 0.0
     overbilled: bool = False
-    failure: str = ""
-    """What a hop said of why it ends: which hop, and why."""
-    guilty: PublicKey = b""
+    failure: Failure | None = None
+    """Why it ends, as far as we know."""
+    suspects: tuple[PublicKey, ...] = ()
+    """Who may be to blame for that; empty: nobody knows, so it may be the exit."""
     closing: float | None = None
     """Since when we are through with it: what still comes is paid for, and the last bills are waited for."""
 
@@ -87,10 +92,13 @@ class OwnCircuit:
         age = now - self.recent_at
         return 0.0 if age > 0.5 else self.recent * (1.0 - 2 * age)
 
-    def name(self, position: int) -> str:
-        """How people are told of one of the hops."""
-        role = "exit" if position == len(self.hops) - 1 else f"relay {position + 1}"
-        return f"{role} {name_of(self.hops[position].service.key)}"
+    def place(self, position: int) -> Place:
+        """One of the hops, as failures name it."""
+        return hop_at(position, len(self.hops), self.hops[position].service.key)
+
+    @property
+    def exit(self) -> Place:
+        return self.place(len(self.hops) - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +115,15 @@ class OverBilling:
 class Blame:
     """Nodes that failed us, and are avoided for a while."""
 
-    nodes: dict[PublicKey, tuple[float, str]] = field(default_factory=dict)
+    nodes: dict[PublicKey, tuple[float, Failure]] = field(default_factory=dict)
 
-    def put(self, key: PublicKey, reason: str, now: float) -> None:
-        self.nodes[key] = now, reason
+    def put(self, key: PublicKey, failure: Failure, now: float) -> None:
+        self.nodes[key] = now, failure
+
+    def view(self, now: float) -> tuple[AvoidedView, ...]:
+        return tuple(
+            AvoidedView(name_of(key), str(failure), now - since) for key, (since, failure) in self.nodes.items()
+        )
 
     def keys(self, now: float) -> tuple[PublicKey, ...]:
         self.nodes = {key: why for key, why in self.nodes.items() if now - why[0] < BLAME_LIFE}
@@ -156,6 +169,12 @@ class OwnCircuits:
     def over(self, link: int) -> list[OwnCircuit]:
         """The circuits whose first Node is at the other end of a link."""
         return [own for (at, _), own in self._circuits.items() if at == link]
+
+    def view(self, now: float) -> tuple[OverbilledView, ...]:
+        return tuple(
+            OverbilledView(key.hex(), Wei(found.billed), Wei(found.counted), now - found.when)
+            for key, found in self.audit.items()
+        )
 
     # --- opening ---
 
@@ -263,10 +282,10 @@ class OwnCircuits:
             return []
         own.overbilled = True
         key = hop.service.key
-        self.blame.put(key, "over-billing", now)
+        self.blame.put(key, Failure(Cause.OVERBILLED, own.place(position)), now)
         if key in self.audit or len(self.audit) < MAX_AUDIT:
             self.audit[key] = OverBilling(key, wei, hop.wei, now)
-        text = f"{own.name(position)} bills {wei} wei for {cells} cells, we count {hop.wei} for {hop.cells}"
+        text = f"{own.place(position)} bills {wei} wei for {cells} cells, we count {hop.wei} for {hop.cells}"
         return [Log("warning", "overbilled", text)]
 
     # --- what hops say, and ending ---
@@ -283,19 +302,21 @@ class OwnCircuits:
                 continue
             if isinstance(value.get("bill"), dict):
                 return self._check_bill(own, position, value["bill"], now)
-            reason = printable(value.get("failed", "unknown"))
-            detail = printable(value.get("detail", ""))
-            return [self.fail(own, position, reason + (f" ({detail})" if detail else ""), now)]
+            reason = ending_of(value)
+            cause = Cause.UNKNOWN if reason is None else CLOSE_CAUSES[reason]
+            words = value.get("detail", "") if reason is not None else value.get("failed", "")
+            return [self.fail(own, position, cause, printable(words), now)]
         return None
 
-    def fail(self, own: OwnCircuit, position: int, reason: str, now: float) -> Log:
+    def fail(self, own: OwnCircuit, position: int, cause: Cause, detail: str, now: float) -> Log:
         """A hop is why our circuit ends, or ended."""
-        # One that says that it can't reach the next one may be right, or lie.
-        guilty = min(position + 1, len(own.hops) - 1) if "unreachable" in reason else position
-        own.guilty = own.hops[guilty].service.key
-        own.failure = f"{own.name(position)}: {reason}"
-        self.blame.put(own.guilty, own.failure, now)
-        return Log("info", "circuit_failed", own.failure)
+        # One that says that it can't reach the next one may be right, or lie: either of the two failed us.
+        end = position + 2 if cause is Cause.UNREACHABLE else position + 1
+        own.suspects = tuple(hop.service.key for hop in own.hops[position:end])
+        own.failure = Failure(cause, own.place(position), detail)
+        for key in own.suspects:
+            self.blame.put(key, own.failure, now)
+        return Log("info", "circuit_failed", str(own.failure))
 
     def close(self, own: OwnCircuit, reason: Close, now: float) -> SendFrame:
         """Close a circuit from our side: it takes no streams any more, and waits for its last bills."""
@@ -317,13 +338,3 @@ class OwnCircuits:
             group.remove(own)
             if not group:
                 del self._groups[own.group]
-
-
-def name_of(key: PublicKey) -> str:
-    """How a Node is named to people: the first characters of its key."""
-    return key.hex()[:8]
-
-
-def printable(text: object) -> str:
-    """Words of a stranger, short and without what could steer a terminal."""
-    return "".join(letter for letter in str(text)[:100] if letter.isprintable())

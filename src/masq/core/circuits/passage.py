@@ -9,7 +9,7 @@ from typing import Any, Final
 from masq.core.circuits.terminal import Terminal
 from masq.core.effects import SendFrame
 from masq.types import Address, RatePack
-from masq.wire.circuit import CLOSE_TEXTS, Close, Control, Layer, circuit_frame, data_of
+from masq.wire.circuit import Close, Control, Layer, circuit_frame, data_of, encode_ending
 from masq.wire.secure_link import FrameType
 
 BILL_BYTES: Final = 16 * 1024 * 1024
@@ -84,7 +84,7 @@ class Billing:
 
     def last_words(self, passage: Passage, reason: Close, detail: str = "") -> list[SendFrame]:
         """Why a circuit ends here, what it has cost, and its end, for the originator."""
-        words = [] if reason is Close.DONE else [_tell(passage, {"failed": CLOSE_TEXTS[reason], "detail": detail})]
+        words = [] if reason is Close.DONE else [_tell(passage, encode_ending(reason, detail))]
         if passage.bill.cells:
             words.append(self.bill(passage))
         return [*words, closing(passage.back, reason)]

@@ -9,9 +9,10 @@ from enum import StrEnum
 from typing import Final
 
 from masq.core.effects import CloseLink, Dial, Log, WriteLink
+from masq.core.view import LinkView
 from masq.crypto import CryptDE, Keys, Random
 from masq.errors import CryptoError, PeerError
-from masq.types import Endpoint, PublicKey
+from masq.types import Endpoint, LinkPolicy, PublicKey
 from masq.wire.frame import Framer, mask
 from masq.wire.package import Package
 from masq.wire.secure_link import MAGIC, PING_FRAME, Established, Frame, FrameType, SecureLink
@@ -117,9 +118,9 @@ class Links:
     """All connections of a Node. A peer is an IP address: the last connection made to it carries what is sent there."""
 
     def __init__(
-        self, keys: Keys, contract: bytes, port: int, extensions: tuple[str, ...], policy: str, random: Random
+        self, keys: Keys, contract: bytes, port: int, extensions: tuple[str, ...], policy: LinkPolicy, random: Random
     ) -> None:
-        """`policy`: auto, secure (never JSON) or masq (never secure links). `port`: where we listen, or 0."""
+        """`port`: where we listen, or 0."""
         self._keys = keys
         self._contract = contract
         self._port = port
@@ -138,6 +139,16 @@ class Links:
 
     def get(self, link: int) -> Link | None:
         return self._links.get(link)
+
+    def secure_link(self, ip: str, key: PublicKey) -> int | None:
+        """The secure link that carries what is sent to the Node of this key at an address."""
+        link = self.to(ip)
+        return link.id if link and link.up and link.secure is not None and link.key == key else None
+
+    def view(self) -> tuple[LinkView, ...]:
+        return tuple(
+            LinkView(str(link.peer), str(link.speech), link.outbound, link.queued, link.dropped) for link in self
+        )
 
     def to(self, ip: str) -> Link | None:
         """The link that carries what is sent to this address."""
@@ -248,7 +259,7 @@ class Links:
                 entry.speech, entry.up = Speech.JSON, True
                 self._by_ip[entry.peer.ip] = link
         if entry.secure is None:
-            if self._policy == "secure":
+            if self._policy is LinkPolicy.SECURE:
                 raise CryptoError("this Node speaks over secure links only")
             yield from entry.framer.feed(data)
             return
@@ -296,7 +307,7 @@ class Links:
         link = self.to(endpoint.ip)
         if link is not None:
             return self.write(link, item, flow)
-        if known is False and self._policy == "secure":
+        if known is False and self._policy is LinkPolicy.SECURE:
             return [
                 Log("info", "not_dialled", f"{endpoint}: this Node speaks over secure links only, that one over none")
             ]
@@ -313,9 +324,9 @@ class Links:
         The JSON link is left alone: it falls silent once the other one stands.
         """
         link = self.to(endpoint.ip)
-        if link is None or link.speech is not Speech.JSON or self._policy != "auto" or not self._secure_allowed:
+        if link is None or link.speech is not Speech.JSON:
             return []
-        if len(self._links) >= MAX_LINKS:
+        if self._policy is not LinkPolicy.AUTO or not self._secure_allowed or len(self._links) >= MAX_LINKS:
             return []
         if any(other.secure and other.key == key for other in self._links.values()):
             return []  # It is on its way.
@@ -327,7 +338,7 @@ class Links:
     def _speech_for(self, ip: str, known: bool | None, now: float) -> Speech:
         if not self._secure_allowed:
             return Speech.JSON
-        if known or self._policy == "secure":
+        if known or self._policy is LinkPolicy.SECURE:
             return Speech.SECURE
         if known is False or self._json_until.get(ip, 0.0) > now:
             return Speech.JSON
@@ -335,7 +346,7 @@ class Links:
 
     @property
     def _secure_allowed(self) -> bool:
-        return self._policy != "masq" and isinstance(self._keys, CryptDE)
+        return self._policy is not LinkPolicy.MASQ and self._keys.links_securely
 
     def _new_secure(self) -> SecureLink:
         assert isinstance(self._keys, CryptDE)

@@ -8,6 +8,7 @@ from typing import Final
 from masq.core.effects import Log, SaveConfig, Tell
 from masq.core.network.gossip import Kind, Refused, classify, introduction, may_be_dialled, patch, standard_for
 from masq.core.network.graph import MAX_KNOWN, Graph
+from masq.core.view import NeighborView
 from masq.crypto import Keys
 from masq.types import Address, Endpoint, NodeAddress, PublicKey, RatePack
 from masq.wire.message import Gossip, GossipFailure, GossipRecord, NodeRecord
@@ -39,7 +40,7 @@ EXTENSIONS: Final = ("flow1", "circuit1")
 NeighborhoodEffect = Tell | SaveConfig | Log
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
     """What a Node says of itself, but for its neighbors."""
 
@@ -203,6 +204,17 @@ class Neighborhood:
             if full < WANTED_NEIGHBORS or (not contact.answered and full < MAX_DEGREE)
             if self.graph.at(contact.address.ip) not in self.graph.root.neighbors
         ]
+
+    def view(self) -> tuple[NeighborView, ...]:
+        graph = self.graph
+        return tuple(
+            NeighborView(
+                key.hex(),
+                str(address.endpoint) if (address := graph.address(key)) else None,
+                graph.is_full(graph.root_key, key),
+            )
+            for key in sorted(graph.root.neighbors)
+        )
 
     # --- the four kinds ---
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from masq.core.effects import Service
+from masq.core.failure import Cause, Failure, FailureError
 from masq.core.network.graph import Graph
-from masq.errors import UnavailableError
 from masq.types import PublicKey
 from masq.wire.circuit import EXTENSION
 from masq.wire.message import NodeRecord
@@ -46,13 +46,13 @@ class Routes:
         """The cheapest round trip over `hops` (1 to 6) hops each way for a request of `size` bytes.
 
         The exit of a route of two hops or more is no neighbor of ours. With `extension`, every Node on it advertises
-        that. UnavailableError tells what is missing.
+        that. FailureError tells what is missing.
         """
         self._refresh()
         graph, root = self._graph, self._graph.root_key
         over = self._search(root, None, hops, size, avoid, extension)
         if over is None:
-            raise UnavailableError(self._why_not(hops))
+            raise FailureError(Failure(Cause.NO_ROUTE, detail=self._why_not(hops)))
         response = size * RESPONSE_RATIO
         back = None
         for length in range(hops, hops + EXTRA_HOPS + 1):

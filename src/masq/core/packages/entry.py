@@ -8,12 +8,26 @@ from typing import Final
 
 from masq.chain.wallet import Wallet
 from masq.core.effects import Accepted, CloseSocket, EndSocket, Forward, Log, Owe, Reading, WriteSocket
+from masq.core.failure import (
+    CLIENT,
+    END_CAUSES,
+    NO_WALLET,
+    SOME_HOP,
+    Cause,
+    Failure,
+    FailureError,
+    Place,
+    hop,
+    printable,
+)
 from masq.core.network.routing import Route, Routes
 from masq.core.packages.flow import MAX_HELD, ONE_READ, WINDOW, Incoming, Outgoing, shared_window
 from masq.core.payers import Payers
+from masq.core.view import StreamView
 from masq.crypto import Keys
 from masq.errors import MalformedError, UnavailableError
 from masq.types import PublicKey
+from masq.wire.circuit import end_code
 from masq.wire.message import ClientRequest, ClientResponse, DnsResolveFailed, encode_message
 from masq.wire.package import Package, round_trip, shift
 
@@ -47,6 +61,10 @@ class Way:
     @property
     def first(self) -> PublicKey:
         return self.route.over[1] if len(self.route.over) > 1 else self.route.over[0]
+
+    @property
+    def exit(self) -> Place:
+        return Place("exit", self.route.exit.key)
 
     @property
     def ours(self) -> bool:
@@ -110,6 +128,20 @@ class Entry:
     def owns(self, socket: int) -> bool:
         return socket in self._by_socket
 
+    def view(self, now: float) -> tuple[StreamView, ...]:
+        return tuple(
+            StreamView(
+                id=stream.key.hex(),
+                target=f"{stream.host}:{stream.port}",
+                route=tuple(key.hex() for key in stream.way.route.over),
+                back=tuple(key.hex() for key in stream.way.route.back),
+                sent=stream.outgoing.sent,
+                received=stream.incoming.received,
+                age=now - stream.opened,
+            )
+            for stream in self
+        )
+
     # --- from the client ---
 
     def open(self, socket: int, host: str, port: int, group: str, now: float, eager: bool = False) -> list[EntryEffect]:
@@ -119,7 +151,7 @@ class Entry:
         connected, which is said at once: 0.9.1 doesn't report it.
         """
         if self._wallet is None and self._hops:
-            raise UnavailableError("no consuming wallet: give --consuming-private-key to pay for what you use")
+            raise FailureError(NO_WALLET)
         way = self._way(group, now, ())
         stream = EntryStream(self._random(20), socket, host, port, group, way, now, now)
         stream.granted = shared_window(len(self._streams) + 1)
@@ -180,7 +212,7 @@ class Entry:
             return effects
         stream.active = now
         if isinstance(message, DnsResolveFailed):
-            return effects + self._failed(stream, message.reason, now)
+            return effects + self._again(stream, _told(stream, message, Cause.NOT_RESOLVED), now)
         return effects + self._answered(stream, message, now)
 
     def neighbor_lost(self, key: PublicKey, now: float) -> list[EntryEffect]:
@@ -188,7 +220,8 @@ class Entry:
         self._shared = {group: way for group, way in self._shared.items() if way.first != key}
         effects: list[EntryEffect] = []
         for stream in [stream for stream in self._streams.values() if stream.way.first == key]:
-            effects += self._again(stream, "the first Node of the route closed the link", now)
+            failure = Failure(Cause.LINK_LOST, hop(0, len(stream.way.route.over) - 1, key))
+            effects += self._again(stream, failure, now)
         return effects
 
     def hold(self, key: PublicKey, on: bool) -> list[EntryEffect]:
@@ -269,21 +302,22 @@ class Entry:
         stream.unanswered = None
         if message.window is not None:
             if message.window == 0:
-                return self._close(stream, message.reason or "the exit closed the stream", now)
+                return self._close(stream, _told(stream, message, Cause.CLOSED), now)
             stream.outgoing.limit = max(stream.outgoing.limit or 0, message.window)
         try:
             data = stream.incoming.push(message.packet)
         except MalformedError as error:
-            return [*self._stop_exit(stream, now), CloseSocket(stream.socket, str(error))]
+            failure = Failure(Cause.PACKET_LOST, SOME_HOP, str(error))
+            return [*self._stop_exit(stream, now), CloseSocket(stream.socket, failure)]
         effects = self._may_read(stream)
         if data:
             if stream.incoming.received > stream.granted + ONE_READ and stream.way.ours:
-                return self._close(stream, "the exit sent more than it was allowed to", now)
+                return self._close(stream, Failure(Cause.CREDIT, stream.way.exit), now)
             if stream.congested:
                 stream.held += len(data)
                 if stream.held > MAX_HELD:
-                    reason = "the client reads too slowly, and this exit (0.9.1) can't be told to wait"
-                    return self._close(stream, reason, now)
+                    words = "the client reads too slowly, and this exit (0.9.1) can't be told to wait"
+                    return self._close(stream, Failure(Cause.SLOW_READER, CLIENT, words), now)
             effects += [WriteSocket(stream.socket, data), *self._grant(stream, now)]
         if stream.incoming.ended:
             if stream.outgoing.ended or not stream.way.ours:
@@ -311,15 +345,11 @@ class Entry:
         stream.reading = on
         return [Reading(stream.socket, on)]
 
-    def _failed(self, stream: EntryStream, reason: str | None, now: float) -> list[EntryEffect]:
-        text = reason or f"the exit could not resolve or reach {stream.host}"
-        return self._again(stream, text, now)
-
-    def _again(self, stream: EntryStream, reason: str, now: float) -> list[EntryEffect]:
+    def _again(self, stream: EntryStream, failure: Failure, now: float) -> list[EntryEffect]:
         """Take a stream that nothing was answered to over another way, or close it."""
         self._shared.pop(stream.group, None)
         if stream.unanswered is None or not stream.retries:
-            return self._close(stream, reason, now)
+            return self._close(stream, failure, now)
         stream.retries -= 1
         stream.tried.add(stream.way.route.exit.key)
         try:
@@ -327,8 +357,8 @@ class Entry:
                 way = self._way(stream.group, now, tuple(sorted(stream.tried)))
             except UnavailableError:
                 way = self._way(stream.group, now, ())  # The same exit again, if there is no other, as 0.9.1 does.
-        except UnavailableError as error:
-            return self._close(stream, f"{reason}; {error}", now)
+        except UnavailableError:
+            return self._close(stream, failure, now)
         stream.way = way
         again, ended = stream.unanswered, stream.outgoing.ended
         stream.outgoing = Outgoing(limit=WINDOW if way.ours else None)
@@ -339,10 +369,10 @@ class Entry:
             effects += self._emit(stream, b"", True, stream.granted, now)
         return effects
 
-    def _close(self, stream: EntryStream, reason: str | None, now: float) -> list[EntryEffect]:
-        effects = [] if reason is None and stream.outgoing.ended else self._stop_exit(stream, now)
+    def _close(self, stream: EntryStream, failure: Failure | None, now: float) -> list[EntryEffect]:
+        effects = [] if failure is None and stream.outgoing.ended else self._stop_exit(stream, now)
         self._remove(stream)
-        return [*effects, CloseSocket(stream.socket, reason)]
+        return [*effects, CloseSocket(stream.socket, failure)]
 
     def _stop_exit(self, stream: EntryStream, now: float) -> list[EntryEffect]:
         """Tell the exit that nobody listens any more: the last packet, and credit 0 for an exit of ours."""
@@ -354,3 +384,10 @@ class Entry:
     def _remove(self, stream: EntryStream) -> None:
         self._streams.pop(stream.key, None)
         self._by_socket.pop(stream.socket, None)
+
+
+def _told(stream: EntryStream, message: ClientResponse | DnsResolveFailed, otherwise: Cause) -> Failure:
+    """What an exit says of why a stream came to nothing. 0.9.1 says no more than that."""
+    cause = otherwise if message.code is None else END_CAUSES[end_code(message.code)]
+    words = printable(message.reason) if message.reason else ""
+    return Failure(cause, stream.way.exit, words or f"it could not resolve or reach {stream.host}")

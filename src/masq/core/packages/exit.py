@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from masq.core.effects import CloseSocket, Connect, Earn, EndSocket, Forward, Log, Reading, WriteSocket
+from masq.core.failure import END_CODES, SERVER, Cause, Failure
 from masq.core.packages.flow import MAX_HELD, WINDOW, Incoming, Outgoing, shared_window
 from masq.crypto import Keys
 from masq.errors import CryptoError, MalformedError
@@ -20,6 +21,10 @@ MAX_STREAMS: Final = 8_192
 MAX_STREAMS_PER_PAYER: Final = 2_048
 IDLE: Final = 7_200.0
 """Seconds without a byte in either direction after which a stream is closed."""
+
+FORGOTTEN: Final = Failure(Cause.UNKNOWN, detail="the exit does not know this stream any more")
+NAMELESS: Final = Failure(Cause.NOT_RESOLVED, detail="no host name came with the first packet")
+TOO_MANY: Final = Failure(Cause.OVERLOADED, detail="the exit serves too many streams already")
 
 ExitEffect = Connect | WriteSocket | EndSocket | CloseSocket | Reading | Forward | Earn | Log
 
@@ -90,14 +95,14 @@ class Exit:
                 active=now,
             )
             if request.window is not None and request.packet.sequence:
-                return self._respond(stream, b"", last=True, reason="the exit does not know this stream any more")
+                return self._respond(stream, b"", last=True, failure=FORGOTTEN)
             if not request.hostname:
-                return self._refuse(stream, "no host name came with the first packet")
+                return self._refuse(stream, NAMELESS)
             if (
                 len(self._streams) >= MAX_STREAMS
                 or sum(other.payer == payer for other in self._streams.values()) >= MAX_STREAMS_PER_PAYER
             ):
-                return self._refuse(stream, "the exit serves too many streams already")
+                return self._refuse(stream, TOO_MANY)
             self._streams[stream.key] = self._by_socket[socket] = stream
             effects: list[ExitEffect] = [Connect(socket, _host(request.hostname), request.port)]
         else:
@@ -115,7 +120,7 @@ class Exit:
         try:
             ready = stream.incoming.push(request.packet)
         except MalformedError as error:
-            return effects + self._abort(stream, str(error))
+            return effects + self._abort(stream, Failure(Cause.PACKET_LOST, detail=str(error)))
         if ready:
             effects += self._to_server(stream, ready)
             if stream.key not in self._streams:
@@ -148,13 +153,13 @@ class Exit:
             effects += self._no_more_from_client(stream)
         return effects + self._may_read(stream) + self._grant(stream)
 
-    def connect_failed(self, socket: int, reason: str) -> list[ExitEffect]:
+    def connect_failed(self, socket: int, failure: Failure, now: float) -> list[ExitEffect]:
         """Name resolution or connecting failed, or the target is not allowed."""
         stream = self._by_socket.get(socket)
         if stream is None:
             return []
         self._remove(stream)
-        return self._refuse(stream, reason)
+        return self._refuse(stream, failure)
 
     def received(self, socket: int, data: bytes, now: float) -> list[ExitEffect]:
         """Bytes of the server, at most the package size at once."""
@@ -175,17 +180,17 @@ class Exit:
             effects.append(CloseSocket(socket))
         return effects
 
-    def closed(self, socket: int, reason: str) -> list[ExitEffect]:
+    def closed(self, socket: int, failure: Failure, now: float) -> list[ExitEffect]:
         """The connection to the server broke."""
         stream = self._by_socket.get(socket)
-        return [] if stream is None else self._abort(stream, reason)
+        return [] if stream is None else self._abort(stream, failure)
 
     def congested(self, socket: int) -> None:
         stream = self._by_socket.get(socket)
         if stream is not None:
             stream.congested = True
 
-    def drained(self, socket: int) -> list[ExitEffect]:
+    def drained(self, socket: int, now: float) -> list[ExitEffect]:
         """The server has taken what was written."""
         stream = self._by_socket.get(socket)
         if stream is None:
@@ -209,7 +214,7 @@ class Exit:
         idle = [stream for stream in self._streams.values() if now - stream.active > IDLE]
         effects: list[ExitEffect] = []
         for stream in idle:
-            effects += self._abort(stream, "nothing was sent for two hours")
+            effects += self._abort(stream, Failure(Cause.CLOSED, detail="nothing was sent for two hours"))
         return effects
 
     # --- inside ---
@@ -218,7 +223,8 @@ class Exit:
         if stream.congested or not stream.connected:
             stream.held += len(data)
             if stream.held > MAX_HELD:
-                return self._abort(stream, "the server reads too slowly, and the originator knows no back-pressure")
+                words = "the server reads too slowly, and the originator knows no back-pressure"
+                return self._abort(stream, Failure(Cause.SLOW_READER, SERVER, words))
         if not stream.connected:
             stream.early.append(data)
             return []
@@ -249,20 +255,21 @@ class Exit:
         self._remove(stream)
         return [CloseSocket(stream.socket)]
 
-    def _refuse(self, stream: ExitStream, reason: str) -> list[ExitEffect]:
+    def _refuse(self, stream: ExitStream, failure: Failure) -> list[ExitEffect]:
         named = _literal(stream.host) is None and bool(stream.host)
-        log = Log("info", "exit_refused", reason)
+        log = Log("info", "exit_refused", str(failure))
         if named:
-            failed = DnsResolveFailed(stream.key, reason if stream.credits else None)
+            told = (str(failure), END_CODES.get(failure.cause)) if stream.credits else ()
+            failed = DnsResolveFailed(stream.key, *told)
             billed: list[ExitEffect] = [Earn(stream.payer, 0, True)] if stream.credits else []
             return [*billed, *self._send(stream, encode_message(failed)), log]
-        return [*self._respond(stream, b"", last=True, reason=reason), log]
+        return [*self._respond(stream, b"", last=True, failure=failure), log]
 
-    def _abort(self, stream: ExitStream, reason: str) -> list[ExitEffect]:
+    def _abort(self, stream: ExitStream, failure: Failure) -> list[ExitEffect]:
         self._remove(stream)
         effects: list[ExitEffect] = [CloseSocket(stream.socket)]
         if not stream.outgoing.ended or stream.credits:
-            effects += self._respond(stream, b"", last=True, reason=reason)
+            effects += self._respond(stream, b"", last=True, failure=failure)
         return effects
 
     def _remove(self, stream: ExitStream) -> None:
@@ -277,13 +284,14 @@ class Exit:
         return []
 
     def _respond(
-        self, stream: ExitStream, data: bytes, last: bool = False, reason: str | None = None
+        self, stream: ExitStream, data: bytes, last: bool = False, failure: Failure | None = None
     ) -> list[ExitEffect]:
         packet = stream.outgoing.packet(data, last)
         window = None
         if stream.credits:
-            window = 0 if reason is not None else stream.granted
-        message = ClientResponse(stream.key, packet, window, reason if stream.credits else None)
+            window = 0 if failure is not None else stream.granted
+        told = (str(failure), END_CODES.get(failure.cause)) if failure and stream.credits else ()
+        message = ClientResponse(stream.key, packet, window, *told)
         return [Earn(stream.payer, len(data), True), *self._send(stream, encode_message(message))]
 
     def _send(self, stream: ExitStream, message: bytes) -> list[ExitEffect]:

@@ -6,8 +6,11 @@ import asyncio
 
 import pytest
 
-from masq.shell import connections
-from masq.shell.connections import Connection
+from masq.core.failure import SERVER, Cause, Failure, Place
+from masq.shell import connection as connection_module
+from masq.shell.clients import reply_to
+from masq.shell.connection import Connection
+from masq.wire.proxy import Reply
 
 CHUNK = bytes(range(256)) * 1024
 
@@ -64,7 +67,7 @@ def test_what_the_kernel_does_not_take_waits_in_order_and_buffers_can_be_used_ag
 
 
 def test_a_peer_that_never_reads_is_not_waited_for_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "LINGER", 0.05)
+    monkeypatch.setattr(connection_module, "LINGER", 0.05)
 
     async def work() -> None:
         ready: asyncio.Future[asyncio.StreamWriter] = asyncio.Future()
@@ -80,3 +83,20 @@ def test_a_peer_that_never_reads_is_not_waited_for_without_end(monkeypatch: pyte
         server.close()
 
     asyncio.run(asyncio.wait_for(work(), 20))
+
+
+@pytest.mark.parametrize(
+    ("failure", "reply"),
+    [
+        # Each of these was once answered by a word that it holds.
+        (Failure(Cause.NO_SUCH_NAME, SERVER, "policy.example.org can't be resolved: no such name"), Reply.UNREACHABLE),
+        (Failure(Cause.CIRCUIT_REFUSED, Place("relay 2", b"key")), Reply.UNREACHABLE),
+        (Failure(Cause.NOT_CONNECTED, SERVER, "could not connect to no-route.example: refused"), Reply.UNREACHABLE),
+        (Failure(Cause.NO_ROUTE, detail="no wallet of any neighbor"), Reply.NO_ROUTE),
+        (Failure(Cause.REFUSED, SERVER, "could not connect"), Reply.REFUSED),
+        (Failure(Cause.POLICY, SERVER), Reply.NOT_ALLOWED),
+        (Failure(Cause.NO_WALLET), Reply.NO_WALLET),
+    ],
+)
+def test_a_client_is_told_by_the_cause_and_not_by_the_words(failure: Failure, reply: Reply) -> None:
+    assert reply_to(failure) is reply

@@ -1,0 +1,106 @@
+"""The one place where the parts of a Node are made and joined: both drivers build their Nodes here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from masq.chain.wallet import Wallet
+from masq.core.accountant.accountant import Accountant, AccountantConfig, SavedState
+from masq.core.circuits.entry import CircuitEntry
+from masq.core.circuits.origin import OwnCircuits
+from masq.core.circuits.relay import Circuits
+from masq.core.links.links import Links
+from masq.core.network.neighborhood import Contact, Neighborhood, Profile
+from masq.core.network.routing import Routes
+from masq.core.node import Node, Parts, Rules
+from masq.core.packages.entry import Entry
+from masq.core.packages.exit import Exit
+from masq.core.packages.relay import Relay
+from masq.crypto import Keys, Random
+from masq.types import Address, LinkPolicy, Mode, PackagePolicy, PublicKey
+from masq.wire.circuit import EXTENSION
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeConfig:
+    """What a Node is made of."""
+
+    keys: Keys
+    alias: Keys
+    """The key pair that answers over packages are sealed to."""
+    mode: Mode
+    profile: Profile
+    wallet: Wallet | None
+    """The consuming wallet."""
+    accountant: AccountantConfig
+    hops: int
+    contacts: tuple[Contact, ...] = ()
+    first_version: int = 0
+    scans: bool = True
+    contract: Address = bytes(20)
+    """The token contract of the chain: Nodes of other chains don't understand us."""
+    link_policy: LinkPolicy = LinkPolicy.AUTO
+    package_policy: PackagePolicy = PackagePolicy.AUTO
+    epoch: float = 0.0
+    """Unix time where `now` is 0."""
+
+
+def build_node(config: NodeConfig, saved: SavedState, random: Random, now: float) -> Node:
+    """A Node that remembers `saved`, and gets its random bytes from `random`."""
+    keys = config.keys
+    zero_hop = config.mode is Mode.ZERO_HOP
+    hops = 0 if zero_hop else config.hops
+    profile = config.profile
+    if config.link_policy is LinkPolicy.MASQ or not keys.links_securely:
+        profile = replace(profile, extensions=tuple(name for name in profile.extensions if name != EXTENSION))
+    port = profile.address.ports[0] if profile.address else 0
+    accountant = Accountant(config.accountant, saved, config.epoch)
+    links = Links(keys, config.contract, port, profile.extensions, config.link_policy, random)
+    neighborhood = Neighborhood(keys, profile, list(config.contacts), config.hops, config.first_version, now)
+    graph = neighborhood.graph
+
+    def secure_link_to(key: PublicKey) -> int | None:
+        address = graph.address(key)
+        return links.secure_link(address.ip, key) if address else None
+
+    routes = Routes(graph, random)
+    relay = Relay(keys, config.alias, charges=not zero_hop)
+    entry = Entry(keys, config.alias, routes, config.wallet, hops, random)
+    exit = Exit(keys)
+    exits = config.mode is not Mode.CONSUME_ONLY
+    circuits = Circuits(
+        keys,
+        profile.rates,
+        relay.proven_payer,
+        accountant.is_delinquent,
+        accountant.owed_by,
+        secure_link_to,
+        links.is_outbound,
+        links.crowded,
+        exits,
+        config.epoch,
+    )
+    own_circuits = OwnCircuits(keys, routes, config.wallet, hops, random, secure_link_to, circuits.new_id, config.epoch)
+    circuit_entry = CircuitEntry(own_circuits, links.crowded)
+    rules = Rules(
+        mode=config.mode,
+        hops=hops,
+        pays=config.wallet is not None,
+        exits=exits,
+        relays=profile.routes_data,
+        package_policy=config.package_policy,
+        scans=config.scans,
+    )
+    parts = Parts(
+        accountant=accountant,
+        links=links,
+        neighborhood=neighborhood,
+        routes=routes,
+        relay=relay,
+        entry=entry,
+        exit=exit,
+        circuits=circuits,
+        own_circuits=own_circuits,
+        circuit_entry=circuit_entry,
+    )
+    return Node(keys, rules, parts, now)

@@ -1,0 +1,203 @@
+"""What may be seen of a Node: frozen values for its user, made by its parts; `python -m masq.core.view` documents them.
+
+Keys, wallets and hashes are text as users see them, times are seconds, amounts are wei.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, is_dataclass
+from enum import Enum
+from typing import Any, Final
+
+from masq.types import Wei
+
+_DOC: Final = "doc"
+
+
+def _about(text: str) -> Any:
+    """A field, and what is said of it in docs/status.md."""
+    return field(metadata={_DOC: text})
+
+
+@dataclass(frozen=True, slots=True)
+class NeighborView:
+    """A Node that we list as our neighbor."""
+
+    key: str = _about("its public key")
+    address: str | None = _about("where it is reached, if that is known")
+    full: bool = _about("whether it lists us, too: only then is anything carried over it")
+
+
+@dataclass(frozen=True, slots=True)
+class RoutesView:
+    available: bool = _about("whether a stream would find a route now")
+    hops: int = _about("how many Nodes it is to have")
+
+
+@dataclass(frozen=True, slots=True)
+class StreamView:
+    """A stream, an exchange of datagrams or a look-up of our own user."""
+
+    id: str = _about("tells it from the others")
+    target: str = _about("the server, and its port")
+    route: tuple[str, ...] = _about("public keys from this Node to the exit")
+    back: tuple[str, ...] = _about("and back")
+    sent: int = _about("bytes")
+    received: int = _about("bytes")
+    age: float = _about("since it was opened")
+
+
+@dataclass(frozen=True, slots=True)
+class AvoidedView:
+    """A Node that failed us, and is avoided for a while."""
+
+    node: str = _about("the first characters of its public key")
+    reason: str = _about("how it failed")
+    age: float = _about("since it did")
+
+
+@dataclass(frozen=True, slots=True)
+class OverbilledView:
+    """A Node that asked for more than we counted."""
+
+    node: str = _about("its public key")
+    billed: Wei = _about("what it asked for")
+    counted: Wei = _about("what we count, and pay")
+    age: float = _about("since it asked")
+
+
+@dataclass(frozen=True, slots=True)
+class LinkView:
+    """A connection to another Node."""
+
+    peer: str = _about("address and port of its other end")
+    speech: str = _about("`secure`, `json`, or how it is being found out")
+    outbound: bool = _about("whether we dialled it")
+    queued: int = _about("bytes that wait to be written")
+    dropped: int = _about("how often something was dropped as too much waited")
+
+
+@dataclass(frozen=True, slots=True)
+class NodeView:
+    """The Node."""
+
+    mode: str = _about("what it does for others")
+    stage: str = _about("`NotConnected`, `ConnectedToNeighbor`, `RouteFound`, or `ZeroHop`")
+    public_key: str = _about("its own")
+    record_version: int = _about("of the record that it tells others")
+    nodes_known: int = _about("itself included")
+    neighbors: tuple[NeighborView, ...] = _about("by key")
+    routes: RoutesView = _about("to exits")
+    streams: tuple[StreamView, ...] = _about("of our own user")
+    serving: int = _about("streams of others that this Node is the exit of")
+    circuits: int = _about("circuits of others through or to this Node")
+    avoided: tuple[AvoidedView, ...] = _about("Nodes that failed us")
+    overbilled: tuple[OverbilledView, ...] = _about("bills that were too high")
+    links: tuple[LinkView, ...] = _about("connections to other Nodes")
+
+
+@dataclass(frozen=True, slots=True)
+class AccountView:
+    """What is owed to or by one wallet."""
+
+    wallet: str = _about("its address")
+    wei: Wei = _about("below 0: credit")
+    since: int = _about("unix time of the last payment, or of the first charge")
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentView:
+    """A payment under way."""
+
+    wallet: str = _about("the creditor's")
+    wei: Wei = _about("the amount")
+    hash: str = _about("of its transaction")
+    made: int = _about("unix time")
+
+
+@dataclass(frozen=True, slots=True)
+class BooksView:
+    """The Accountant's books."""
+
+    payables: tuple[AccountView, ...] = _about("what we owe, by earning wallet")
+    receivables: tuple[AccountView, ...] = _about("what we are owed, by consuming wallet")
+    banned: tuple[str, ...] = _about("wallets that are refused service until they pay")
+    payments: tuple[PaymentView, ...] = _about("under way")
+    paid_wei: Wei = _about("confirmed since the start")
+    earned_wei: Wei = _about("credited since the start")
+
+
+@dataclass(frozen=True, slots=True)
+class FailureView:
+    """A stream of our own user that came to nothing."""
+
+    target: str = _about("the server, and its port")
+    reason: str = _about("what happened, and where")
+    cause: str = _about("the same as one word, for programs")
+    age: float = _about("since it failed")
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessView:
+    """The process that the Node runs in."""
+
+    descriptor: str = _about("how others join by it")
+    chain: str = _about("that pays for everything")
+    uptime: float = _about("since its start")
+    pid: int = _about("of the process")
+    entry: str = _about("where clients connect")
+    dns: str | None = _about("where look-ups are answered, if they are")
+    consuming_wallet: str | None = _about("that pays for our own user")
+    earning_wallet: str = _about("that is paid for what this Node does")
+    warnings: tuple[str, ...] = _about("of the settings")
+    failures: tuple[FailureView, ...] = _about("the latest, the newest first")
+    version: str = _about("of this program")
+
+
+def as_json(value: object) -> Any:
+    """A view as JSON's own types. Wei become decimal text, as most readers of JSON lose their digits."""
+    if is_dataclass(value):
+        return {
+            each.name: str(getattr(value, each.name)) if each.type == "Wei" else as_json(getattr(value, each.name))
+            for each in fields(value)
+        }
+    if isinstance(value, tuple):
+        return [as_json(each) for each in value]
+    return str(value) if isinstance(value, Enum) else value
+
+
+VIEWS: Final = (
+    ProcessView,
+    FailureView,
+    NodeView,
+    NeighborView,
+    RoutesView,
+    StreamView,
+    AvoidedView,
+    OverbilledView,
+    LinkView,
+    BooksView,
+    AccountView,
+    PaymentView,
+)
+
+
+def reference() -> str:
+    """docs/status.md."""
+    lines = [
+        "# The status document",
+        "",
+        "`masq status --json` prints one JSON object: the members of ProcessView, NodeView and BooksView side by side.",
+        "Keys, wallets and hashes are text, times are seconds, amounts are wei as decimal text.",
+        "Made by `python -m masq.core.view`.",
+    ]
+    for view in VIEWS:
+        lines += ["", f"## {view.__name__}", "", str(view.__doc__), "", "| member | type | |", "|---|---|---|"]
+        lines += [
+            f"| `{each.name}` | {str(each.type).replace('|', 'or')} | {each.metadata[_DOC]} |" for each in fields(view)
+        ]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    print(reference(), end="")

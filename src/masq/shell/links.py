@@ -1,0 +1,147 @@
+"""Links to other Nodes: listening, dialling, and their connections, which all read into one buffer."""
+
+from __future__ import annotations
+
+import asyncio
+import socket as sockets
+import struct
+import sys
+from typing import Final
+
+from masq.core.effects import WriteLink
+from masq.shell.connection import Connection
+from masq.shell.turn import Turn
+from masq.types import Endpoint
+
+DIAL_TIMEOUT: Final = 5.0
+LINK_BUFFER: Final = 512 * 1024
+UNSENT: Final = 64 * 1024
+"""Bytes that the kernel may hold of a link beyond what is under way: what waits longer, waits where it takes turns."""
+NEAR: Final = 2_000
+"""Microseconds of a round trip below which a peer is near: large buffers of the kernel would do nothing but make small
+streams wait behind bulk ones. Farther off, the kernel suits them to the way."""
+NEAR_BUFFER: Final = 128 * 1024
+
+_RTT: Final = struct.Struct("68xI")
+"""Where Linux says in its `tcp_info` how long a round trip takes."""
+
+
+class NodeLinks:
+    """The links of one Node."""
+
+    def __init__(self, turn: Turn, bind_ip: str | None) -> None:
+        """`bind_ip`: the address of this machine to dial from; None: any."""
+        self._turn = turn
+        self._bind_ip = bind_ip
+        self.buffer = memoryview(bytearray(LINK_BUFFER))
+        """What all links read into."""
+
+    async def listen(self, listener: sockets.socket) -> asyncio.Server:
+        return await self._turn.loop.create_server(
+            lambda: LinkConnection(self._turn, self.buffer, None), sock=listener, backlog=256
+        )
+
+    def dial(self, link: int, endpoint: Endpoint) -> None:
+        self._turn.spawn(self._dial(link, endpoint))
+
+    async def _dial(self, link: int, endpoint: Endpoint) -> None:
+        turn = self._turn
+        local = (self._bind_ip, 0) if self._bind_ip else None
+        try:
+            async with asyncio.timeout(DIAL_TIMEOUT):
+                await turn.loop.create_connection(
+                    lambda: LinkConnection(turn, self.buffer, link), endpoint.ip, endpoint.port, local_addr=local
+                )
+        except (OSError, TimeoutError) as error:
+            reason = str(error) or f"no answer in {DIAL_TIMEOUT:.0f} s"
+            turn.carry(turn.node.dial_failed(link, reason, turn.now))
+
+    def close(self, link: int) -> None:
+        connection = self._turn.links.pop(link, None)
+        if connection is not None:
+            connection.close()
+
+
+class LinkConnection(Connection):
+    """The connection of a link. Frames are opened where they were read, and sent on from there."""
+
+    def __init__(self, turn: Turn, buffer: memoryview, link: int | None) -> None:
+        """`link`: the id of one that we dialled."""
+        super().__init__()
+        self._turn = turn
+        self._buffer = buffer
+        self._link = link
+        self._paused = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        bound_queues(transport.get_extra_info("socket"))
+        turn = self._turn
+        if self._link is not None:
+            turn.links[self._link] = self
+            turn.carry(turn.node.dialled(self._link, turn.now))
+            return
+        peer = self.transport.get_extra_info("peername")
+        self._link = turn.node.accept(Endpoint(peer[0], peer[1]), turn.now) if peer else None
+        if self._link is None:
+            self.transport.abort()
+            return
+        turn.links[self._link] = self
+        turn.carry([])
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        if self._link is None:
+            return
+        turn = self._turn
+        turn.carry(turn.node.link_received(self._link, self._buffer[:nbytes], turn.now))
+        if nbytes == len(self._buffer):
+            self._take_turns()
+
+    def _take_turns(self) -> None:
+        """There is more to read, and the event loop would go on reading it before it looks at anything else."""
+        self.transport.pause_reading()
+        self._turn.loop.call_soon(self._read_on)
+
+    def _read_on(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    def pause_writing(self) -> None:
+        self._paused = True
+        if self._link is not None:
+            turn = self._turn
+            turn.carry(turn.node.link_congested(self._link, turn.now))
+
+    def resume_writing(self) -> None:
+        self._paused = False
+        turn = self._turn
+        while not self._paused and self._link is not None:
+            effects = turn.node.link_drained(self._link, turn.now)
+            turn.carry(effects)
+            if not any(isinstance(effect, WriteLink) for effect in effects):
+                return
+
+    def eof_received(self) -> bool:
+        return False
+
+    def connection_lost(self, error: Exception | None) -> None:
+        turn = self._turn
+        if self._link is not None and turn.links.pop(self._link, None) is not None:
+            turn.carry(turn.node.link_closed(self._link, turn.now))
+
+
+def bound_queues(raw: sockets.socket) -> None:
+    """Keep what waits for a link where it takes turns, which is not in the kernel."""
+    lowat = getattr(sockets, "TCP_NOTSENT_LOWAT", None)
+    try:
+        if lowat is not None:
+            raw.setsockopt(sockets.IPPROTO_TCP, lowat, UNSENT)
+        if sys.platform == "linux":
+            info = raw.getsockopt(sockets.IPPROTO_TCP, sockets.TCP_INFO, _RTT.size)
+            if len(info) == _RTT.size and _RTT.unpack(info)[0] < NEAR:
+                raw.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, NEAR_BUFFER)
+    except OSError:
+        pass  # The peer is gone already, or the kernel is of a kind that knows none of this.
