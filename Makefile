@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ANVIL := @foundry-rs/anvil@1.7.1
 ARGS ?=
 
-.PHONY: help setup setup-dev tools demo test coverage check format bench release lock clean
+.PHONY: help setup setup-dev tools demo test attack coverage check format bench release lock clean
 
 help:  ## What can be made.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -54,6 +54,9 @@ test: setup-dev tools  ## All tests.
 
 coverage: setup-dev  ## How much of each module of the core its own tests cover; ARGS="links" for one folder.
 	$(BIN)/python -m tools.core_coverage $(ARGS)
+
+attack: setup-dev  ## All attacks of rogue peers, in full, with the figures measured: some minutes.
+	$(BIN)/python -m pytest tests/attacks -m "" -v $(ARGS)
 
 check: setup-dev  ## Style, types, and the direction of imports.
 	$(BIN)/ruff format --check .
