@@ -137,7 +137,7 @@ class Network:
                     if ctypes.CDLL(None, use_errno=True).setns(place.fileno(), 0):
                         raise OSError(ctypes.get_errno(), "setns")
                 result.append(what())
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001  # Handed on to the caller's thread.
                 problem.append(error)
 
         thread = threading.Thread(target=there)
