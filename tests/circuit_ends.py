@@ -10,11 +10,11 @@ from typing import Any, Final, NamedTuple
 from tests.secure_ends import keys
 
 from masq.chain.wallet import Wallet
-from masq.core.circuits.entry import CircuitEntry, EntryEffect, Kind
+from masq.core.circuits.entry import CircuitEntry, EntryEffect, Wish
 from masq.core.circuits.exit import CircuitExit
 from masq.core.circuits.origin import OwnCircuit, OwnCircuits
 from masq.core.circuits.passage import Billing
-from masq.core.circuits.relay import Circuits
+from masq.core.circuits.relay import PassingCircuits
 from masq.core.circuits.ways import Ways
 from masq.core.effects import EndCircuit, SendFrame, Service
 from masq.core.network.routing import Route
@@ -203,7 +203,7 @@ class HonestHop:
         ways = Ways(self.next.get, lambda link: link in outbound, lambda link: link in self.crowded)
         billing = Billing(DEFAULT_RATE_PACK, self.tab, lambda payer: self.owed)
         self.exit = CircuitExit(billing, self.sockets, ways)
-        self.circuits = Circuits(
+        self.circuits = PassingCircuits(
             self.keys,
             Proofs(self.keys, None),
             billing,
@@ -410,11 +410,11 @@ class Entry:
         self._id += 2
         return self._id
 
-    def open(self, first: bytes = b"GET /", kind: Kind = Kind.STREAM, group: str = "", host: str = "a.test") -> int:
+    def open(self, first: bytes = b"GET /", kind: Wish = Wish.STREAM, group: str = "", host: str = "a.test") -> int:
         """A client's socket; what it says first is on its way."""
         self._socket, effects = self.entry.open(kind, host, 80, group, self.now)
         self.carry(effects)
-        if first and kind is Kind.STREAM:
+        if first and kind is Wish.STREAM:
             self.says(first)
         return self._socket
 

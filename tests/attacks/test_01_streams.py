@@ -13,7 +13,7 @@ from tests.attacks.victims import Holder, Server, alive, cost_to, descriptors, f
 from tests.circuit_ends import begin
 from tests.running import wait_for
 
-from masq.wire.circuit import Command, End, end_of
+from masq.wire.circuit import Command, StreamEnd, end_of
 
 Tell = Callable[[str], None]
 
@@ -41,7 +41,7 @@ def test_01_two_cells_end_no_node_and_its_books_are_kept(tmp_path: Path, tell: T
                 tell(f"{len(connected)} connected, {len(ended)} refused, exit status {victim.process.poll()}")
                 assert alive(victim), last_words(victim)
                 assert len(connected) + len(ended) == MANY + 1
-                assert {end_of(memoryview(data))[0] for data in ended.values()} <= {End.OVERLOADED}
+                assert {end_of(memoryview(data))[0] for data in ended.values()} <= {StreamEnd.OVERLOADED}
                 booked = victim.status()["receivables"]
                 assert booked
             tell(str(cost))
@@ -71,7 +71,7 @@ def test_01_what_few_descriptors_can_t_serve_is_refused(tmp_path: Path, count: i
             assert answered
             assert circuit.closed is None
             assert len(connected) + len(ended) == count
-            assert codes == {End.OVERLOADED}
+            assert codes == {StreamEnd.OVERLOADED}
             time.sleep(1.5)
             assert victim.status()["stage"]
     finally:

@@ -13,7 +13,7 @@ from tests.attacks.victims import Holder, Network, started
 
 from masq.shell.resolve import refusal
 from masq.types import CHAINS, NodeAddress
-from masq.wire.circuit import Command, End, end_of
+from masq.wire.circuit import Command, StreamEnd, end_of
 from masq.wire.descriptor import Descriptor
 
 Tell = Callable[[str], None]
@@ -91,7 +91,7 @@ def reached(link: RogueLink, targets: list[tuple[str, int]]) -> dict[str, str]:
         outcome = "nothing"
         for said, command, data in circuit.said:
             if said == stream and command in (Command.CONNECTED, Command.END):
-                outcome = "CONNECTED" if command == Command.CONNECTED else End(end_of(memoryview(data))[0]).name
+                outcome = "CONNECTED" if command == Command.CONNECTED else StreamEnd(end_of(memoryview(data))[0]).name
                 break
         outcomes[f"{host}:{port}"] = outcome
     return outcomes

@@ -10,10 +10,10 @@ from masq.chain.erc20 import Transfer
 from masq.chain.receipt import Receipt
 from masq.core.accountant.accountant import Accountant, Scan, Terms
 from masq.core.accountant.effects import AccountantEffect, Payment
-from masq.core.circuits.entry import CircuitEntry, Kind
+from masq.core.circuits.entry import CircuitEntry, Wish
 from masq.core.circuits.exit import CircuitExit
 from masq.core.circuits.origin import OwnCircuits
-from masq.core.circuits.relay import Circuits
+from masq.core.circuits.relay import PassingCircuits
 from masq.core.effects import (
     CloseLink,
     CloseSocket,
@@ -30,9 +30,9 @@ from masq.core.failure import NO_WALLET, Cause, Failure, FailureError
 from masq.core.links.links import GOSSIP_FLOW, Link, Links, LinksEffect, LinkUp, Written
 from masq.core.network.neighborhood import Neighborhood
 from masq.core.network.routing import Routes
-from masq.core.packages.entry import Entry
-from masq.core.packages.exit import Exit
-from masq.core.packages.relay import Arrival, ForEntry, ForExit, ForNeighborhood, Relay, Relayed
+from masq.core.packages.entry import PackageEntry
+from masq.core.packages.exit import PackageExit
+from masq.core.packages.relay import ForEntry, ForExit, ForNeighborhood, PackageArrival, PackageRelay, Relayed
 from masq.core.sockets import Sockets
 from masq.core.tab import Tab
 from masq.core.view import NodeView, RoutesView
@@ -76,10 +76,10 @@ class Parts:
     links: Links
     neighborhood: Neighborhood
     routes: Routes
-    relay: Relay
-    entry: Entry
-    exit: Exit
-    circuits: Circuits
+    package_relay: PackageRelay
+    package_entry: PackageEntry
+    package_exit: PackageExit
+    circuits: PassingCircuits
     circuit_exit: CircuitExit
     own_circuits: OwnCircuits
     circuit_entry: CircuitEntry
@@ -98,9 +98,9 @@ class Node:
         self.links = parts.links
         self.neighborhood = parts.neighborhood
         self.routes = parts.routes
-        self.relay = parts.relay
-        self.entry = parts.entry
-        self.exit = parts.exit
+        self.package_relay = parts.package_relay
+        self.package_entry = parts.package_entry
+        self.package_exit = parts.package_exit
         self.circuits = parts.circuits
         self.circuit_exit = parts.circuit_exit
         self.own_circuits = parts.own_circuits
@@ -120,7 +120,7 @@ class Node:
     def tick(self, now: float) -> list[NodeEffect]:
         """Does what is due; to be called at `next_wake`, or whenever."""
         effects = self._carry(self.neighborhood.tick(now), now)
-        effects += self._carry(self.entry.tick(now), now)
+        effects += self._carry(self.package_entry.tick(now), now)
         effects += self._carry(self.circuit_entry.tick(now), now)
         effects += self.flush(now)
         dead, due = self.links.tick(now)
@@ -129,7 +129,7 @@ class Node:
             effects += [CloseLink(link), *self.link_closed(link, now)]
         if now - self._housekept >= HOUSEKEEPING:
             self._housekept = now
-            effects += self._carry(self.exit.tick(now), now)
+            effects += self._carry(self.package_exit.tick(now), now)
             effects += self._carry(self.circuits.tick(now), now)
             effects += self._upgrade_links(now)
             for link in self.links.spare(now):
@@ -142,7 +142,7 @@ class Node:
         return min(
             now + HOUSEKEEPING,
             self.neighborhood.next_wake(now),
-            self.entry.next_wake(now),
+            self.package_entry.next_wake(now),
             self.links.next_wake(now),
             self.circuit_entry.next_wake(now),
             self.flush_due,
@@ -205,7 +205,11 @@ class Node:
         if isinstance(arrival, LinkUp):
             return self._carry(self.neighborhood.proven(arrival.key, link.peer, arrival.port, now), now)
         try:
-            package = self.relay.open(unmask(arrival)) if isinstance(arrival, bytes) else self.relay.arrive(arrival)
+            package = (
+                self.package_relay.open(unmask(arrival))
+                if isinstance(arrival, bytes)
+                else self.package_relay.arrive(arrival)
+            )
         except PeerError as error:
             return [Log("info", "package_dropped", f"from {link.peer}: {error}")]
         return self._arrived(package, link.peer, now, link.key if link.secure is not None else b"")
@@ -253,14 +257,18 @@ class Node:
         key = self.neighborhood.graph.at(ip)
         effects += self._carry(self.neighborhood.link_lost(ip, now), now)
         if key is not None:
-            effects += self._carry(self.entry.neighbor_lost(key, now), now)
-            effects += self._carry(self.exit.neighbor_lost(key), now)
+            effects += self._carry(self.package_entry.neighbor_lost(key, now), now)
+            effects += self._carry(self.package_exit.neighbor_lost(key), now)
         return effects + self._look_for_route(now)
 
     def _hold(self, link: int, on: bool, now: float) -> list[NodeEffect]:
         entry = self.links.get(link)
         key = self.neighborhood.graph.at(entry.peer.ip) if entry else None
-        return [] if key is None else self._carry([*self.entry.hold(key, on), *self.exit.hold(key, on)], now)
+        return (
+            []
+            if key is None
+            else self._carry([*self.package_entry.hold(key, on), *self.package_exit.hold(key, on)], now)
+        )
 
     # --- sockets ---
 
@@ -273,23 +281,23 @@ class Node:
         self._check_wallet()
         if self.hops and self.rules.package_policy is not PackagePolicy.MASQ:
             try:
-                socket, opened = self.circuit_entry.open(Kind.STREAM, host, port, group, now, eager)
+                socket, opened = self.circuit_entry.open(Wish.STREAM, host, port, group, now, eager)
                 return socket, self._carry(opened, now)
             except UnavailableError:
                 if self.rules.package_policy is PackagePolicy.CIRCUITS:
                     raise
-        socket, begun = self.entry.open(host, port, group, now, eager)
+        socket, begun = self.package_entry.open(host, port, group, now, eager)
         return socket, self._carry(begun, now)
 
     def open_datagrams(self, group: str, now: float) -> tuple[int, list[NodeEffect]]:
         """A client wants to exchange datagrams with any hosts. UnavailableError says why it can't."""
-        return self._over_circuit(Kind.DATAGRAMS, "", group, now)
+        return self._over_circuit(Wish.DATAGRAMS, "", group, now)
 
     def resolve(self, host: str, group: str, now: float) -> tuple[int, list[NodeEffect]]:
         """A client wants to know a host's addresses: the id that `Resolved` will answer with. UnavailableError."""
-        return self._over_circuit(Kind.RESOLUTION, host, group, now)
+        return self._over_circuit(Wish.RESOLUTION, host, group, now)
 
-    def _over_circuit(self, kind: Kind, host: str, group: str, now: float) -> tuple[int, list[NodeEffect]]:
+    def _over_circuit(self, kind: Wish, host: str, group: str, now: float) -> tuple[int, list[NodeEffect]]:
         self._check_wallet()
         if not self.hops or self.rules.package_policy is PackagePolicy.MASQ:
             words = "only circuits carry this, and this Node is set to use none"
@@ -308,7 +316,7 @@ class Node:
     def connected(self, socket: int, address: str, now: float) -> list[NodeEffect]:
         """The exit has reached a server, at this address, or has a socket for datagrams."""
         owner = self.sockets.owner(socket)
-        if isinstance(owner, Exit | CircuitExit):
+        if isinstance(owner, PackageExit | CircuitExit):
             return self._carry(owner.connected(socket, address, now), now)
         return [CloseSocket(socket)]
 
@@ -316,7 +324,7 @@ class Node:
         owner = self.sockets.owner(socket)
         return (
             self._carry(owner.connect_failed(socket, failure, now), now)
-            if isinstance(owner, Exit | CircuitExit)
+            if isinstance(owner, PackageExit | CircuitExit)
             else []
         )
 
@@ -383,7 +391,9 @@ class Node:
 
     # --- inside ---
 
-    def _arrived(self, arrival: Arrival, source: Endpoint, now: float, sender: PublicKey = b"") -> list[NodeEffect]:
+    def _arrived(
+        self, arrival: PackageArrival, source: Endpoint, now: float, sender: PublicKey = b""
+    ) -> list[NodeEffect]:
         match arrival:
             case Relayed(forward, payer, size):
                 if not self.rules.relays:
@@ -397,9 +407,9 @@ class Node:
                     return [Log("info", "package_dropped", f"from {source}: this Node is no exit")]
                 if payer is not None and self.accountant.is_delinquent(payer):
                     return [_delinquent(payer, source)]
-                return self._carry(self.exit.request(request, hop, package, payer, now), now)
+                return self._carry(self.package_exit.request(request, hop, package, payer, now), now)
             case ForEntry(message, return_id, payload_size):
-                return self._carry(self.entry.response(message, return_id, payload_size, now), now)
+                return self._carry(self.package_entry.response(message, return_id, payload_size, now), now)
             case ForNeighborhood(gossip):
                 effects = self._carry(self.neighborhood.receive(gossip, source, now, sender), now)
                 return effects + self._look_for_route(now)
@@ -453,7 +463,7 @@ class Node:
     def _forward(self, key: PublicKey, package: Package, flow: bytes, now: float) -> list[NodeEffect]:
         if key == self.keys.public_key:
             try:
-                return self._arrived(self.relay.arrive(package), Endpoint("0.0.0.0", 0), now)
+                return self._arrived(self.package_relay.arrive(package), Endpoint("0.0.0.0", 0), now)
             except PeerError as error:
                 return [Log("warning", "package_dropped", f"from ourselves: {error}")]
         address = self.neighborhood.graph.address(key)
@@ -506,8 +516,8 @@ class Node:
             nodes_known=len(graph),
             neighbors=self.neighborhood.view(),
             routes=RoutesView(self.has_route or not self.hops, self.hops),
-            streams=(*self.entry.view(now), *self.circuit_entry.view(now)),
-            serving=sum(1 for _ in self.exit) + sum(1 for _ in self.circuit_exit.streams()),
+            streams=(*self.package_entry.view(now), *self.circuit_entry.view(now)),
+            serving=sum(1 for _ in self.package_exit) + sum(1 for _ in self.circuit_exit.streams()),
             circuits=sum(1 for _ in self.circuits),
             avoided=self.own_circuits.blame.view(now),
             overbilled=self.own_circuits.view(now),

@@ -46,7 +46,10 @@ def _check_links(host: Host) -> None:
 
 
 def _check_streams(host: Host) -> None:
-    for held in (*(stream.held for stream in host.node.entry), *(stream.held for stream in host.node.exit)):
+    for held in (
+        *(stream.held for stream in host.node.package_entry),
+        *(stream.held for stream in host.node.package_exit),
+    ):
         assert held <= MAX_HELD, f"Node {host.number} holds {held} B for one stream"
     most = SOCKET_HIGH_WATER + MAX_HELD + SLACK
     assert host.unread() <= most, f"Node {host.number} writes {host.unread()} B to a socket that nobody reads"

@@ -13,7 +13,7 @@ from tests.recorded import money
 from masq.core.accountant.accountant import Accountant, AccountantConfig, SavedState
 from masq.core.effects import Connect
 from masq.core.failure import Cause, Failure
-from masq.core.packages.exit import Exit
+from masq.core.packages.exit import PackageExit
 from masq.core.sockets import Sockets
 from masq.core.tab import Tab
 from masq.crypto import CryptDE
@@ -30,7 +30,7 @@ class ReferenceStreams:
 
     def __init__(self, rates: RatePack) -> None:
         self.tab = Tab()
-        self.exit = Exit(CryptDE(CONTRACT, os.urandom), rates, Sockets(), self.tab)
+        self.exit = PackageExit(CryptDE(CONTRACT, os.urandom), rates, Sockets(), self.tab)
         self.originator = CryptDE(CONTRACT, os.urandom)
         self.socket = 0
         """The one that the exit has connected last."""

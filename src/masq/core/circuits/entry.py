@@ -29,10 +29,10 @@ from masq.core.view import StreamView
 from masq.errors import CryptoError, MalformedError, UnavailableError
 from masq.wire.circuit import (
     BILLED,
+    CellMessage,
     Close,
     Command,
-    End,
-    Message,
+    StreamEnd,
     data_of,
     decode_datagram,
     decode_resolved,
@@ -56,7 +56,7 @@ RESOLVE_FOR: Final = 15.0
 EntryEffect = SocketEffect | SendFrame | Log
 
 
-class Kind(IntEnum):
+class Wish(IntEnum):
     """What a user wants of an exit: by what it brings that is paid for."""
 
     STREAM = Command.DATA
@@ -74,24 +74,24 @@ class OwnStream(TerminalStream):
     attempt: Attempt = field(default_factory=Attempt)
 
     @property
-    def kind(self) -> Kind:
-        return Kind(self.carries)
+    def kind(self) -> Wish:
+        return Wish(self.carries)
 
     @property
     def target(self) -> str:
         """For people."""
         match self.kind:
-            case Kind.STREAM:
+            case Wish.STREAM:
                 return f"{self.host}:{self.port}"
-            case Kind.DATAGRAMS:
+            case Wish.DATAGRAMS:
                 return "datagrams"
-            case Kind.RESOLUTION:
+            case Wish.RESOLUTION:
                 return f"look-up of {self.host}"
 
     def first_message(self) -> tuple[int, int, bytes]:
-        if self.kind is Kind.RESOLUTION:
+        if self.kind is Wish.RESOLUTION:
             return self.id, Command.RESOLVE, encode_resolve(self.host)
-        return self.id, Command.BEGIN, encode_begin(self.host, self.port, self.kind is Kind.DATAGRAMS)
+        return self.id, Command.BEGIN, encode_begin(self.host, self.port, self.kind is Wish.DATAGRAMS)
 
 
 class CircuitEntry:
@@ -126,7 +126,7 @@ class CircuitEntry:
     # --- from the client ---
 
     def open(
-        self, kind: Kind, host: str, port: int, group: str, now: float, eager: bool = False
+        self, kind: Wish, host: str, port: int, group: str, now: float, eager: bool = False
     ) -> tuple[int, list[EntryEffect]]:
         """A client wants something: the id of its socket. FailureError: there is no route of Nodes that do circuits.
 
@@ -136,7 +136,7 @@ class CircuitEntry:
         effects = self._attach(stream, now)
         socket = stream.socket = self._sockets.new()
         self._sockets.put(socket, stream)
-        if kind is Kind.STREAM and not eager:
+        if kind is Wish.STREAM and not eager:
             self._silent[socket] = stream
             return socket, effects
         assert stream.circuit
@@ -185,7 +185,7 @@ class CircuitEntry:
             return effects
         # Bytes that nobody wants any more are on their way: telling is urgent while a stream has more to come.
         lazy = stream.received < SMALL or stream.ended_in
-        return effects + self._send(own, [(stream.id, Command.END, encode_end(End.STOPPED))], now, lazy)
+        return effects + self._send(own, [(stream.id, Command.END, encode_end(StreamEnd.STOPPED))], now, lazy)
 
     def congested(self, socket: int) -> None:
         stream = self._sockets.get(socket)
@@ -277,7 +277,7 @@ class CircuitEntry:
         self.circuits.owe(own, len(data), billed)
         return [] if own.closing is not None else effects + self._send(own, outbox, now)
 
-    def _message(self, own: OwnCircuit, message: Message, outbox: Outbox, now: float) -> list[EntryEffect]:
+    def _message(self, own: OwnCircuit, message: CellMessage, outbox: Outbox, now: float) -> list[EntryEffect]:
         terminal = own.terminal
         if message.command == Command.WINDOW:
             terminal.granted(message.stream, message.data)
@@ -286,10 +286,10 @@ class CircuitEntry:
         if not isinstance(stream, OwnStream):
             return []
         match message.command:
-            case Command.CONNECTED if stream.kind is Kind.STREAM and not stream.connected:
+            case Command.CONNECTED if stream.kind is Wish.STREAM and not stream.connected:
                 stream.connected = True
                 return [Accepted(stream.socket)]
-            case Command.RESOLVED if stream.kind is Kind.RESOLUTION:
+            case Command.RESOLVED if stream.kind is Wish.RESOLUTION:
                 resolution = decode_resolved(message.data)
                 if not resolution.error:
                     return [*self._forget(stream), Resolved(stream.socket, resolution.addresses)]
@@ -300,7 +300,7 @@ class CircuitEntry:
                 return [*self._forget(stream), Resolved(stream.socket, failure)]
             case Command.END:
                 code, detail = end_of(message.data)
-                if code == End.DONE and stream.kind is Kind.STREAM:
+                if code == StreamEnd.DONE and stream.kind is Wish.STREAM:
                     if stream.ended_in:
                         return []
                     stream.attempt.answered()
@@ -364,7 +364,7 @@ class CircuitEntry:
             elif not own.terminal.streams and now - own.opened > LIFE and now - own.active > IDLE:
                 effects += self._abandon(own, Close.DONE, now)
         for stream in list(self._sockets):
-            if stream.kind is Kind.RESOLUTION and now - stream.opened > RESOLVE_FOR:
+            if stream.kind is Wish.RESOLUTION and now - stream.opened > RESOLVE_FOR:
                 at = stream.circuit.exit if stream.circuit else SOME_HOP
                 effects += self._failed(stream, Failure(Cause.SILENT, at), now)
         return effects
@@ -453,7 +453,7 @@ class CircuitEntry:
     def _give_up(self, stream: OwnStream, failure: Failure) -> list[EntryEffect]:
         self._sockets.drop(stream.socket)
         self._silent.pop(stream.socket, None)
-        if stream.kind is Kind.RESOLUTION:
+        if stream.kind is Wish.RESOLUTION:
             return [Resolved(stream.socket, failure)]
         return [CloseSocket(stream.socket, failure)]
 
@@ -462,4 +462,4 @@ class CircuitEntry:
         self._silent.pop(stream.socket, None)
         if stream.circuit is not None:
             stream.circuit.terminal.streams.pop(stream.id, None)
-        return [] if stream.kind is Kind.RESOLUTION else [CloseSocket(stream.socket)]
+        return [] if stream.kind is Wish.RESOLUTION else [CloseSocket(stream.socket)]

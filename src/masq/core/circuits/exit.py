@@ -27,11 +27,11 @@ from masq.wire import cbor
 from masq.wire.circuit import (
     NO_SUCH_NAME,
     Addresses,
+    CellMessage,
     Close,
     Command,
-    End,
-    Message,
     Resolution,
+    StreamEnd,
     decode_begin,
     decode_datagram,
     decode_resolve,
@@ -113,7 +113,7 @@ class CircuitExit:
         effects += self._send(passage, terminal, outbox, now)
         effects += self._relieve()
 
-    def _data(self, terminal: Terminal, message: Message, outbox: Outbox) -> list[ExitEffect]:
+    def _data(self, terminal: Terminal, message: CellMessage, outbox: Outbox) -> list[ExitEffect]:
         stream = terminal.streams.get(message.stream)
         size = len(message.data)
         if stream is None or stream.ended_in or stream.carries != Command.DATA:  # It has just ended, most likely.
@@ -132,7 +132,7 @@ class CircuitExit:
             outbox += terminal.handed_on(stream, size)
         return [WriteSocket(stream.socket, message.data)]
 
-    def _datagram(self, terminal: Terminal, message: Message, outbox: Outbox) -> list[ExitEffect]:
+    def _datagram(self, terminal: Terminal, message: CellMessage, outbox: Outbox) -> list[ExitEffect]:
         stream = terminal.streams.get(message.stream)
         size = len(message.data)
         if stream is None or not stream.udp:
@@ -151,7 +151,7 @@ class CircuitExit:
         self,
         passage: Passage,
         terminal: Terminal,
-        message: Message,
+        message: CellMessage,
         outbox: Outbox,
         now: float,
     ) -> list[ExitEffect]:
@@ -159,13 +159,13 @@ class CircuitExit:
         match message.command:
             case Command.BEGIN | Command.RESOLVE if stream is None and message.stream:
                 if len(terminal.streams) >= MAX_STREAMS or len(self._sockets) >= MAX_SERVED:
-                    outbox.append((message.stream, Command.END, encode_end(End.OVERLOADED)))
+                    outbox.append((message.stream, Command.END, encode_end(StreamEnd.OVERLOADED)))
                     return []
                 return self._begin(passage, terminal, message, now)
             case Command.END if stream is not None:
                 stream.ended_in = True
                 code, _ = end_of(message.data)
-                if code != End.DONE or stream.ended_out or stream.udp:
+                if code != StreamEnd.DONE or stream.ended_out or stream.udp:
                     # What a server doesn't read would be kept for it for good.
                     return self._forget(terminal, stream, Failure(Cause.STOPPED) if stream.congested else None)
                 return [EndSocket(stream.socket)] if stream.connected else []
@@ -175,7 +175,7 @@ class CircuitExit:
             case _:
                 return []
 
-    def _begin(self, passage: Passage, terminal: Terminal, message: Message, now: float) -> list[ExitEffect]:
+    def _begin(self, passage: Passage, terminal: Terminal, message: CellMessage, now: float) -> list[ExitEffect]:
         if message.command == Command.RESOLVE:
             host, port, carries = decode_resolve(message.data), 0, 0
         else:
@@ -291,7 +291,7 @@ class CircuitExit:
         return effects + self._send(passage, terminal, outbox, now, lazy=True)
 
     def connect_failed(self, socket: int, failure: Failure, now: float) -> list[ExitEffect]:
-        return self._end(socket, encode_end(END_CODES.get(failure.cause, End.NOT_CONNECTED), str(failure)), now)
+        return self._end(socket, encode_end(END_CODES.get(failure.cause, StreamEnd.NOT_CONNECTED), str(failure)), now)
 
     def resolved(self, socket: int, found: Addresses | Failure, now: float) -> list[ExitEffect]:
         known = self._sockets.get(socket)
@@ -304,7 +304,7 @@ class CircuitExit:
         return self._send(passage, terminal, [(stream.id, Command.RESOLVED, answer)], now)
 
     def closed(self, socket: int, failure: Failure, now: float) -> list[ExitEffect]:
-        return self._end(socket, encode_end(End.BROKEN, str(failure)), now)
+        return self._end(socket, encode_end(StreamEnd.BROKEN, str(failure)), now)
 
     def _end(self, socket: int, end: bytes, now: float) -> list[ExitEffect]:
         known = self._sockets.get(socket)

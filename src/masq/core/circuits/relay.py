@@ -41,7 +41,7 @@ CLOSING: Final = 10.0
 CircuitEffect = ExitEffect
 
 
-class Circuits:
+class PassingCircuits:
     """All circuits that others have opened through or to this Node."""
 
     def __init__(

@@ -63,7 +63,7 @@ class Way:
         return Place("exit", self.route.exit.key)
 
     @property
-    def ours(self) -> bool:
+    def has_credit(self) -> bool:
         """Whether the exit is a Node of ours, which keeps to credit and reports how streams end."""
         return "flow1" in self.route.exit_extensions
 
@@ -89,7 +89,7 @@ class EntryStream:
     reading: bool = True
 
 
-class Entry:
+class PackageEntry:
     """All streams of our own users."""
 
     def __init__(
@@ -146,7 +146,7 @@ class Entry:
         socket = self._sockets.new()
         stream = EntryStream(self._random(20), socket, host, port, group, way, now, now)
         stream.granted = shared_window(len(self._streams) + 1)
-        stream.outgoing.limit = WINDOW if way.ours else None
+        stream.outgoing.limit = WINDOW if way.has_credit else None
         self._streams[stream.key] = stream
         self._sockets.put(socket, stream)
         return socket, [Accepted(socket)] if eager else []
@@ -231,9 +231,9 @@ class Entry:
     def tick(self, now: float) -> list[EntryEffect]:
         effects: list[EntryEffect] = []
         for stream in list(self._streams.values()):
-            if stream.way.ours and not stream.outgoing.next and now - stream.opened >= SERVER_FIRST:
+            if stream.way.has_credit and not stream.outgoing.next and now - stream.opened >= SERVER_FIRST:
                 effects += self._emit(stream, b"", False, stream.granted, now)
-            if not stream.way.ours and stream.incoming.received and now - stream.active > SILENT_EXIT:
+            if not stream.way.has_credit and stream.incoming.received and now - stream.active > SILENT_EXIT:
                 effects += self._close(stream, None, now)
         in_use = {id(stream.way) for stream in self._streams.values()}
         self._ways = {
@@ -277,12 +277,12 @@ class Entry:
             stream.port,
             "TLS" if stream.port == 443 else "HTTP",
             self.alias.public_key,
-            window if way.ours else None,
+            window if way.has_credit else None,
         )
         payload = self._keys.seal(way.route.exit.key, encode_message(request))
         package = Package(shift(way.hops, self._keys), payload)
         # 0.9.1 takes nothing for an empty request, though it books one as originator; ours don't book it.
-        exit_size = None if way.ours and not data else len(data)
+        exit_size = None if way.has_credit and not data else len(data)
         self._owe(way.route.exit, exit_size, way.route.relays_over, len(payload))
         return [Forward(way.first, package, package.hops[0][:32])]
 
@@ -308,7 +308,7 @@ class Entry:
             return [*self._stop_exit(stream, now), CloseSocket(stream.socket, failure)]
         effects = self._may_read(stream)
         if data:
-            if stream.incoming.received > stream.granted + ONE_READ and stream.way.ours:
+            if stream.incoming.received > stream.granted + ONE_READ and stream.way.has_credit:
                 return self._close(stream, Failure(Cause.CREDIT, stream.way.exit), now)
             if stream.congested:
                 stream.held += len(data)
@@ -317,7 +317,7 @@ class Entry:
                     return self._close(stream, Failure(Cause.SLOW_READER, CLIENT, words), now)
             effects += [WriteSocket(stream.socket, data), *self._grant(stream, now)]
         if stream.incoming.ended:
-            if stream.outgoing.ended or not stream.way.ours:
+            if stream.outgoing.ended or not stream.way.has_credit:
                 self._remove(stream)
                 effects.append(CloseSocket(stream.socket))
             else:
@@ -326,7 +326,7 @@ class Entry:
 
     def _grant(self, stream: EntryStream, now: float) -> list[EntryEffect]:
         """Credit for the exit, once half of what it had is used up and the client keeps pace."""
-        if not stream.way.ours or stream.congested or stream.incoming.ended:
+        if not stream.way.has_credit or stream.congested or stream.incoming.ended:
             return []
         window = shared_window(len(self._streams))
         limit = stream.incoming.received + window
@@ -357,7 +357,7 @@ class Entry:
             return self._close(stream, failure, now)
         stream.way = way
         ended = stream.outgoing.ended
-        stream.outgoing = Outgoing(limit=WINDOW if way.ours else None)
+        stream.outgoing = Outgoing(limit=WINDOW if way.has_credit else None)
         effects: list[EntryEffect] = []
         for data in again:
             effects += self._emit(stream, data, False, stream.granted, now)
@@ -373,7 +373,7 @@ class Entry:
     def _stop_exit(self, stream: EntryStream, now: float) -> list[EntryEffect]:
         """Tell the exit that nobody listens any more: the last packet, and credit 0 for an exit of ours."""
         self._remove(stream)
-        if stream.outgoing.ended and not stream.way.ours:
+        if stream.outgoing.ended and not stream.way.has_credit:
             return []
         return self._emit(stream, b"", True, 0, now)
 

@@ -60,7 +60,7 @@ class ExitStream:
     active: float = 0.0
 
 
-class Exit:
+class PackageExit:
     """All streams of which this Node is the exit."""
 
     def __init__(self, keys: Keys, rates: RatePack, sockets: Sockets, tab: Tab) -> None:

@@ -61,7 +61,7 @@ class ForNeighborhood:
     message: Gossip | GossipFailure
 
 
-Arrival = Relayed | ForExit | ForEntry | ForNeighborhood
+PackageArrival = Relayed | ForExit | ForEntry | ForNeighborhood
 
 _EXPECTED: Final = {
     Component.PROXY_CLIENT: (ClientRequest,),
@@ -70,7 +70,7 @@ _EXPECTED: Final = {
 }
 
 
-class Relay:
+class PackageRelay:
     """Opens packages with this Node's keys. Anything wrong is a PeerError, and concerns that package alone."""
 
     def __init__(self, keys: Keys, alias: Keys, proofs: Proofs, charges: bool) -> None:
@@ -82,11 +82,11 @@ class Relay:
         self._hops: dict[bytes, Hop] = {}
         self._return_ids: dict[bytes, int] = {}
 
-    def open(self, box: bytes) -> Arrival:
+    def open(self, box: bytes) -> PackageArrival:
         """What a sealed package from a link is."""
         return self.arrive(Package.decode(self._keys.open(box)))
 
-    def arrive(self, package: Package) -> Arrival:
+    def arrive(self, package: Package) -> PackageArrival:
         """What an opened package is. A hop from ourselves to ourselves is taken at once."""
         for _ in range(2):
             if not package.hops:
@@ -110,7 +110,7 @@ class Relay:
         flow = shifted.hops[0][:32]
         return Relayed(Forward(hop.next_key, shifted, flow), payer, len(package.payload))
 
-    def _local(self, hop: Hop, package: Package) -> Arrival:
+    def _local(self, hop: Hop, package: Package) -> PackageArrival:
         keys = self._alias if hop.component is Component.PROXY_SERVER else self._keys
         message: Message = decode_message(keys.open(package.payload))
         if not isinstance(message, _EXPECTED[hop.component]):
