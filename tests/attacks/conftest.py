@@ -18,7 +18,6 @@ PENDING: Final = {
     "06": "datagrams under look-up are not counted",
     "07": "malformed talk costs its sender nothing",
     "08": "a circuit that doesn't answer is not given up, and a liar is believed",
-    "20": "the elements of OPEN have sizes of their own",
     "22": "an exit knows one own address, and refuses no port",
     "23": "HTTP, the DNS port, silent streams, secrets",
 }

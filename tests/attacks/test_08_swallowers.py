@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from masq.core.circuits.origin import OwnCircuit
-from masq.core.circuits.passage import End
+from masq.core.circuits.passage import Leg
 from masq.core.effects import Effect
 from masq.sim.host import Host
 from masq.sim.workloads import Application, Download, Echo, content_of
@@ -65,15 +65,16 @@ def swallow(host: Host) -> None:
     circuits = host.node.circuits
     honest = circuits.frame
 
-    def frame(end: End, frame: Frame, now: float, socket: Callable[[], int]) -> Sequence[Effect]:
-        return [] if frame.type == FrameType.CELL else honest(end, frame, now, socket)
+    def frame(leg: Leg, frame: Frame, now: float) -> Sequence[Effect]:
+        return [] if frame.type == FrameType.CELL else honest(leg, frame, now)
 
     circuits.frame = frame  # type: ignore[method-assign, assignment]
 
 
 def lie(host: Host) -> None:
     """Let a Node say of all others that it can't reach them."""
-    host.node.circuits._next_link = lambda key: None
+    circuits = host.node.circuits
+    circuits._ways = circuits._ways._replace(to=lambda key: None)
 
 
 def avoided(user: Host) -> set[PublicKey]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from masq.core.circuits.passage import End
+from masq.core.circuits.passage import Leg
 from masq.core.effects import Effect
 from masq.sim.host import Host
 from masq.sim.workloads import Application, Download
@@ -22,10 +22,10 @@ def look(host: Host, seen: Seen) -> None:
     circuits = host.node.circuits
     honest = circuits.frame
 
-    def frame(end: End, frame: Frame, now: float, socket: Callable[[], int]) -> Sequence[Effect]:
+    def frame(leg: Leg, frame: Frame, now: float) -> Sequence[Effect]:
         if frame.type == FrameType.OPEN:
             seen.append([len(element) for element in cbor.array(cbor.decode(bytes(data_of(frame.wire))), "OPEN")])
-        return honest(end, frame, now, socket)
+        return honest(leg, frame, now)
 
     circuits.frame = frame  # type: ignore[method-assign, assignment]
 
