@@ -60,6 +60,14 @@ UNFINISHED_TOTAL: Final = 64 * MIB
 MAX_MALFORMED: Final = 64
 """Frames that make no sense, of one link, until it ends; one is forgiven each second. 0.9.1 sends some by accident."""
 
+# --- packages of 0.9.1 (protocol.md 5, 8) ---
+
+PACKAGES_FOR: Final = 60.0
+"""Seconds that a package is remembered at least, so that it isn't booked twice; twice as long at most."""
+MAX_PACKAGES: Final = 65_536
+"""Packages that are remembered of each of two such times, in 8 bytes each: some 100 MB/s, or 10 MiB of memory. More of
+them in less time shorten it: as each has to be paid for, that is dearer than what could be repeated then."""
+
 
 def prefix(ip: str) -> str:
     """What addresses of one owner share most often: the /24 of an IPv4 address, the /48 of an IPv6 address."""
