@@ -85,8 +85,8 @@ ENDED_AT_ONCE: Final = 32
 """Circuits that are ended together to make room: finding them takes a look at all."""
 
 OPENS_OF_NEIGHBOR: Final = Pace(64, 1_024)
-"""OPENs that are looked at of one neighbor: each costs 0.2 ms, so at most 1.3 % of a core; as many at once as it may have
-circuits, when it has just started."""
+"""OPENs that are looked at of one neighbor: each costs 0.2 ms, so at most 1.3 % of a core; as many at once as it may
+have circuits, when it has just started."""
 OPENS_OF_STRANGER: Final = Pace(4, 128)
 """OPENs that are looked at of one address that is no neighbor's."""
 ONWARD_OPENS: Final = Pace(48, 768)
