@@ -16,7 +16,6 @@ PENDING: Final = {
     "05": "the system's resolver is asked in four threads",
     "06": "datagrams under look-up are not counted",
     "07": "malformed talk costs its sender nothing",
-    "08": "a circuit that doesn't answer is not given up, and a liar is believed",
     "22": "an exit knows one own address, and refuses no port",
     "23": "HTTP, the DNS port, silent streams, secrets",
 }

@@ -10,9 +10,10 @@ from tests.circuit_ends import BACK, Entry, Nodes, Said, close_frame, frame_of, 
 
 from masq.core.attempt import MAX_UNANSWERED, RETRIES
 from masq.core.circuits.blame import BLAME_LIFE
-from masq.core.circuits.entry import RESOLVE_FOR, SERVER_FIRST, Wish
+from masq.core.circuits.entry import CONNECTED_FOR, RESOLVE_FOR, SERVER_FIRST, Wish
 from masq.core.circuits.origin import CLOSING, IDLE, LIFE
 from masq.core.circuits.terminal import LAZY
+from masq.core.circuits.vigil import PAUSE, PROBE_HOST, SLOWEST, UNKNOWN
 from masq.core.effects import (
     Accepted,
     CloseSocket,
@@ -32,6 +33,7 @@ from masq.wire.circuit import (
     CIRCUIT_CREDIT,
     CLOSE_TEXTS,
     MAX_DATA,
+    MAX_PLAIN,
     NO_SUCH_NAME,
     STREAM_CREDIT,
     Close,
@@ -433,8 +435,9 @@ def test_data_for_nobody_counts_against_the_circuit_s_credit() -> None:
 def test_what_is_unknown_or_for_nobody_is_ignored() -> None:
     entry, nodes, socket = answered()
     for stream in (0, 1, 77):
-        for command in (*range(9, 256), Command.BEGIN, Command.RESOLVE):
-            assert entry.hears(nodes.cell((stream, command, b"garbage"))) == []
+        unknown = (*range(9, 256), Command.BEGIN, Command.RESOLVE)
+        for some in (unknown[:80], unknown[80:160], unknown[160:]):
+            assert entry.hears(nodes.cell(*((stream, command, b"garbage") for command in some))) == []
     for command in (Command.CONNECTED, END, RESOLVED):
         assert entry.hears(nodes.cell((0, command, b"garbage"), (77, command, b"garbage"))) == []
     assert others(entry.hears(nodes.cell((1, DATA, b"x")))) == [WriteSocket(socket, b"x")]
@@ -521,13 +524,265 @@ def test_more_credit_than_there_is_at_all_is_cut_off() -> None:
     assert terminal.streams[1].credit == STREAM_CREDIT
 
 
-def test_endless_padding_costs_what_cells_cost_and_does_nothing() -> None:
+def nothing_but(nodes: Nodes, kind: str) -> Frame:
+    """A large cell with nothing in it that the user has asked for."""
+    match kind:
+        case "padding":
+            return nodes.raw_cell(bytes(MAX_PLAIN))
+        case "a byte, and padding":
+            return nodes.raw_cell(bytes.fromhex("00000001 03 00000001 2a") + bytes(MAX_PLAIN - 10))
+        case "unknown commands":
+            return nodes.cell((1, 99, bytes(MAX_DATA)))
+        case "a byte, and unknown commands":
+            return nodes.cell((1, DATA, b"*"), (1, 99, bytes(MAX_DATA - 10)))
+        case "connected again":
+            return nodes.cell(*[(1, Command.CONNECTED, bytes(100))] * 590)
+        case "credit of no bytes":
+            return nodes.cell(*[(1, WINDOW, bytes(4))] * 5_000)
+        case "data for nobody":
+            return nodes.cell((77, DATA, bytes(MAX_DATA)))
+        case _:
+            return nodes.cell(*[(1, DATA, b"")] * 7_000)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "padding",
+        "a byte, and padding",
+        "unknown commands",
+        "a byte, and unknown commands",
+        "connected again",
+        "credit of no bytes",
+        "data for nobody",
+        "empty data",
+    ],
+)
+def test_cells_of_nothing_are_the_exit_s_fault_when_they_are_many(kind: str) -> None:
+    entry, nodes, socket = answered()
+    assert closes(entry.hears(nothing_but(nodes, kind))) == []
+    effects = entry.hears(nothing_but(nodes, kind))
+    assert closes(effects) == [(1, Close.PROTOCOL)]
+    (told,) = [each for each in effects if isinstance(each, CloseSocket)]
+    assert told.socket == socket
+    assert told.failure is not None
+    assert (told.failure.cause, told.failure.at) == (Cause.PROTOCOL, place(nodes, 2))
+    assert entry.own.blame.keys(entry.now) == (nodes.pairs[2].public_key,)
+
+
+def test_what_is_nothing_is_owed_for_as_long_as_it_is_little() -> None:
     entry, nodes, _ = answered()
     before = entry.owed(nodes)
-    for _ in range(20):
-        assert entry.hears(nodes.raw_cell(bytes(65_024))) == []
+    entry.hears(nodes.raw_cell(bytes(65_024)))
     after = entry.owed(nodes)
-    assert [b - a for a, b in zip(before, after, strict=True)] == [20 * CHARGE(65_040), 20 * CHARGE(65_040), 0]
+    assert [b - a for a, b in zip(before, after, strict=True)] == [CHARGE(65_040), CHARGE(65_040), 0]
+
+
+def test_an_honest_exit_s_small_cells_are_never_too_many() -> None:
+    entry, nodes, socket = started(b"GET /", Nodes())
+    connected = cbor.encode({"address": "2001:db8:1111:2222:3333:4444:5555:6666"})
+    for stream in range(2, 600):
+        entry.open()
+        for said in ((stream, Command.CONNECTED, connected), (stream, END, encode_end(StreamEnd.DONE))):
+            assert closes(entry.hears(nodes.cell(said))) == []
+    for _ in range(200):
+        for _ in range(STREAM_CREDIT // 2 // 60_000):
+            entry.says(bytes(60_000), socket)
+        grant = (STREAM_CREDIT // 2 // 60_000 * 60_000).to_bytes(4, "big")
+        for stream in (0, 1):
+            assert closes(entry.hears(nodes.cell((stream, WINDOW, grant)))) == []
+    for _ in range(3_000):
+        assert closes(entry.hears(nodes.cell((1, DATA, b"key")))) == [], "small content needs a whole cell"
+
+
+def test_what_was_under_way_for_streams_that_are_over_may_come_and_no_more() -> None:
+    entry = Entry()
+    sockets = [entry.open() for _ in range(3)]
+    nodes = entry.ways[0]
+    for socket in sockets:
+        entry.carry(entry.entry.closed(socket, Failure(Cause.CLOSED), entry.now))
+    piece, left = 60_000, 3 * STREAM_CREDIT
+    while left > 0:
+        assert closes(entry.hears(nodes.cell((1 + left % 3, DATA, bytes(piece))))) == []
+        left -= piece
+    effects = [closes(entry.hears(nodes.cell((1, DATA, bytes(piece))))) for _ in range(2)]
+    assert [(1, Close.PROTOCOL)] in effects
+
+
+def test_what_comes_after_our_close_has_the_credit_that_its_streams_had_left_and_gets_none_back() -> None:
+    entry, nodes, socket = answered()
+    entry.carry(entry.entry.closed(socket, Failure(Cause.CLOSED), entry.now))
+    entry.now = LIFE + IDLE + 1
+    assert closes(entry.tick(0)) == [(1, Close.DONE)]
+    for _ in range(STREAM_CREDIT // MAX_DATA):
+        entry.hears(nodes.cell((1, DATA, bytes(MAX_DATA))))
+    assert list(entry.own)
+    for _ in range(3):
+        entry.hears(nodes.cell((1, DATA, bytes(MAX_DATA))))
+    assert not list(entry.own), "nobody is paid for more"
+
+
+# --- circuits that are silent ---
+
+
+def probes(nodes: Nodes) -> list[int]:
+    """The streams of probes among what was said of late."""
+    probe = encode_resolve(PROBE_HOST)
+    return [stream for stream, command, data in nodes.take_said() if command == Command.RESOLVE and data == probe]
+
+
+def pong(nodes: Nodes, stream: int) -> Frame:
+    """How an exit of today, and of before, answers a probe."""
+    return nodes.cell((stream, RESOLVED, encode_resolved(Resolution(((PROBE_HOST, 60),)))))
+
+
+def test_a_circuit_that_is_silent_is_asked_and_one_that_answers_lives() -> None:
+    entry, nodes, socket = started()
+    assert probes(nodes) == []
+    assert entry.tick(UNKNOWN - 0.1) == []
+    entry.tick(0.1)
+    (stream,) = probes(nodes)
+    entry.now += 0.5
+    assert others(entry.hears(pong(nodes, stream))) == []
+    for _ in range(600):
+        entry.tick(0.5)
+        for stream in probes(nodes):
+            entry.hears(pong(nodes, stream))
+        if entry.now == CONNECTED_FOR / 2:
+            entry.hears(nodes.cell((1, Command.CONNECTED, b"")))
+    assert [stream.socket for stream in entry.entry.streams()] == [socket]
+    assert entry.circuit(1).next_stream < 20, "more and more seldom"
+
+
+def test_one_that_gives_no_answer_is_given_up_and_its_stream_goes_over_others_if_there_are_any() -> None:
+    entry, nodes, socket = started()
+    entry.tick(UNKNOWN)
+    assert len(probes(nodes)) == 1
+    assert entry.tick(UNKNOWN - 0.1) == []
+    effects = entry.tick(0.2)
+    assert closes(effects) == [(1, Close.DONE)]
+    assert Log("info", "circuit_failed", str(Failure(Cause.SILENT, SOME_HOP))) in effects
+    other = entry.ways[1]
+    assert other.take_said() == [(1, Command.BEGIN, encode_begin("a.test", 80)), (1, DATA, b"GET /")]
+    assert others(entry.hears(other.cell((1, DATA, b"here")))) == [WriteSocket(socket, b"here")]
+    assert entry.own.blame.keys(entry.now) == (), "one time proves nothing"
+
+
+def test_without_others_the_same_way_is_tried_again() -> None:
+    entry, nodes, _ = started(b"GET /", Nodes())
+    entry.tick(UNKNOWN)
+    effects = entry.tick(UNKNOWN + 0.1)
+    assert opens(effects) == 1
+    assert nodes.take_said()[-2:] == [(1, Command.BEGIN, encode_begin("a.test", 80)), (1, DATA, b"GET /")]
+
+
+def test_a_client_that_has_got_something_is_told_within_seconds() -> None:
+    entry, _nodes, socket = answered()
+    entry.says(b"more")
+    effects: list[object] = []
+    begun = entry.now
+    while not closes(effects):
+        effects = entry.tick(0.1)
+    assert entry.now - begun < 4.0
+    assert CloseSocket(socket, Failure(Cause.SILENT, SOME_HOP)) in effects
+
+
+def test_a_download_that_stops_is_noticed_though_we_said_nothing() -> None:
+    entry, _nodes, socket = answered()
+    effects: list[object] = []
+    begun = entry.now
+    while not closes(effects):
+        effects = entry.tick(0.1)
+    assert PAUSE < entry.now - begun < PAUSE + 4.0
+    assert CloseSocket(socket, Failure(Cause.SILENT, SOME_HOP)) in effects
+
+
+def test_whatever_comes_shows_that_a_circuit_lives() -> None:
+    entry, nodes, _ = answered()
+    entry.says(b"more")
+    for _ in range(100):
+        assert closes(entry.tick(0.9)) == []
+        entry.hears(nodes.cell((1, DATA, b"slow")))
+    bills = [nodes.bill(1) for _ in range(9)]
+    for bill in bills:
+        effects = entry.tick(1.0)
+        entry.hears(bill)
+        if closes(effects):
+            break
+    assert closes(effects) == [(1, Close.DONE)], "but what a relay says doesn't: it may be the one that swallows"
+
+
+def test_what_may_still_be_queued_on_a_slow_way_has_its_time() -> None:
+    entry, _nodes, _ = answered()
+    for _ in range(10):
+        entry.says(bytes(60_000))
+    for _ in range(int(600_000 / SLOWEST)):
+        assert closes(entry.tick(1.0)) == []
+    assert any(closes(entry.tick(1.0)) for _ in range(6))
+
+
+def test_a_link_that_is_crowded_here_is_nobody_else_s_fault() -> None:
+    entry, _nodes, _ = answered()
+    entry.says(b"more")
+    entry.crowded.add(BACK)
+    for _ in range(100):
+        assert closes(entry.tick(1.0)) == []
+    entry.crowded.clear()
+    assert any(closes(entry.tick(1.0)) for _ in range(5))
+
+
+def test_who_did_not_look_himself_judges_nobody() -> None:
+    entry, nodes, _ = answered()
+    entry.says(b"more")
+    entry.tick(1.0)
+    assert len(probes(nodes)) == 1
+    assert closes(entry.tick(3_600.0)) == [], "a machine that slept"
+    assert closes(entry.tick(1.0)) == []
+
+
+def test_a_circuit_without_streams_is_left_alone() -> None:
+    entry, nodes, socket = answered()
+    entry.carry(entry.entry.closed(socket, Failure(Cause.CLOSED), entry.now))
+    for _ in range(60):
+        entry.tick(1.0)
+    assert probes(nodes) == []
+    entry.open()
+    assert closes(entry.tick(0.5)) == []
+    assert probes(nodes) == [], "what was before is over"
+
+
+def test_an_exit_that_is_too_busy_for_a_probe_lives_too() -> None:
+    entry, nodes, _ = answered()
+    entry.says(b"more")
+    entry.tick(1.0)
+    (stream,) = probes(nodes)
+    entry.hears(nodes.cell((stream, END, encode_end(StreamEnd.OVERLOADED))))
+    assert entry.circuit(1).pulse.probe == 0
+    assert not entry.own.blame.nodes
+
+
+def test_an_exit_that_lives_but_never_says_what_became_of_a_stream_is_left_for_another() -> None:
+    entry, nodes, socket = started()
+    effects: list[object] = []
+    while not opens(effects):
+        effects = entry.tick(0.5)
+        for stream in probes(nodes):
+            entry.hears(pong(nodes, stream))
+    assert CONNECTED_FOR <= entry.now <= CONNECTED_FOR + 1
+    assert not closes(effects)
+    assert others(entry.hears(entry.ways[1].cell((1, DATA, b"here")))) == [WriteSocket(socket, b"here")]
+
+
+def test_probes_are_booked_like_all_cells() -> None:
+    entry, nodes, _ = answered()
+    entry.says(b"more")
+    before = entry.owed(nodes)
+    entry.tick(1.0)
+    (stream,) = probes(nodes)
+    entry.hears(pong(nodes, stream))
+    after = entry.owed(nodes)
+    small = CHARGE(BLOCK + TAG)
+    assert [b - a for a, b in zip(before, after, strict=True)] == [2 * small, 2 * small, 0]
 
 
 # --- the end of a circuit ---
