@@ -17,7 +17,8 @@ from masq.core.accountant.thresholds import PaymentThresholds
 from masq.errors import UnavailableError
 from masq.sim.host import Host
 from masq.sim.network import Conditions
-from masq.sim.workloads import Application, Download, Echo, Greeter, HangsUp, SlowReader
+from masq.sim.workloads.application import Application
+from masq.sim.workloads.browsing import Download, Echo, Greeter, HangsUp, SlowReader
 from masq.sim.world import World
 from masq.types import Mode
 

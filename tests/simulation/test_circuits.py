@@ -15,7 +15,8 @@ from masq.core.effects import Log
 from masq.core.failure import Cause, Failure, name_of
 from masq.sim.host import SOCKET_HIGH_WATER, Host
 from masq.sim.network import Conditions
-from masq.sim.workloads import Application, Download, Echo, HangsUp, SlowReader, content_of
+from masq.sim.workloads.application import Application
+from masq.sim.workloads.browsing import Download, Echo, HangsUp, SlowReader, content_of
 from masq.sim.world import World
 from masq.wire.circuit import MAX_PLAIN, STREAM_CREDIT
 
@@ -531,7 +532,7 @@ def test_servers_that_pause_hold_up_no_other_stream_of_their_circuit() -> None:
 
 def test_the_same_seed_gives_the_same_trace_with_circuits_datagrams_questions_and_crashes() -> None:
     program = (
-        "from masq.sim.world import *; from masq.sim.workloads import *\n"
+        "from masq.sim.world import *; from masq.sim.workloads.browsing import *\n"
         "w = World(9); w.join(9); w.run(5); u = w.hosts[0]\n"
         "w.servers |= {('f', 1): Download, ('e', 2): Echo}\n"
         "w.datagram_servers['d', 53] = lambda data: [data]; w.names['f'] = '192.0.2.1'\n"

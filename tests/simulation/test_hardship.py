@@ -10,7 +10,8 @@ from masq.core.accountant.thresholds import PaymentThresholds
 from masq.core.effects import Log
 from masq.errors import UnavailableError
 from masq.sim.network import Conditions
-from masq.sim.workloads import Application, Download, Echo, HangsUp, SlowReader, content_of
+from masq.sim.workloads.application import Application
+from masq.sim.workloads.browsing import Download, Echo, HangsUp, SlowReader, content_of
 from masq.sim.world import World
 
 KINDS = [

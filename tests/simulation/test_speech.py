@@ -7,7 +7,8 @@ import pytest
 from masq.core.effects import WriteLink
 from masq.core.node import NodeEffect
 from masq.sim.host import Host
-from masq.sim.workloads import Application, Download, Echo, content_of
+from masq.sim.workloads.application import Application
+from masq.sim.workloads.browsing import Download, Echo, content_of
 from masq.sim.world import World
 from masq.wire.secure_link import MAGIC
 

@@ -15,7 +15,8 @@ from masq.core.links.links import MAX_FLOW
 from masq.core.packages.flow import MAX_HELD
 from masq.errors import UnavailableError
 from masq.sim.network import Conditions
-from masq.sim.workloads import Application, Download, Echo, content_of
+from masq.sim.workloads.application import Application
+from masq.sim.workloads.browsing import Download, Echo, content_of
 from masq.sim.world import World
 from masq.types import DEFAULT_RATE_PACK, NO_RATES, Mode, RatePack
 
@@ -147,7 +148,7 @@ def test_a_stream_that_has_delivered_nothing_survives_the_loss_of_a_relay(seed: 
 
 def test_the_same_seed_gives_the_same_trace_whatever_python_s_hash_seed() -> None:
     program = (
-        "from masq.sim.world import *; from masq.sim.workloads import *\n"
+        "from masq.sim.world import *; from masq.sim.workloads.browsing import *\n"
         "w = World(9); w.join(9); w.servers['f', 1] = Download; c = Application()\n"
         "w.run(5); w.hosts[0].open(c, 'f', 1); c.send(b'100000\\n'); w.run(5); print(w.trace)"
     )

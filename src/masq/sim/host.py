@@ -38,7 +38,7 @@ from masq.core.effects import (
 )
 from masq.core.failure import SERVER, Cause, Failure
 from masq.core.node import Node, NodeEffect
-from masq.sim.workloads import Application
+from masq.sim.workloads.application import Application
 from masq.types import Address, Endpoint
 from masq.wire.circuit import Addresses
 

@@ -22,7 +22,7 @@ from masq.sim import invariants
 from masq.sim.chain import SimulatedChain
 from masq.sim.host import Host, Memory, ip_of
 from masq.sim.network import Conditions, Network
-from masq.sim.workloads import Application
+from masq.sim.workloads.application import Application
 from masq.types import CHAINS, DEFAULT_RATE_PACK, Address, LinkPolicy, Mode, NodeAddress, PackagePolicy, RatePack
 
 CHAIN: Final = CHAINS["dev"]
