@@ -80,7 +80,7 @@ def test_a_server_that_reads_slowly_holds_its_client_back() -> None:
     client.send(content_of(2 * SIZE))
     client.end()
     world.run(5)
-    assert world.hosts[0].waiting_at_servers() >= SIZE, "the client is not read"
+    assert world.hosts[0].sockets.waiting() >= SIZE, "the client is not read"
     assert world.run_until(lambda: servers[0].ended, 120)
     assert servers[0].received == content_of(2 * SIZE)
 

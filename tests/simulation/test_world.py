@@ -75,7 +75,7 @@ def test_a_slow_reader_stops_the_server_and_nobody_buffers_for_it(settings: dict
     user.open(client, "files.test", 80)
     client.send(b"20000000\n")
     world.run_until(lambda: len(client.received) > 100_000, 10)
-    socket = next(iter(user._sockets))
+    socket = next(iter(user.sockets))
     user.node.socket_congested(socket)
     world.run(10)
     held = len(client.received)
@@ -84,7 +84,7 @@ def test_a_slow_reader_stops_the_server_and_nobody_buffers_for_it(settings: dict
     for host in world.hosts:
         for link in host.node.links:
             assert max(link.waiting.values(), default=0) <= MAX_FLOW
-    assert sum(host.waiting_at_servers() for host in world.hosts) > 10_000_000, "the server is not read any more"
+    assert sum(host.sockets.waiting() for host in world.hosts) > 10_000_000, "the server is not read any more"
     user.carry(user.node.socket_drained(socket, world.now))
     assert world.run_until(lambda: client.ended, 60), "and goes on when the reader does"
     assert client.received == content_of(20_000_000)
@@ -99,7 +99,7 @@ def test_a_client_that_hangs_up_stops_the_exit_within_a_second(settings: dict[st
     world.run_until(lambda: len(client.received) > 100_000, 10)
     client.abort()
     world.run(1)
-    assert not any(host._sockets for host in world.hosts)
+    assert not any(host.sockets for host in world.hosts)
     before = world.trace
     world.run(1)
     assert not any(list(host.node.exit) for host in world.hosts)
