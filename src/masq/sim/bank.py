@@ -8,7 +8,6 @@ from masq.core.accountant.accountant import Scan
 from masq.core.accountant.effects import AskReceipts, AskTerms, AskTransfers, Save, SendPayments
 from masq.core.node import NodeEffect
 from masq.sim.chain import SimulatedChain
-from masq.sim.connection import Later
 from masq.sim.memory import Owner
 from masq.sim.turn import Turn
 
@@ -18,11 +17,10 @@ Question = AskTerms | SendPayments | AskReceipts | AskTransfers
 class Bank:
     """Saves are done when `save` returns; what the chain answers at once goes into the Node after a while."""
 
-    def __init__(self, turn: Turn, owner: Owner, chain: SimulatedChain, later: Later) -> None:
+    def __init__(self, turn: Turn, owner: Owner, chain: SimulatedChain) -> None:
         self._turn = turn
         self._owner = owner
         self._chain = chain
-        self._later = later
 
     def save(self, save: Save) -> None:
         self._owner.memory.save(save)
@@ -78,4 +76,4 @@ class Bank:
 
     def _tell(self, answer: Callable[[], Sequence[NodeEffect]]) -> None:
         """What the answer brings is found out when it arrives."""
-        self._later(lambda: self._turn.carry(answer()))
+        self._turn.after_latency(lambda: self._turn.carry(answer()))

@@ -15,19 +15,13 @@ SOCKET_HIGH_WATER: Final = 128 * 1024
 READS_PER_SECOND: Final = 20
 """How often an application with a pace reads."""
 
-Later = Callable[[Callable[[], None]], None]
-"""Lets something happen after the time that it takes to come from somewhere else."""
-
 
 class Connection:
     """The connection of a client or server, as the Node that holds it sees it."""
 
-    def __init__(
-        self, turn: Turn, later: Later, socket: int, application: Application, forget: Callable[[int], object]
-    ) -> None:
+    def __init__(self, turn: Turn, socket: int, application: Application, forget: Callable[[int], object]) -> None:
         """`forget` is called when it is closed, before the application or the Node learns of it."""
         self._turn = turn
-        self._later = later
         self._socket = socket
         self._application = application
         self._forget = forget
@@ -61,12 +55,12 @@ class Connection:
     def _send(self, data: bytes) -> None:
         if self._open:
             self._sent.append(data)
-            self._later(self._read)
+            self._turn.after_latency(self._read)
 
     def _end(self) -> None:
         if self._open:
             self._ended = True
-            self._later(self._read)
+            self._turn.after_latency(self._read)
 
     def _abort(self) -> None:
         if not self._open:

@@ -62,13 +62,12 @@ class SimNode:
         self.earning = owner.earning
         self.memory = owner.memory
         self.logs: list[Log | Notice] = []
-        later = around.network.later
-        self.turn = Turn(node, around.clock, self._perform)
+        self.turn = Turn(node, around.clock, around.network.after_latency, self._perform)
         self.links = around.network.join(self.turn, self.ip)
-        self.sockets = Sockets(self.turn, later)
-        self.servers = Servers(self.turn, self.sockets, around.internet, later)
+        self.sockets = Sockets(self.turn)
+        self.servers = Servers(self.turn, self.sockets, around.internet)
         self.clients = Clients(self.turn, self.sockets)
-        self.bank = Bank(self.turn, owner, around.chain, later)
+        self.bank = Bank(self.turn, owner, around.chain)
         self._note = around.note
 
     @property

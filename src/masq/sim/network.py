@@ -57,7 +57,7 @@ class Network:
             self._breaking = True
             self._break_later()
 
-    def later(self, what: Callable[[], None]) -> None:
+    def after_latency(self, what: Callable[[], None]) -> None:
         """Let something happen after the latency, in the order of the calls."""
         self.clock.later(what, self._conditions.latency)
 
@@ -124,7 +124,7 @@ class NodeLinks:
         return turn.node.accept(peer, turn.now)
 
     def dial(self, link: int, endpoint: Endpoint) -> None:
-        self._network.later(lambda: self._network.dial(self, link, endpoint))
+        self._network.after_latency(lambda: self._network.dial(self, link, endpoint))
 
     def write(self, link: int, data: bytes | bytearray | memoryview) -> None:
         wire = self.wires.get(link)

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from masq.core.failure import SERVER, Cause, Failure
-from masq.sim.connection import Later
 from masq.sim.sockets import Sockets
 from masq.sim.turn import Turn
 from masq.sim.workloads.application import Application
@@ -31,15 +30,14 @@ class Internet:
 class Servers:
     """The way of one Node to the Internet."""
 
-    def __init__(self, turn: Turn, sockets: Sockets, internet: Internet, later: Later) -> None:
+    def __init__(self, turn: Turn, sockets: Sockets, internet: Internet) -> None:
         self._turn = turn
         self._sockets = sockets
         self._internet = internet
-        self._later = later
         self._bound: dict[int, None] = {}
 
     def connect(self, socket: int, host: str, port: int) -> None:
-        self._later(lambda: self._connect(socket, host, port))
+        self._turn.after_latency(lambda: self._connect(socket, host, port))
 
     def _connect(self, socket: int, host: str, port: int) -> None:
         turn = self._turn
@@ -57,12 +55,12 @@ class Servers:
         turn, names = self._turn, self._internet.names
         known = ((names[host], TIME_TO_LIVE),) if host in names else None
         found = known or Failure(Cause.NOT_RESOLVED, SERVER, "no such host")
-        self._later(lambda: turn.carry(turn.node.resolved(socket, found, turn.now)))
+        turn.after_latency(lambda: turn.carry(turn.node.resolved(socket, found, turn.now)))
 
     def bind(self, socket: int) -> None:
         turn = self._turn
         self._bound[socket] = None
-        self._later(lambda: turn.carry(turn.node.connected(socket, "", turn.now)))
+        turn.after_latency(lambda: turn.carry(turn.node.connected(socket, "", turn.now)))
 
     def send_datagram(self, socket: int, host: str, port: int, data: bytes) -> None:
         server = self._internet.datagram_servers.get((host, port))
@@ -72,7 +70,7 @@ class Servers:
 
     def _answer(self, socket: int, port: int, data: bytes) -> None:
         turn = self._turn
-        self._later(lambda: turn.carry(turn.node.datagram_received(socket, ADDRESS, port, data, turn.now)))
+        turn.after_latency(lambda: turn.carry(turn.node.datagram_received(socket, ADDRESS, port, data, turn.now)))
 
     def close_datagrams(self, socket: int) -> None:
         self._bound.pop(socket, None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from masq.core.failure import Failure
-from masq.sim.connection import Connection, Later
+from masq.sim.connection import Connection
 from masq.sim.turn import Turn
 from masq.sim.workloads.application import Application
 
@@ -13,9 +13,8 @@ from masq.sim.workloads.application import Application
 class Sockets:
     """The sockets of one Node."""
 
-    def __init__(self, turn: Turn, later: Later) -> None:
+    def __init__(self, turn: Turn) -> None:
         self._turn = turn
-        self._later = later
         self._connections: dict[int, Connection] = {}
 
     def __len__(self) -> int:
@@ -26,7 +25,7 @@ class Sockets:
 
     def add(self, socket: int, application: Application) -> None:
         """From now on an application is at the other end; it may speak at once."""
-        connection = Connection(self._turn, self._later, socket, application, self._connections.pop)
+        connection = Connection(self._turn, socket, application, self._connections.pop)
         self._connections[socket] = connection
         connection.begin()
 

@@ -13,6 +13,9 @@ WAKE_AFTER: Final = 0.001
 """Seconds after the time that it wants at which a Node is woken: what is due then is surely over."""
 
 
+Later = Callable[[Callable[[], None]], None]
+
+
 class Turn:
     """A Node's place in virtual time. Every event ends in `carry`.
 
@@ -20,9 +23,11 @@ class Turn:
     after it is carried out.
     """
 
-    def __init__(self, node: Node, clock: Clock, perform: Callable[[NodeEffect], None]) -> None:
+    def __init__(self, node: Node, clock: Clock, after_latency: Later, perform: Callable[[NodeEffect], None]) -> None:
+        """`after_latency` lets something happen after the time that it takes to come from elsewhere."""
         self.node = node
         self.clock = clock
+        self.after_latency = after_latency
         self.alive = True
         self._perform = perform
         self._wake = math.inf
