@@ -30,7 +30,7 @@ from masq.sim.bank import Bank
 from masq.sim.chain import SimulatedChain
 from masq.sim.clients import Clients
 from masq.sim.clock import Clock
-from masq.sim.memory import Owner
+from masq.sim.memory import Memory, Owner
 from masq.sim.network import Network
 from masq.sim.servers import Internet, Servers
 from masq.sim.sockets import Sockets
@@ -60,7 +60,7 @@ class SimNode:
         self.ip = owner.ip
         self.consuming = owner.consuming
         self.earning = owner.earning
-        self.memory = owner.memory
+        self.memory: Memory = owner.memory
         self.logs: list[Log | Notice] = []
         self.turn = Turn(node, around.clock, around.network.after_latency, self._perform)
         self.links = around.network.join(self.turn, self.ip)
