@@ -196,7 +196,7 @@ class Wire:
         if self.buffered > HIGH_WATER and not self._congested:
             self._congested = True
             turn = self._turn
-            turn.carry(turn.node.link_congested(self.link, turn.now))
+            turn.carry(turn.node.link_congested(self.link, self._clock.now))
 
     def _departed(self, size: int) -> None:
         self.buffered -= size
@@ -208,7 +208,7 @@ class Wire:
     def _drain(self) -> bool:
         """Whether something was written, so that there may be more."""
         turn = self._turn
-        effects = turn.node.link_drained(self.link, turn.now)
+        effects = turn.node.link_drained(self.link, self._clock.now)
         turn.carry(effects)
         return any(isinstance(effect, WriteLink) for effect in effects)
 
@@ -225,9 +225,9 @@ class Wire:
             self._lose()
         else:
             turn = self._turn
-            turn.carry(turn.node.link_received(self.link, memoryview(bytearray(data)), turn.now))
+            turn.carry(turn.node.link_received(self.link, memoryview(bytearray(data)), self._clock.now))
 
     def _lose(self) -> None:
         self._network.forget(self)
         turn = self._turn
-        turn.carry(turn.node.link_closed(self.link, turn.now))
+        turn.carry(turn.node.link_closed(self.link, self._clock.now))
