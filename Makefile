@@ -5,13 +5,15 @@ BIN := $(VENV)/bin
 ANVIL := @foundry-rs/anvil@1.7.1
 ARGS ?=
 
-.PHONY: help setup setup-dev tools demo test check format bench lock clean
+.PHONY: help setup setup-dev tools demo test attack coverage check format bench release lock clean
 
 help:  ## What can be made.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
 # A virtual environment with locked, hash-checked dependencies, installed by uv.
 $(BIN)/uv:
+	@command -v $(PYTHON) > /dev/null || { echo "Python 3.11 or newer is needed (found no $(PYTHON))" >&2; exit 1; }
+	@$(PYTHON) tools/check-python
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet uv
 
@@ -50,6 +52,12 @@ demo: setup  ## A MASQ network on this machine: a page over three hops, paid for
 test: setup-dev tools  ## All tests.
 	$(BIN)/python -m pytest $(ARGS)
 
+coverage: setup-dev  ## How much of each module of the core its own tests cover; ARGS="links" for one folder.
+	$(BIN)/python -m tools.core_coverage $(ARGS)
+
+attack: setup-dev  ## All attacks of rogue peers, in full, with the figures measured: some minutes.
+	$(BIN)/python -m pytest tests/attacks -m "" -v $(ARGS)
+
 check: setup-dev  ## Style, types, and the direction of imports.
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -63,11 +71,14 @@ format: setup-dev  ## Put the code in its usual form.
 bench: $(VENV)/.bench  ## Measure, against a private tor network if tor is installed, and write docs/performance.md.
 	$(BIN)/python -m benchmarks.run $(ARGS)
 
+release: setup-dev  ## Build wheel and source package into dist/, and try the wheel in an environment of its own.
+	$(BIN)/python -m tools.release
+
 lock: $(BIN)/uv  ## Compile requirements/*.txt from pyproject.toml.
 	$(BIN)/uv pip compile -q pyproject.toml --universal --generate-hashes --python-version 3.11 --no-header -o requirements/node.txt
 	$(BIN)/uv pip compile -q pyproject.toml --universal --generate-hashes --python-version 3.11 --no-header --extra demo -o requirements/demo.txt
 	$(BIN)/uv pip compile -q pyproject.toml --universal --generate-hashes --python-version 3.11 --no-header --extra demo --group dev -o requirements/dev.txt
 	$(BIN)/uv pip compile -q pyproject.toml --universal --generate-hashes --python-version 3.11 --no-header --extra demo --group dev --group bench -o requirements/bench.txt
 
-clean:
-	rm -rf $(VENV) .tools
+clean:  ## Remove what the others made.
+	rm -rf $(VENV) .tools dist

@@ -92,7 +92,8 @@ def bulk(way: Way, streams: int, size: int) -> float:
 
 def receiving(way: Way, streams: int, size: int) -> Iterator[int]:
     """Receive streams until all have ended; yields bytes of all so far, each time that some came."""
-    poll, left, total = select.epoll(), {}, 0
+    poll, total = select.epoll(), 0
+    left: dict[int, list[Any]] = {}
     for _ in range(streams):
         stream = open_stream(way)
         stream.sendall(b"%d\n" % size)

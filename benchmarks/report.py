@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import platform
-import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks import namespace, tor
 from benchmarks.measures import Figures
-from benchmarks.steps import steps
+from benchmarks.results import Machine
 
 PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
 PLOT = PAGE.with_suffix(".svg")
@@ -43,6 +41,9 @@ class Row:
     of: str | None = None
     """The figure of tor that the ratio is to, if it is another one."""
 
+    def keeps(self, value: float, bound: float) -> bool:
+        return value <= bound if self.less else value >= bound
+
 
 ROWS = [
     Row("one stream", "one stream, MB/s", 0, 6, 10),
@@ -61,20 +62,20 @@ ROWS = [
 ]
 
 
-def write(found: dict[str, Figures], separate: bool, rounds: int) -> None:
+def write(found: dict[str, Figures], separate: bool, rounds: int, costs: Sequence[tuple[str, float]]) -> None:
     """Put the medians of all networks into the page; what is written around them stays."""
     text = PAGE.read_text()
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
     if not rest:
         before, after = "# Performance\n\n", "\n"
-    PAGE.write_text(before + BEGIN + "\n" + "\n".join(measured(found, separate, rounds)) + "\n" + END + after)
+    PAGE.write_text(before + BEGIN + "\n" + "\n".join(measured(found, separate, rounds, costs)) + "\n" + END + after)
     draw(found)
 
 
-def measured(found: dict[str, Figures], separate: bool, rounds: int) -> list[str]:
+def measured(found: dict[str, Figures], separate: bool, rounds: int, costs: Sequence[tuple[str, float]]) -> list[str]:
     lines = [
-        f"Measured on {date.today().isoformat()}: {machine()}.",
+        f"Measured on {datetime.now(UTC).date().isoformat()}: {machine()}.",
         "",
         place(separate)
         + f" All networks are up at the same time and take turns, measure by measure; medians of {rounds} rounds.",
@@ -91,7 +92,7 @@ def measured(found: dict[str, Figures], separate: bool, rounds: int) -> list[str
     else:
         lines += ["", tor.MISSING]
     lines += ["", f"![The figures as bars]({PLOT.name})", "", "Steps, in one process and warm, for 64 KiB:", ""]
-    lines += ["| step | µs |", "|---|---|", *(f"| {name} | {value:.1f} |" for name, value in steps())]
+    lines += ["| step | µs |", "|---|---|", *(f"| {name} | {value:.1f} |" for name, value in costs)]
     return lines
 
 
@@ -116,9 +117,8 @@ def ratio_table(found: dict[str, Figures]) -> list[str]:
         value = found[CIRCUITS][row.figure]
         if not row.absolute:
             value /= found[TOR][row.of or row.figure]
-        keep = (lambda bound, value=value: value <= bound) if row.less else (lambda bound, value=value: value >= bound)
         show = shown_as(row)
-        verdict = "goal" if keep(row.goal) else "must" if keep(row.must) else "**falls short**"
+        verdict = "goal" if row.keeps(value, row.goal) else "must" if row.keeps(value, row.must) else "**falls short**"
         title = row.title + (", to tor's when idle" if row.of else "")
         lines.append(f"| {title} | {show(value)} | {show(row.must)} | {show(row.goal)} | {verdict} |")
         if row.of:
@@ -136,15 +136,18 @@ def shown_as(row: Row) -> Callable[[float], str]:
 
 
 def machine() -> str:
-    facts = Path("/proc/cpuinfo").read_text()
-    model = re.search(r"model name\s*: (.*)", facts)
+    here = Machine.this()
+    return (
+        f"{here.cpu}, {here.cores} cores, Linux {here.kernel.split('-')[0]}, Python {here.python}, uvloop, "
+        f"{' '.join(openssl_version().split()[:2])}"
+    )
+
+
+def openssl_version() -> str:
+    """Of the library that the ciphers come from, which is not Python's own."""
     from cryptography.hazmat.backends.openssl import backend
 
-    return (
-        f"{model.group(1) if model else platform.processor()}, {facts.count('processor	')} cores, "
-        f"Linux {platform.release().split('-')[0]}, Python {platform.python_version()}, uvloop, "
-        f"{' '.join(backend.openssl_version_text().split()[:2])}"
-    )
+    return str(backend.openssl_version_text())
 
 
 def place(separate: bool) -> str:

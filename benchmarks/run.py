@@ -1,4 +1,7 @@
-"""Measures, prints, and writes docs/performance.md: `make bench`, or `make bench ARGS="--quick --only circuits"`."""
+"""Measures, prints, keeps the result, and writes docs/performance.md: `make bench`.
+
+`make bench ARGS=--quick` takes one or two minutes, and keeps its result too; the page is left as it is.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,11 @@ from pathlib import Path
 from statistics import median
 from typing import NoReturn
 
-from benchmarks import namespace, report, tor
+from benchmarks import namespace, report, results, tor
 from benchmarks.measures import MEASURES, Figures, Subject, at_the_end
 from benchmarks.network import running_network
 from benchmarks.server import running_server
+from benchmarks.steps import steps
 
 TOR = "tor"
 OURS = {
@@ -38,9 +42,12 @@ def main() -> None:
     show(middle)
     if arguments.json:
         Path(arguments.json).write_text(json.dumps(found, indent=1))
-    if not arguments.only:
-        report.write(middle, separate, rounds)
-        print(f"\nwritten to {report.PAGE}")
+    costs = steps()
+    result = results.new(middle, dict(costs), quick=arguments.quick, rounds=rounds)
+    print(f"\nkept in {result.write()}: python -m benchmarks.compare BEFORE AFTER")
+    if not arguments.only and not arguments.quick:
+        report.write(middle, separate, rounds, costs)
+        print(f"written to {report.PAGE}")
 
 
 def read_arguments() -> argparse.Namespace:

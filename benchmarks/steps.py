@@ -48,7 +48,7 @@ def steps() -> list[tuple[str, float]]:
     box = nodes[0].seal(way[1], plain)
     frame = mask(box)
     payer = Payer.sign(wallet, nodes[1].digest)
-    books = Accountant(AccountantConfig(bytes(20), None, DEFAULT_RATE_PACK), SavedState(), 0.0)
+    books = Accountant(AccountantConfig(earning_wallet=bytes(20), consuming_wallet=None), SavedState(), 0.0)
     secret = os.urandom(32)
     cell = memoryview(new_cell(1, [(1, Command.DATA, data[:MAX_DATA])]))
     layer, seal, direction = Layer(secret, True), Seal(secret, True), Direction(secret)
@@ -70,7 +70,7 @@ def steps() -> list[tuple[str, float]]:
         ("circuit: seal or open", timed(lambda: seal.close(data_of(cell)))),
         ("circuit: pass on (one layer)", timed(lambda: pass_on(cell, 2, layer))),
         ("circuit: link frame, seal or open", timed(lambda: direction.encrypt_into(cell[2:-16], cell[2:]))),
-        ("book a charge", timed(lambda: books.routing_provided(b"w" * 20, 65_536, 1.0))),
+        ("book a charge", timed(lambda: books.charge(False, b"w" * 20, DEFAULT_RATE_PACK.routing_charge(65_536), 1.0))),
     ]
 
 

@@ -10,12 +10,17 @@ from typing import Any, Final, NamedTuple
 from tests.secure_ends import keys
 
 from masq.chain.wallet import Wallet
-from masq.core.circuits.entry import CircuitEntry, EntryEffect, Kind
+from masq.core.circuits.entry import CircuitEntry, EntryEffect, Wish
+from masq.core.circuits.exit import CircuitExit
 from masq.core.circuits.origin import OwnCircuit, OwnCircuits
-from masq.core.circuits.relay import Circuits, reason_of
-from masq.core.effects import SendFrame, Service
+from masq.core.circuits.passage import Billing
+from masq.core.circuits.relay import PassingCircuits
+from masq.core.circuits.ways import Ways
+from masq.core.effects import EndCircuit, SendFrame, Service
 from masq.core.network.routing import Route
-from masq.core.packages.relay import Relay
+from masq.core.proofs import Proofs
+from masq.core.sockets import Sockets
+from masq.core.tab import Tab
 from masq.crypto import CryptDE
 from masq.errors import UnavailableError
 from masq.keccak import keccak256
@@ -33,6 +38,7 @@ from masq.wire.circuit import (
     encode_begin,
     messages_of,
     new_cell,
+    reason_of,
 )
 from masq.wire.noise import TAG
 from masq.wire.package import Component, Hop, Payer
@@ -192,18 +198,18 @@ class HonestHop:
         self.crowded: set[int] = set()
         self.owed = 0
         self.now = 0.0
-        self.next_socket = 100
         self.earned = 0
-        relay = Relay(self.keys, keys(), True)
-        self.circuits = Circuits(
+        self.sockets, self.tab = Sockets(), Tab()
+        ways = Ways(self.next.get, lambda link: link in outbound, lambda link: link in self.crowded)
+        billing = Billing(DEFAULT_RATE_PACK, self.tab, lambda payer: self.owed)
+        self.exit = CircuitExit(billing, self.sockets, ways)
+        self.circuits = PassingCircuits(
             self.keys,
-            DEFAULT_RATE_PACK,
-            relay.proven_payer,
+            Proofs(self.keys, None),
+            billing,
+            self.exit,
+            ways,
             lambda payer: payer in self.delinquent,
-            lambda payer: self.owed,
-            self.next.get,
-            lambda link: link in outbound,
-            lambda link: link in self.crowded,
             exits,
             EPOCH,
         )
@@ -213,29 +219,35 @@ class HonestHop:
         return self.keys.public_key
 
     @property
-    def exit(self) -> Any:
-        return self.circuits.exit
-
-    def socket(self) -> int:
-        self.next_socket += 1
-        return self.next_socket
+    def next_socket(self) -> int:
+        """The id that was given last."""
+        return self.sockets._last
 
     def hears(self, frame: Frame, link: int = BACK) -> list[object]:
         """A frame arrives: all effects of it, with the cells that are due."""
-        effects: list[object] = list(self.circuits.frame((link, circuit_of(frame.wire)), frame, self.now, self.socket))
-        return effects + self.flush()
+        return self.done(self.circuits.frame((link, circuit_of(frame.wire)), frame, self.now)) + self.flush()
+
+    def done(self, effects: Iterable[object]) -> list[object]:
+        """Effects, after those that are for this Node were carried out."""
+        out: list[object] = []
+        for effect in effects:
+            if isinstance(effect, EndCircuit):
+                out += self.done(self.circuits.end((effect.link, effect.circuit), effect.reason, effect.detail))
+            else:
+                out.append(effect)
+        return out
 
     def flush(self, after: float = 0.0) -> list[object]:
-        effects = list(self.circuits.exit.flush(self.now + after))
-        self.earned += sum(self.circuits.billing.earned.values())
-        self.circuits.billing.earned.clear()
+        effects = self.done(self.exit.flush(self.now + after))
+        self.earned += sum(self.tab.earned.values())
+        self.tab.earned.clear()
         return effects
 
     def counters(self) -> tuple[int, ...]:
         """Sizes of all that circuits leave behind, but for OPENs that can't be repeated yet."""
-        exit, circuits = self.circuits.exit, self.circuits
+        exit, circuits = self.exit, self.circuits
         waiting = exit.departures._waiting
-        kept = (circuits._ends, circuits._on_link, circuits._of_payer, exit._sockets, exit._held, waiting)
+        kept = (circuits._legs, circuits._on_link, circuits._of_payer, exit._sockets, exit._held, waiting)
         return tuple(map(len, kept))
 
 
@@ -377,17 +389,20 @@ class Entry:
         self.keys = keys()
         self.now = 0.0
         self.crowded: set[int] = set()
+        self.tab = Tab()
+        ways = Ways(lambda key: BACK, lambda link: True, lambda link: link in self.crowded)
         self.own = OwnCircuits(
             self.keys,
             FixedRoutes(self.keys.public_key, *self.ways),  # type: ignore[arg-type]
-            WALLET,
+            Proofs(self.keys, WALLET),
+            self.tab,
             len(self.ways[0].pairs),
             os.urandom,
-            lambda key: BACK,
+            ways,
             self._new_id,
             EPOCH,
         )
-        self.entry = CircuitEntry(self.own, lambda link: link in self.crowded)
+        self.entry = CircuitEntry(self.own, Sockets(), ways)
         self._id = -1
         self._socket = 0
 
@@ -395,11 +410,11 @@ class Entry:
         self._id += 2
         return self._id
 
-    def open(self, first: bytes = b"GET /", kind: Kind = Kind.STREAM, group: str = "", host: str = "a.test") -> int:
+    def open(self, first: bytes = b"GET /", kind: Wish = Wish.STREAM, group: str = "", host: str = "a.test") -> int:
         """A client's socket; what it says first is on its way."""
-        self._socket += 1
-        self.carry(self.entry.open(self._socket, kind, host, 80, group, self.now))
-        if first and kind is Kind.STREAM:
+        self._socket, effects = self.entry.open(kind, host, 80, group, self.now)
+        self.carry(effects)
+        if first and kind is Wish.STREAM:
             self.says(first)
         return self._socket
 

@@ -5,18 +5,28 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import resource
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 
 class Running:
     """A Node process. Its address is 127.0.3.<number>."""
 
-    def __init__(self, directory: Path, number: int, neighbors: str = "", **settings: str) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        number: int,
+        neighbors: str = "",
+        limits: Mapping[int, tuple[int, int]] | None = None,
+        wrapper: Sequence[str] = (),
+        **settings: str,
+    ) -> None:
+        """`limits`: soft and hard ones by RLIMIT_. `wrapper`: a command that executes the one behind it."""
         self.directory = directory / str(number)
         self.ip = f"127.0.3.{number}"
         words = {
@@ -35,10 +45,18 @@ class Running:
         self.log = directory / f"log-{number}"
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "masq.cli.main", "run", *(f"--{n}={v}" for n, v in words.items() if v != "-")],
+                [
+                    *wrapper,
+                    sys.executable,
+                    "-m",
+                    "masq.cli.main",
+                    "run",
+                    *(f"--{n}={v}" for n, v in words.items() if v != "-"),
+                ],
                 env={**os.environ, "MASQ_CONSUMING_PRIVATE_KEY": f"{number + 1:064x}", "MASQ_DB_PASSWORD": "secret"},
                 stdout=subprocess.PIPE,
                 stderr=log,
+                preexec_fn=(lambda: _set(limits)) if limits else None,
             )
         assert self.process.stdout
         self.descriptor = self.process.stdout.readline().decode().strip()
@@ -64,6 +82,11 @@ class Running:
         self.process.wait()
         assert self.process.stdout
         self.process.stdout.close()
+
+
+def _set(limits: Mapping[int, tuple[int, int]]) -> None:
+    for kind, values in limits.items():
+        resource.setrlimit(kind, values)
 
 
 @contextlib.contextmanager

@@ -56,11 +56,11 @@ def test_what_was_written_by_hand_stays(tmp_path: Path, monkeypatch: pytest.Monk
     page.write_text(f"# Title\n\nbefore\n{report.BEGIN}\nold\n{report.END}\nafter\n")
     monkeypatch.setattr(report, "PAGE", page)
     monkeypatch.setattr(report, "PLOT", tmp_path / "plot.svg")
-    monkeypatch.setattr(report, "steps", lambda: [("one step", 1.0)])
     monkeypatch.setattr(report, "draw", lambda found: None)
-    report.write({"circuits": OURS}, separate=False, rounds=1)
+    report.write({"circuits": OURS}, separate=False, rounds=1, costs=[("one step", 1.0)])
     text = page.read_text()
     assert text.startswith("# Title\n\nbefore\n")
     assert text.endswith(f"{report.END}\nafter\n")
     assert "old" not in text
     assert "| one stream, MB/s | 500 | 5 |" in text
+    assert "| one step | 1.0 |" in text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import json
 import os
@@ -180,6 +181,30 @@ def test_it_ends_with_whoever_started_it(process: subprocess.Popen[str]) -> None
     assert process.stdin is not None
     process.stdin.close()
     assert process.wait(5) == 0
+
+
+@pytest.mark.parametrize("source", ["/dev/null", "/dev/zero", __file__, None])
+def test_an_input_that_nobody_holds_neither_ends_it_nor_keeps_it_busy(source: str | None) -> None:
+    command = [sys.executable, "-m", "masq.demo.chain"]
+    with contextlib.ExitStack() as stack:
+        given = stack.enter_context(open(source, "rb")) if source else None
+        # Without a source it has no standard input at all, as some supervisors have it.
+        start = ["sh", "-c", 'exec "$@" <&-', "sh", *command] if given is None else command
+        process = stack.enter_context(subprocess.Popen(start, stdin=given, stdout=subprocess.PIPE))
+        stack.callback(process.kill)
+        assert process.stdout is not None
+        assert process.stdout.readline()
+        before = cpu_seconds(process.pid)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(1.0)
+        assert cpu_seconds(process.pid) - before < 0.2
+        process.terminate()
+        assert process.wait(5) == 0
+
+
+def cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def test_it_starts_quickly() -> None:

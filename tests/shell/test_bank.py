@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from tests.charges import consumed, exited
 
 from masq.chain.erc20 import sign_transfer
 from masq.chain.transaction import SignedTransaction
@@ -80,7 +81,6 @@ class Books:
                 accountant=AccountantConfig(
                     earning_wallet=earning,
                     consuming_wallet=consuming.address,
-                    rates=DEFAULT_RATE_PACK,
                     sign=sign,
                     thresholds=THRESHOLDS,
                     intervals=dict.fromkeys(Scan, 10.0),
@@ -151,8 +151,8 @@ def test_a_debt_is_paid_and_credited_and_both_remember(tmp_path: Path) -> None:
                 opened(tmp_path / "earner", url, Wallet(b"\x04" * 32), EARNER.address) as earner,
             ):
                 await earner.scan(Scan.RECEIVABLES)
-                payer.accountant.consumed((EARNER.address, DEFAULT_RATE_PACK, SIZE), [], 0, 0.0)
-                earner.accountant.exit_provided(CONSUMER.address, SIZE, 0.0)
+                consumed(payer.accountant, (EARNER.address, DEFAULT_RATE_PACK, SIZE), [], 0, 0.0)
+                exited(earner.accountant, CONSUMER.address, SIZE, 0.0)
                 payer.now = earner.now = 10.0
                 await payer.scan(Scan.PAYABLES)
                 assert len(payer.store.load().payments) == 1
@@ -177,7 +177,7 @@ def test_a_node_that_dies_after_sending_learns_of_its_payment(tmp_path: Path) ->
     async def scenario() -> None:
         async with running_chain(CHAIN, {CONSUMER.address: Funds(10**18, 10**21)}) as url:
             async with opened(tmp_path, url) as payer:
-                payer.accountant.consumed((EARNER.address, DEFAULT_RATE_PACK, SIZE), [], 0, 0.0)
+                consumed(payer.accountant, (EARNER.address, DEFAULT_RATE_PACK, SIZE), [], 0, 0.0)
                 payer.now = 10.0
                 await payer.scan(Scan.PAYABLES)
             async with opened(tmp_path, url) as again:
@@ -243,7 +243,7 @@ def run_against(
 ) -> None:
     async def run() -> None:
         async with provider(answer) as url, opened(directory, url) as books:
-            books.accountant.consumed((EARNER.address, DEFAULT_RATE_PACK, SIZE), [], 0, 0.0)
+            consumed(books.accountant, (EARNER.address, DEFAULT_RATE_PACK, SIZE), [], 0, 0.0)
             books.now = 10.0
             await scenario(books)
 
@@ -340,7 +340,7 @@ def test_a_provider_s_limit_is_kept_and_no_block_left_out(tmp_path: Path) -> Non
 def test_without_a_provider_nothing_is_paid_and_nothing_ends(tmp_path: Path, url: str | None) -> None:
     async def scenario() -> None:
         async with opened(tmp_path, url) as books:
-            books.accountant.consumed((EARNER.address, DEFAULT_RATE_PACK, SIZE), [], 0, 0.0)
+            consumed(books.accountant, (EARNER.address, DEFAULT_RATE_PACK, SIZE), [], 0, 0.0)
             books.now = 10.0
             await books.scan(*Scan, *Scan)
             assert len(books.notices) == 4

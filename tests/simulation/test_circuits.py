@@ -230,7 +230,7 @@ def test_a_node_that_books_double_is_found_out_and_avoided() -> None:
     assert world.run_until(lambda: greedy.ended, 10)
     own = circuit_of(user)
     thief = hop_of(world, own, 1)
-    billing = thief.node.circuits.billing
+    billing = thief.node.circuits._billing
     earn = billing.earn
 
     def twice(passage, size, as_exit, now):  # type: ignore[no-untyped-def]

@@ -102,7 +102,7 @@ def test_a_client_that_hangs_up_stops_the_exit_within_a_second(settings: dict[st
     assert not any(host.sockets for host in world.hosts)
     before = world.trace
     world.run(1)
-    assert not any(list(host.node.exit) for host in world.hosts)
+    assert not any(list(host.node.package_exit) for host in world.hosts)
     assert before
 
 

@@ -15,10 +15,10 @@ from masq.wire.circuit import (
     MAX_DETAIL,
     Command,
     Control,
-    End,
     Layer,
     Resolution,
     Seal,
+    StreamEnd,
     circuit_of,
     data_of,
     decode_begin,
@@ -123,8 +123,8 @@ def test_answers(addresses: list[tuple[str, int]]) -> None:
     assert decode_resolved(encode_resolved(Resolution(tuple(addresses)))).addresses == tuple(addresses[:MAX_ADDRESSES])
 
 
-@given(st.text(min_size=1, max_size=300), st.sampled_from(list(End)))
-def test_reasons_in_words(words: str, code: End) -> None:
+@given(st.text(min_size=1, max_size=300), st.sampled_from(list(StreamEnd)))
+def test_reasons_in_words(words: str, code: StreamEnd) -> None:
     assert decode_resolved(encode_resolved(Resolution((), words))).error == words[:MAX_DETAIL]
     got, detail = end_of(memoryview(encode_end(code, words)))
     assert got == code

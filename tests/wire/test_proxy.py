@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from masq.wire.proxy import Greeting, Refused, Reply, Speech, Target, refused
+from masq.wire.proxy import ClientRefused, ClientSpeech, Greeting, Reply, Target, refused
 
 NAMED = b"\x05\x01\x00\x03\x0bexample.com\x01\xbb"
 
@@ -27,7 +27,7 @@ def greet(data: bytes, step: int = 10_000) -> tuple[Target | None, bytes]:
 @pytest.mark.parametrize("step", [1, 2, 7, 1000])
 def test_socks5_with_a_name(step: int) -> None:
     target, answers = greet(b"\x05\x01\x00" + NAMED + b"hello", step)
-    assert target == Target(Speech.SOCKS5, "example.com", 443, "", b"hello")
+    assert target == Target(ClientSpeech.SOCKS5, "example.com", 443, "", b"hello")
     assert answers == b"\x05\x00"
 
 
@@ -61,7 +61,7 @@ def test_socks5_with_addresses() -> None:
     ],
 )
 def test_refusals_say_why(data: bytes, answer: bytes) -> None:
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(ClientRefused) as refusal:
         greet(data)
     assert answer in refusal.value.answer
     assert str(refusal.value)
@@ -70,7 +70,7 @@ def test_refusals_say_why(data: bytes, answer: bytes) -> None:
 @pytest.mark.parametrize("step", [1, 9, 1000])
 def test_connect_to_any_port(step: int) -> None:
     target, _ = greet(b"CONNECT [2001:db8::1]:22 HTTP/1.1\r\nHost: x\r\n\r\nSSH-", step)
-    assert target == Target(Speech.CONNECT, "2001:db8::1", 22, "", b"SSH-")
+    assert target == Target(ClientSpeech.CONNECT, "2001:db8::1", 22, "", b"SSH-")
 
 
 def test_plain_http_is_made_a_request_for_the_server() -> None:
@@ -79,7 +79,7 @@ def test_plain_http_is_made_a_request_for_the_server() -> None:
         b"Connection: keep-alive\r\nProxy-Authorization: Basic bWU6cHc=\r\nContent-Length: 2\r\n\r\nhi"
     )
     assert target == Target(
-        Speech.HTTP,
+        ClientSpeech.HTTP,
         "host.test",
         8080,
         "6d65:7077",
@@ -98,11 +98,11 @@ def test_an_upgrade_keeps_its_connection_header() -> None:
 def test_any_bytes_are_a_target_a_wait_or_a_refusal(data: bytes) -> None:
     try:
         greet(data, 3)
-    except Refused:
+    except ClientRefused:
         return
 
 
 def test_an_error_page_can_t_be_injected_into() -> None:
-    page = refused(Speech.HTTP, Reply.UNREACHABLE, "<script>")
+    page = refused(ClientSpeech.HTTP, Reply.UNREACHABLE, "<script>")
     assert b"<script>" not in page
-    assert refused(Speech.SOCKS5, Reply.NO_ROUTE, "")[:2] == b"\x05\x03"
+    assert refused(ClientSpeech.SOCKS5, Reply.NO_ROUTE, "")[:2] == b"\x05\x03"

@@ -7,15 +7,21 @@ from dataclasses import dataclass, replace
 from masq.chain.wallet import Wallet
 from masq.core.accountant.accountant import Accountant, AccountantConfig, SavedState
 from masq.core.circuits.entry import CircuitEntry
+from masq.core.circuits.exit import CircuitExit
 from masq.core.circuits.origin import OwnCircuits
-from masq.core.circuits.relay import Circuits
+from masq.core.circuits.passage import Billing
+from masq.core.circuits.relay import PassingCircuits
+from masq.core.circuits.ways import Ways
 from masq.core.links.links import Links
 from masq.core.network.neighborhood import Contact, Neighborhood, Profile
 from masq.core.network.routing import Routes
 from masq.core.node import Node, Parts, Rules
-from masq.core.packages.entry import Entry
-from masq.core.packages.exit import Exit
-from masq.core.packages.relay import Relay
+from masq.core.packages.entry import PackageEntry
+from masq.core.packages.exit import PackageExit
+from masq.core.packages.relay import PackageRelay
+from masq.core.proofs import Proofs
+from masq.core.sockets import Sockets
+from masq.core.tab import Tab
 from masq.crypto import Keys, Random
 from masq.types import Address, LinkPolicy, Mode, PackagePolicy, PublicKey
 from masq.wire.circuit import EXTENSION
@@ -63,31 +69,25 @@ def build_node(config: NodeConfig, saved: SavedState, random: Random, now: float
         address = graph.address(key)
         return links.secure_link(address.ip, key) if address else None
 
-    routes = Routes(graph, random)
-    relay = Relay(keys, config.alias, charges=not zero_hop)
-    entry = Entry(keys, config.alias, routes, config.wallet, hops, random)
-    exit = Exit(keys)
+    ways = Ways(secure_link_to, links.is_outbound, links.crowded)
     exits = config.mode is not Mode.CONSUME_ONLY
-    circuits = Circuits(
-        keys,
-        profile.rates,
-        relay.proven_payer,
-        accountant.is_delinquent,
-        accountant.owed_by,
-        secure_link_to,
-        links.is_outbound,
-        links.crowded,
-        exits,
-        config.epoch,
-    )
-    own_circuits = OwnCircuits(keys, routes, config.wallet, hops, random, secure_link_to, circuits.new_id, config.epoch)
-    circuit_entry = CircuitEntry(own_circuits, links.crowded)
+    sockets, tab, proofs = Sockets(), Tab(), Proofs(keys, config.wallet)
+    routes = Routes(graph, random)
+    package_relay = PackageRelay(keys, config.alias, proofs, charges=not zero_hop)
+    package_entry = PackageEntry(keys, config.alias, routes, proofs, hops, sockets, tab, random)
+    package_exit = PackageExit(keys, profile.rates, sockets, tab)
+    billing = Billing(profile.rates, tab, accountant.owed_by)
+    circuit_exit = CircuitExit(billing, sockets, ways)
+    circuits = PassingCircuits(keys, proofs, billing, circuit_exit, ways, accountant.is_delinquent, exits, config.epoch)
+    own_circuits = OwnCircuits(keys, routes, proofs, tab, hops, random, ways, circuits.new_id, config.epoch)
+    circuit_entry = CircuitEntry(own_circuits, sockets, ways)
     rules = Rules(
         mode=config.mode,
         hops=hops,
         pays=config.wallet is not None,
         exits=exits,
         relays=profile.routes_data,
+        rates=profile.rates,
         package_policy=config.package_policy,
         scans=config.scans,
     )
@@ -96,11 +96,14 @@ def build_node(config: NodeConfig, saved: SavedState, random: Random, now: float
         links=links,
         neighborhood=neighborhood,
         routes=routes,
-        relay=relay,
-        entry=entry,
-        exit=exit,
+        package_relay=package_relay,
+        package_entry=package_entry,
+        package_exit=package_exit,
         circuits=circuits,
+        circuit_exit=circuit_exit,
         own_circuits=own_circuits,
         circuit_entry=circuit_entry,
+        sockets=sockets,
+        tab=tab,
     )
     return Node(keys, rules, parts, now)

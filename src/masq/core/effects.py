@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from masq.core.failure import Failure
 from masq.types import Address, Endpoint, PublicKey, RatePack
-from masq.wire.circuit import Addresses
+from masq.wire.circuit import Addresses, Close
 from masq.wire.message import Gossip, GossipFailure
 from masq.wire.package import Package
 
@@ -159,21 +159,22 @@ class SendFrame(NamedTuple):
     circuit: int
 
 
-class Earn(NamedTuple):
-    """Book what a payer owes us for a package of `size` bytes, as relay or as exit."""
+@dataclass(frozen=True, slots=True)
+class Overrun:
+    """What waited for a circuit at a link was too much, and is lost: the circuit has to end."""
 
-    payer: Address
-    size: int
-    as_exit: bool
+    link: int
+    circuit: int
 
 
-class Owe(NamedTuple):
-    """Book what we owe: to the exit for `exit_size` plain bytes (None: nothing), to relays for the payload."""
+@dataclass(frozen=True, slots=True)
+class EndCircuit:
+    """End a circuit that ends at this Node, by its link and its id there."""
 
-    exit: Service
-    exit_size: int | None
-    relays: tuple[Service, ...]
-    payload_size: int
+    link: int
+    circuit: int
+    reason: Close
+    detail: str
 
 
 # --- the rest ---
@@ -200,6 +201,6 @@ LinkEffect = Dial | WriteLink | CloseLink
 SocketEffect = (
     Connect | Bind | Resolve | Resolved | SendDatagram | Accepted | WriteSocket | EndSocket | CloseSocket | Reading
 )
-InnerEffect = Tell | Forward | SendFrame | Earn | Owe
+InnerEffect = Tell | Forward | SendFrame | Overrun | EndCircuit
 OuterEffect = LinkEffect | SocketEffect | SaveConfig | Log
 Effect = OuterEffect | InnerEffect

@@ -12,7 +12,7 @@ from typing import Final
 
 from masq.errors import UnavailableError
 from masq.types import PublicKey
-from masq.wire.circuit import MAX_DETAIL, Close, End
+from masq.wire.circuit import MAX_DETAIL, Close, StreamEnd
 
 
 class Cause(Enum):
@@ -92,19 +92,19 @@ CLOSE_CAUSES: Final = {
 """What the reason of a circuit's end means (protocol.md 15.3)."""
 
 END_CODES: Final = {
-    Cause.CLOSED: End.DONE,
-    Cause.NO_SUCH_NAME: End.NOT_RESOLVED,
-    Cause.NOT_RESOLVED: End.NOT_RESOLVED,
-    Cause.NOT_CONNECTED: End.NOT_CONNECTED,
-    Cause.POLICY: End.POLICY,
-    Cause.BROKEN: End.BROKEN,
-    Cause.OVERLOADED: End.OVERLOADED,
-    Cause.STOPPED: End.STOPPED,
-    Cause.REFUSED: End.REFUSED,
+    Cause.CLOSED: StreamEnd.DONE,
+    Cause.NO_SUCH_NAME: StreamEnd.NOT_RESOLVED,
+    Cause.NOT_RESOLVED: StreamEnd.NOT_RESOLVED,
+    Cause.NOT_CONNECTED: StreamEnd.NOT_CONNECTED,
+    Cause.POLICY: StreamEnd.POLICY,
+    Cause.BROKEN: StreamEnd.BROKEN,
+    Cause.OVERLOADED: StreamEnd.OVERLOADED,
+    Cause.STOPPED: StreamEnd.STOPPED,
+    Cause.REFUSED: StreamEnd.REFUSED,
 }
 """How an exit says why a stream ends (protocol.md 15.4)."""
 
-END_CAUSES: Final = {End.UNKNOWN: Cause.UNKNOWN} | {code: cause for cause, code in END_CODES.items()}
+END_CAUSES: Final = {StreamEnd.UNKNOWN: Cause.UNKNOWN} | {code: cause for cause, code in END_CODES.items()}
 """And how that is read."""
 
 

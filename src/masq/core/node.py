@@ -10,31 +10,35 @@ from masq.chain.erc20 import Transfer
 from masq.chain.receipt import Receipt
 from masq.core.accountant.accountant import Accountant, Scan, Terms
 from masq.core.accountant.effects import AccountantEffect, Payment
-from masq.core.circuits.entry import CircuitEntry, Kind
+from masq.core.circuits.entry import CircuitEntry, Wish
+from masq.core.circuits.exit import CircuitExit
 from masq.core.circuits.origin import OwnCircuits
-from masq.core.circuits.relay import Circuits
+from masq.core.circuits.relay import PassingCircuits
 from masq.core.effects import (
     CloseLink,
-    Earn,
+    CloseSocket,
     Effect,
+    EndCircuit,
     Forward,
     Log,
     OuterEffect,
-    Owe,
+    Overrun,
     SendFrame,
     Tell,
 )
 from masq.core.failure import NO_WALLET, Cause, Failure, FailureError
-from masq.core.links.links import GOSSIP_FLOW, Link, Links, LinksEffect, LinkUp
+from masq.core.links.links import GOSSIP_FLOW, Link, Links, LinksEffect, LinkUp, Written
 from masq.core.network.neighborhood import Neighborhood
 from masq.core.network.routing import Routes
-from masq.core.packages.entry import Entry
-from masq.core.packages.exit import Exit
-from masq.core.packages.relay import ForEntry, ForExit, Relay, Relayed
+from masq.core.packages.entry import PackageEntry
+from masq.core.packages.exit import PackageExit
+from masq.core.packages.relay import ForEntry, ForExit, ForNeighborhood, PackageArrival, PackageRelay, Relayed
+from masq.core.sockets import Sockets
+from masq.core.tab import Tab
 from masq.core.view import NodeView, RoutesView
 from masq.crypto import Keys
 from masq.errors import CryptoError, PeerError, UnavailableError
-from masq.types import Endpoint, Mode, PackagePolicy, PublicKey
+from masq.types import Endpoint, Mode, PackagePolicy, PublicKey, RatePack
 from masq.wire.circuit import EXTENSION, Addresses, circuit_of
 from masq.wire.frame import unmask
 from masq.wire.message import encode_message
@@ -44,7 +48,6 @@ from masq.wire.secure_link import Frame
 ROUTE_CHECK: Final = 10_000
 """Bytes of the imagined request with which a Node looks whether it has a route."""
 HOUSEKEEPING: Final = 5.0
-NOBODY: Final = bytes(20)
 
 NodeEffect = OuterEffect | AccountantEffect
 
@@ -60,6 +63,7 @@ class Rules:
     """Whether there is a consuming wallet."""
     exits: bool
     relays: bool
+    rates: RatePack
     package_policy: PackagePolicy
     scans: bool
 
@@ -72,12 +76,15 @@ class Parts:
     links: Links
     neighborhood: Neighborhood
     routes: Routes
-    relay: Relay
-    entry: Entry
-    exit: Exit
-    circuits: Circuits
+    package_relay: PackageRelay
+    package_entry: PackageEntry
+    package_exit: PackageExit
+    circuits: PassingCircuits
+    circuit_exit: CircuitExit
     own_circuits: OwnCircuits
     circuit_entry: CircuitEntry
+    sockets: Sockets
+    tab: Tab
 
 
 class Node:
@@ -91,14 +98,15 @@ class Node:
         self.links = parts.links
         self.neighborhood = parts.neighborhood
         self.routes = parts.routes
-        self.relay = parts.relay
-        self.entry = parts.entry
-        self.exit = parts.exit
+        self.package_relay = parts.package_relay
+        self.package_entry = parts.package_entry
+        self.package_exit = parts.package_exit
         self.circuits = parts.circuits
-        self.circuit_exit = parts.circuits.exit
+        self.circuit_exit = parts.circuit_exit
         self.own_circuits = parts.own_circuits
         self.circuit_entry = parts.circuit_entry
-        self._next_socket = 1
+        self.sockets = parts.sockets
+        self.tab = parts.tab
         self._route_revision = -1
         self.has_route = False
         self._scanning = False
@@ -112,7 +120,7 @@ class Node:
     def tick(self, now: float) -> list[NodeEffect]:
         """Does what is due; to be called at `next_wake`, or whenever."""
         effects = self._carry(self.neighborhood.tick(now), now)
-        effects += self._carry(self.entry.tick(now), now)
+        effects += self._carry(self.package_entry.tick(now), now)
         effects += self._carry(self.circuit_entry.tick(now), now)
         effects += self.flush(now)
         dead, due = self.links.tick(now)
@@ -121,7 +129,7 @@ class Node:
             effects += [CloseLink(link), *self.link_closed(link, now)]
         if now - self._housekept >= HOUSEKEEPING:
             self._housekept = now
-            effects += self._carry(self.exit.tick(now), now)
+            effects += self._carry(self.package_exit.tick(now), now)
             effects += self._carry(self.circuits.tick(now), now)
             effects += self._upgrade_links(now)
             for link in self.links.spare(now):
@@ -134,7 +142,7 @@ class Node:
         return min(
             now + HOUSEKEEPING,
             self.neighborhood.next_wake(now),
-            self.entry.next_wake(now),
+            self.package_entry.next_wake(now),
             self.links.next_wake(now),
             self.circuit_entry.next_wake(now),
             self.flush_due,
@@ -197,7 +205,11 @@ class Node:
         if isinstance(arrival, LinkUp):
             return self._carry(self.neighborhood.proven(arrival.key, link.peer, arrival.port, now), now)
         try:
-            package = self.relay.open(unmask(arrival)) if isinstance(arrival, bytes) else self.relay.arrive(arrival)
+            package = (
+                self.package_relay.open(unmask(arrival))
+                if isinstance(arrival, bytes)
+                else self.package_relay.arrive(arrival)
+            )
         except PeerError as error:
             return [Log("info", "package_dropped", f"from {link.peer}: {error}")]
         return self._arrived(package, link.peer, now, link.key if link.secure is not None else b"")
@@ -209,7 +221,7 @@ class Node:
             return self.circuit_entry.frame(own, frame, now)
         if not self.rules.relays:
             return []
-        return self.circuits.frame((link, circuit), frame, now, self._socket)
+        return self.circuits.frame((link, circuit), frame, now)
 
     def _upgrade_links(self, now: float) -> list[NodeEffect]:
         """Neighbors that we speak JSON to though they know secure links: the one with the lower key dials."""
@@ -245,50 +257,54 @@ class Node:
         key = self.neighborhood.graph.at(ip)
         effects += self._carry(self.neighborhood.link_lost(ip, now), now)
         if key is not None:
-            effects += self._carry(self.entry.neighbor_lost(key, now), now)
-            effects += self._carry(self.exit.neighbor_lost(key), now)
+            effects += self._carry(self.package_entry.neighbor_lost(key, now), now)
+            effects += self._carry(self.package_exit.neighbor_lost(key), now)
         return effects + self._look_for_route(now)
 
     def _hold(self, link: int, on: bool, now: float) -> list[NodeEffect]:
         entry = self.links.get(link)
         key = self.neighborhood.graph.at(entry.peer.ip) if entry else None
-        return [] if key is None else self._carry([*self.entry.hold(key, on), *self.exit.hold(key, on)], now)
+        return (
+            []
+            if key is None
+            else self._carry([*self.package_entry.hold(key, on), *self.package_exit.hold(key, on)], now)
+        )
 
     # --- sockets ---
 
     def open(self, host: str, port: int, group: str, now: float, eager: bool = False) -> tuple[int, list[NodeEffect]]:
-        """A client asks for a connection: the id of its socket. UnavailableError says why there can't be one.
+        """A client asks for a connection: the id of its socket. FailureError says why there can't be one.
 
         `group` isolates: streams of different groups share no route. `eager`: the client says nothing until it is
         told, by Accepted, that the server is reached.
         """
-        socket = self._socket()
         self._check_wallet()
         if self.hops and self.rules.package_policy is not PackagePolicy.MASQ:
             try:
-                opened = self.circuit_entry.open(socket, Kind.STREAM, host, port, group, now, eager)
+                socket, opened = self.circuit_entry.open(Wish.STREAM, host, port, group, now, eager)
                 return socket, self._carry(opened, now)
             except UnavailableError:
                 if self.rules.package_policy is PackagePolicy.CIRCUITS:
                     raise
-        return socket, self._carry(self.entry.open(socket, host, port, group, now, eager), now)
+        socket, begun = self.package_entry.open(host, port, group, now, eager)
+        return socket, self._carry(begun, now)
 
     def open_datagrams(self, group: str, now: float) -> tuple[int, list[NodeEffect]]:
         """A client wants to exchange datagrams with any hosts. UnavailableError says why it can't."""
-        return self._over_circuit(Kind.DATAGRAMS, "", group, now)
+        return self._over_circuit(Wish.DATAGRAMS, "", group, now)
 
     def resolve(self, host: str, group: str, now: float) -> tuple[int, list[NodeEffect]]:
         """A client wants to know a host's addresses: the id that `Resolved` will answer with. UnavailableError."""
-        return self._over_circuit(Kind.RESOLUTION, host, group, now)
+        return self._over_circuit(Wish.RESOLUTION, host, group, now)
 
-    def _over_circuit(self, kind: Kind, host: str, group: str, now: float) -> tuple[int, list[NodeEffect]]:
+    def _over_circuit(self, kind: Wish, host: str, group: str, now: float) -> tuple[int, list[NodeEffect]]:
         self._check_wallet()
         if not self.hops or self.rules.package_policy is PackagePolicy.MASQ:
             words = "only circuits carry this, and this Node is set to use none"
             raise FailureError(Failure(Cause.NO_ROUTE, detail=words))
-        socket = self._socket()
         try:
-            return socket, self._carry(self.circuit_entry.open(socket, kind, host, 0, group, now), now)
+            socket, effects = self.circuit_entry.open(kind, host, 0, group, now)
+            return socket, self._carry(effects, now)
         except FailureError as error:
             words = f"only circuits carry this: {error}"
             raise FailureError(replace(error.failure, detail=words)) from error
@@ -298,65 +314,54 @@ class Node:
             raise FailureError(NO_WALLET)
 
     def connected(self, socket: int, address: str, now: float) -> list[NodeEffect]:
-        if self.circuit_exit.owns(socket):
-            return self._carry(self.circuit_exit.connected(socket, address, now), now)
-        return self._carry(self.exit.connected(socket, now), now)
+        """The exit has reached a server, at this address, or has a socket for datagrams."""
+        owner = self.sockets.owner(socket)
+        if isinstance(owner, PackageExit | CircuitExit):
+            return self._carry(owner.connected(socket, address, now), now)
+        return [CloseSocket(socket)]
 
     def connect_failed(self, socket: int, failure: Failure, now: float) -> list[NodeEffect]:
-        if self.circuit_exit.owns(socket):
-            return self._carry(self.circuit_exit.connect_failed(socket, failure, now), now)
-        return self._carry(self.exit.connect_failed(socket, failure, now), now)
+        owner = self.sockets.owner(socket)
+        return (
+            self._carry(owner.connect_failed(socket, failure, now), now)
+            if isinstance(owner, PackageExit | CircuitExit)
+            else []
+        )
 
     def resolved(self, socket: int, found: Addresses | Failure, now: float) -> list[NodeEffect]:
         """What a look-up for somebody's circuit has brought."""
         return self._carry(self.circuit_exit.resolved(socket, found, now), now)
 
-    def socket_received(self, socket: int, data: bytes | memoryview, now: float) -> list[NodeEffect]:
-        """Bytes of a client or server, at most the package size at once. The effects may hold views of them."""
-        if self.circuit_entry.owns(socket):
-            return self._carry(self.circuit_entry.received(socket, memoryview(data), now), now)
-        if self.circuit_exit.owns(socket):
-            return self._carry(self.circuit_exit.received(socket, memoryview(data), now), now)
-        if self.entry.owns(socket):
-            return self._carry(self.entry.received(socket, bytes(data), now), now)
-        return self._carry(self.exit.received(socket, bytes(data), now), now)
-
     def datagram_received(self, socket: int, host: str, port: int, data: bytes, now: float) -> list[NodeEffect]:
         """A datagram of a client for a host, or of a host for a client of somebody."""
-        if self.circuit_entry.owns(socket):
-            return self._carry(self.circuit_entry.datagram(socket, host, port, data, now), now)
-        return self._carry(self.circuit_exit.datagram(socket, host, port, data, now), now)
+        owner = self.sockets.owner(socket)
+        if isinstance(owner, CircuitEntry | CircuitExit):
+            return self._carry(owner.datagram(socket, host, port, data, now), now)
+        return [CloseSocket(socket)]
+
+    def socket_received(self, socket: int, data: bytes | memoryview, now: float) -> list[NodeEffect]:
+        """Bytes of a client or server, at most the package size at once. The effects may hold views of them."""
+        owner = self.sockets.owner(socket)
+        return (
+            [CloseSocket(socket)] if owner is None else self._carry(owner.received(socket, memoryview(data), now), now)
+        )
 
     def socket_ended(self, socket: int, now: float) -> list[NodeEffect]:
-        if self.circuit_entry.owns(socket):
-            return self._carry(self.circuit_entry.ended(socket, now), now)
-        if self.circuit_exit.owns(socket):
-            return self._carry(self.circuit_exit.ended(socket, now), now)
-        if self.entry.owns(socket):
-            return self._carry(self.entry.ended(socket, now), now)
-        return self._carry(self.exit.ended(socket, now), now)
+        owner = self.sockets.owner(socket)
+        return [CloseSocket(socket)] if owner is None else self._carry(owner.ended(socket, now), now)
 
     def socket_closed(self, socket: int, failure: Failure, now: float) -> list[NodeEffect]:
-        if self.circuit_entry.owns(socket):
-            return self._carry(self.circuit_entry.closed(socket, now), now)
-        if self.circuit_exit.owns(socket):
-            return self._carry(self.circuit_exit.closed(socket, failure, now), now)
-        if self.entry.owns(socket):
-            return self._carry(self.entry.closed(socket, now), now)
-        return self._carry(self.exit.closed(socket, failure, now), now)
+        owner = self.sockets.owner(socket)
+        return [] if owner is None else self._carry(owner.closed(socket, failure, now), now)
 
     def socket_congested(self, socket: int) -> None:
-        for owner in (self.circuit_entry, self.circuit_exit, self.entry, self.exit):
+        owner = self.sockets.owner(socket)
+        if owner is not None:
             owner.congested(socket)
 
     def socket_drained(self, socket: int, now: float) -> list[NodeEffect]:
-        if self.circuit_entry.owns(socket):
-            return self._carry(self.circuit_entry.drained(socket, now), now)
-        if self.circuit_exit.owns(socket):
-            return self._carry(self.circuit_exit.drained(socket, now), now)
-        if self.entry.owns(socket):
-            return self._carry(self.entry.drained(socket, now), now)
-        return self._carry(self.exit.drained(socket, now), now)
+        owner = self.sockets.owner(socket)
+        return [] if owner is None else self._carry(owner.drained(socket, now), now)
 
     # --- money: what the driver was asked to find out, or to do, on the chain ---
 
@@ -386,71 +391,66 @@ class Node:
 
     # --- inside ---
 
-    def _socket(self) -> int:
-        self._next_socket += 1
-        return self._next_socket
-
-    def _arrived(self, arrival: object, source: Endpoint, now: float, sender: PublicKey = b"") -> list[NodeEffect]:
+    def _arrived(
+        self, arrival: PackageArrival, source: Endpoint, now: float, sender: PublicKey = b""
+    ) -> list[NodeEffect]:
         match arrival:
-            case Relayed(forward, earn):
+            case Relayed(forward, payer, size):
                 if not self.rules.relays:
                     return [Log("info", "package_dropped", f"from {source}: this Node relays nothing")]
-                if self.accountant.is_delinquent(earn.payer):
-                    return [_delinquent(earn.payer, source)]
-                return self._carry([earn, forward], now)
+                if self.accountant.is_delinquent(payer):
+                    return [_delinquent(payer, source)]
+                self.tab.earn(payer, self.rules.rates.routing_charge(size))
+                return self._carry([forward], now)
             case ForExit(request, hop, package, payer):
                 if not self.rules.exits:
                     return [Log("info", "package_dropped", f"from {source}: this Node is no exit")]
                 if payer is not None and self.accountant.is_delinquent(payer):
                     return [_delinquent(payer, source)]
-                return self._carry(self.exit.request(request, hop, package, payer or NOBODY, self._socket(), now), now)
+                return self._carry(self.package_exit.request(request, hop, package, payer, now), now)
             case ForEntry(message, return_id, payload_size):
-                return self._carry(self.entry.response(message, return_id, payload_size, now), now)
-            case _:
-                effects = self._carry(self.neighborhood.receive(arrival.message, source, now, sender), now)  # type: ignore[attr-defined]
+                return self._carry(self.package_entry.response(message, return_id, payload_size, now), now)
+            case ForNeighborhood(gossip):
+                effects = self._carry(self.neighborhood.receive(gossip, source, now, sender), now)
                 return effects + self._look_for_route(now)
 
     def _carry(self, effects: Iterable[Effect | AccountantEffect], now: float) -> list[NodeEffect]:
         """Hand on what concerns a sibling; the rest is for the driver."""
         out: list[NodeEffect] = []
+        overrun: list[Overrun] = []
         for effect in effects:
             if isinstance(effect, SendFrame):
-                out += self.links.send_frame(*effect)
-            elif isinstance(effect, Earn):
-                if self.hops or effect.payer != NOBODY:
-                    accountant = self.accountant
-                    book = accountant.exit_provided if effect.as_exit else accountant.routing_provided
-                    out += book(effect.payer, effect.size, now)
-            elif isinstance(effect, Owe):
-                if self.hops:
-                    out += self._owe(effect, now)
+                _part(self.links.send_frame(*effect), out, overrun)
             elif isinstance(effect, Forward):
                 out += self._forward(effect.key, effect.package, effect.flow, now)
             elif isinstance(effect, Tell):
                 out += self._tell(effect, now)
+            elif isinstance(effect, EndCircuit):
+                leg = (effect.link, effect.circuit)
+                out += self._carry(self.circuits.end(leg, effect.reason, effect.detail), now)
+            elif isinstance(effect, Overrun):
+                overrun.append(effect)
             else:
                 out.append(effect)
-        if self.circuits.billing.earned or self.own_circuits.owed:
-            out += self._book_cells(now)
-        for link, circuit in self.links.take_overrun():
-            ended = [*self.circuit_entry.overrun(link, circuit, now), *self.circuits.overrun(link, circuit)]
+        if self.tab.earned or self.tab.owed:
+            out += self._book(now)
+        # Only now: what was still to be sent for these circuits must not follow their end.
+        for each in overrun:
+            ended = [
+                *self.circuit_entry.overrun(each.link, each.circuit, now),
+                *self.circuits.overrun(each.link, each.circuit),
+            ]
             out += self._carry(ended, now)
         return out
 
-    def _book_cells(self, now: float) -> list[NodeEffect]:
-        """Book what the cells of this input have earned and cost: once, as they are many."""
+    def _book(self, now: float) -> list[NodeEffect]:
+        """Tell the Accountant what this input has earned and cost: once, as its cells are many."""
         effects: list[NodeEffect] = []
-        for payable, amounts in ((False, self.circuits.billing.earned), (True, self.own_circuits.owed)):
+        for payable, amounts in ((False, self.tab.earned), (True, self.tab.owed)):
             for wallet, wei in amounts.items():
                 effects += self.accountant.charge(payable, wallet, wei, now)
             amounts.clear()
         return effects
-
-    def _owe(self, owe: Owe, now: float) -> list[NodeEffect]:
-        service = owe.exit
-        exit = None if owe.exit_size is None else (service.wallet, service.rates, owe.exit_size)
-        relays = [(relay.wallet, relay.rates) for relay in owe.relays]
-        return list(self.accountant.consumed(exit, relays, owe.payload_size, now))
 
     def _tell(self, tell: Tell, now: float) -> list[NodeEffect]:
         try:
@@ -458,18 +458,19 @@ class Node:
         except CryptoError as error:
             return [Log("warning", "gossip_not_sent", f"{tell.endpoint}: {error}")]
         known = self._speaks_securely(tell.key)
-        return list(self.links.send(tell.endpoint, tell.key, package, GOSSIP_FLOW, known, now))
+        return self._carry(self.links.send(tell.endpoint, tell.key, package, GOSSIP_FLOW, known, now), now)
 
     def _forward(self, key: PublicKey, package: Package, flow: bytes, now: float) -> list[NodeEffect]:
         if key == self.keys.public_key:
             try:
-                return self._arrived(self.relay.arrive(package), Endpoint("0.0.0.0", 0), now)
+                return self._arrived(self.package_relay.arrive(package), Endpoint("0.0.0.0", 0), now)
             except PeerError as error:
                 return [Log("warning", "package_dropped", f"from ourselves: {error}")]
         address = self.neighborhood.graph.address(key)
         if address is None:
             return [Log("info", "package_dropped", "the next Node of a route is not known, or its address isn't")]
-        return list(self.links.send(address.endpoint, key, package, flow, self._speaks_securely(key), now))
+        known = self._speaks_securely(key)
+        return self._carry(self.links.send(address.endpoint, key, package, flow, known, now), now)
 
     def _speaks_securely(self, key: PublicKey) -> bool | None:
         record = self.neighborhood.graph.record(key)
@@ -515,13 +516,22 @@ class Node:
             nodes_known=len(graph),
             neighbors=self.neighborhood.view(),
             routes=RoutesView(self.has_route or not self.hops, self.hops),
-            streams=(*self.entry.view(now), *self.circuit_entry.view(now)),
-            serving=sum(1 for _ in self.exit) + sum(1 for _ in self.circuit_exit.streams()),
+            streams=(*self.package_entry.view(now), *self.circuit_entry.view(now)),
+            serving=sum(1 for _ in self.package_exit) + sum(1 for _ in self.circuit_exit.streams()),
             circuits=sum(1 for _ in self.circuits),
             avoided=self.own_circuits.blame.view(now),
             overbilled=self.own_circuits.view(now),
             links=self.links.view(),
         )
+
+
+def _part(effects: list[Written], out: list[NodeEffect], overrun: list[Overrun]) -> None:
+    """Most often there is one effect, and it is a write."""
+    for effect in effects:
+        if isinstance(effect, Overrun):
+            overrun.append(effect)
+        else:
+            out.append(effect)
 
 
 def _delinquent(payer: bytes, source: Endpoint) -> Log:

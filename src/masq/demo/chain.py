@@ -1,15 +1,18 @@
 """The demo's chain in a process of its own: `python -m masq.demo.chain --fund 0x…=NATIVE,TOKEN`.
 
 It speaks JSON-RPC over HTTP on 127.0.0.1, and prints one line of JSON when it does: `{"url": …, "token": …}`. It ends
-on SIGTERM, on SIGINT, and when its standard input closes, which is what happens when whoever started it dies.
+on SIGTERM, on SIGINT, and when its standard input, if that is a pipe, a socket or a terminal, closes: which is what
+happens when whoever started it dies.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import socketserver
+import stat
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -210,8 +213,22 @@ def main() -> None:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_address[1]}"
         print(json.dumps({"url": url, "token": address_text(row.contract)}), flush=True)
-        while sys.stdin.buffer.read(4096):
-            pass
+        _wait_for_the_end()
+
+
+def _wait_for_the_end() -> None:
+    """Until the standard input closes, if somebody holds its other end; else until a signal ends the process."""
+    if sys.stdin is None or not _is_held(sys.stdin.fileno()):
+        # Files and devices have no end that tells anything: /dev/null is at it at once, /dev/zero never.
+        while True:
+            signal.pause()
+    while sys.stdin.buffer.read(4096):
+        pass
+
+
+def _is_held(descriptor: int) -> bool:
+    mode = os.fstat(descriptor).st_mode
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or os.isatty(descriptor)
 
 
 if __name__ == "__main__":

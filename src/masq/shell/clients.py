@@ -11,7 +11,16 @@ from masq.shell.datagrams import Association
 from masq.shell.journal import Journal
 from masq.shell.streams import Reader, StreamConnection
 from masq.wire.circuit import Addresses
-from masq.wire.proxy import Command, Greeting, Refused, Reply, Speech, Target, accepted, refused, socks_reply
+from masq.wire.proxy import (
+    ClientCommand,
+    ClientSpeech,
+    Greeting,
+    Reply,
+    Target,
+    accepted,
+    refused,
+    socks_reply,
+)
 
 GREETING_TIMEOUT: Final = 30.0
 """Seconds that a client has to say where it wants to go."""
@@ -123,7 +132,7 @@ class ClientConnection(StreamConnection):
     def _greet(self, greeting: Greeting, data: bytes) -> None:
         try:
             target = greeting.feed(data)
-        except Refused as error:
+        except ClientRefused as error:
             self._clients.journal.note("info", "client_refused", str(error))
             self._answer_and_close(error.answer)
             return
@@ -137,7 +146,7 @@ class ClientConnection(StreamConnection):
             self._late.cancel()
         peer = self.transport.get_extra_info("peername")
         group = target.group or (str(peer[0]) if peer else "")
-        if target.command is Command.CONNECT:
+        if target.command is ClientCommand.CONNECT:
             self._open(target, group)
         else:
             self.transport.pause_reading()
@@ -145,7 +154,7 @@ class ClientConnection(StreamConnection):
 
     def _open(self, target: Target, group: str) -> None:
         turn = self._turn
-        early = self._clients.answer_early or target.speech is Speech.HTTP
+        early = self._clients.answer_early or target.speech is ClientSpeech.HTTP
         try:
             self.socket, effects = turn.node.open(target.host, target.port, group, turn.now, not early)
         except FailureError as error:
@@ -167,7 +176,7 @@ class ClientConnection(StreamConnection):
     async def _serve(self, target: Target, group: str) -> None:
         """What clients of SOCKS5 ask for beside connections: datagrams, and look-ups."""
         try:
-            if target.command is Command.RESOLVE:
+            if target.command is ClientCommand.RESOLVE:
                 found = await self._clients.look_up(target.host, group)
                 self._answer_and_close(socks_reply(0, found[0][0]))
             else:
@@ -189,7 +198,7 @@ class ClientConnection(StreamConnection):
         target = self._target
         if failure is not None and target is not None:
             self._clients.journal.stream_failed(target.place, failure)
-            unanswered = self._unaccepted or (target.speech is Speech.HTTP and not self.answered)
+            unanswered = self._unaccepted or (target.speech is ClientSpeech.HTTP and not self.answered)
             if unanswered and not self.transport.is_closing():
                 self._answer_and_close(refused(target.speech, reply_to(failure), str(failure)))
                 return

@@ -16,7 +16,7 @@ from masq.errors import LocalError
 TIMEOUT: Final = 5.0
 
 
-class Control:
+class ControlSocket:
     """Answers one line with one JSON document: `status`, or `scan payables|pendingpayables|receivables`."""
 
     def __init__(self, path: Path, status: Callable[[], dict[str, Any]], scan: Callable[[Scan], None]) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Any
+from typing import Any, Final, NoReturn
 
 _absent = "rich" not in sys.modules
 if _absent:
@@ -21,17 +21,27 @@ finally:
 log: Any = structlog.get_logger()
 
 
+_LEVELS: Final = {"off": 50, "error": 40, "warn": 30, "info": 20, "debug": 10, "trace": 0}
+"""From which entries on each word writes, in the numbers that structlog knows."""
+
+
 def configure(level: str) -> None:
-    """Write one line of `name='value'` pairs for each entry of at least this level to stderr."""
-    numbers = {"off": 60, "error": 40, "warn": 30, "info": 20, "debug": 10, "trace": 5}
+    """Write one line of `name='value'` pairs for each entry of at least this level to stderr; none at all if off."""
     structlog.configure(
         processors=[
+            # A processor of its own: no level of structlog is above all entries.
+            *([_drop] if level == "off" else []),
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso"),
             structlog.processors.KeyValueRenderer(key_order=["timestamp", "level", "event"]),
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(numbers.get(level, 30)),
+        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(level=logging.WARNING)
+    # What libraries say: warnings and worse, or nothing.
+    logging.basicConfig(level=logging.CRITICAL + 1 if level == "off" else logging.WARNING)
+
+
+def _drop(logger: object, name: str, entry: object) -> NoReturn:
+    raise structlog.DropEvent

@@ -22,7 +22,7 @@ from masq.crypto import CryptDE, Keys, NullCryptDE
 from masq.errors import CryptoError, LocalError, SettingError
 from masq.settings import Settings
 from masq.shell.bank import BankConfig
-from masq.shell.control import Control
+from masq.shell.control import ControlSocket
 from masq.shell.driver import Driver, DriverConfig
 from masq.shell.log import configure, log
 from masq.shell.places import Place, find_place
@@ -136,7 +136,7 @@ async def _start(
         warnings=tuple(settings.warnings),
     )
     socket_path = settings.data_directory / "masq.sock"
-    control = await Control(socket_path, status.document, lambda scan: _scan(driver, scan)).start()
+    control = await ControlSocket(socket_path, status.document, lambda scan: _scan(driver, scan)).start()
     services.callback(socket_path.unlink, missing_ok=True)
     services.callback(control.close)
     if place.listener is not None:
@@ -238,7 +238,6 @@ def _accountant(settings: Settings, wallet: Wallet | None) -> AccountantConfig:
     return AccountantConfig(
         earning_wallet=settings.earning_wallet,
         consuming_wallet=wallet.address if wallet else None,
-        rates=settings.rate_pack,
         sign=sign if wallet else None,
         thresholds=settings.payment_thresholds,
         intervals={

@@ -185,7 +185,7 @@ class Wire:
         """The connection breaks: both ends notice, and what was under way is lost."""
         for end in (self, self.other):
             if end.open:
-                end._lose()
+                end.lose()
 
     def _depart(self, data: bytes, bandwidth: float) -> None:
         """It leaves after all that was written before, as quickly as the bandwidth lets it."""
@@ -216,18 +216,19 @@ class Wire:
         """Let it arrive, after all that was written before; None is the end."""
         clock, other = self._clock, self.other
         self._arrival = max(self._arrival, max(self._free, clock.now) + self._network.conditions.latency)
-        clock.at(self._arrival, lambda: other._arrive(data))
+        clock.at(self._arrival, lambda: other.arrive(data))
 
-    def _arrive(self, data: bytes | None) -> None:
+    def arrive(self, data: bytes | None) -> None:
         if not self.open:
             return
         if data is None:
-            self._lose()
+            self.lose()
         else:
             turn = self._turn
             turn.carry(turn.node.link_received(self.link, memoryview(bytearray(data)), self._clock.now))
 
-    def _lose(self) -> None:
+    def lose(self) -> None:
+        """This end notices that the connection is over."""
         self._network.forget(self)
         turn = self._turn
         turn.carry(turn.node.link_closed(self.link, self._clock.now))

@@ -105,7 +105,7 @@ class World:
             mode=mode,
             profile=_profile(owner, mode, rates),
             wallet=owner.consuming,
-            accountant=_accountant(owner, rates, thresholds, scan_every),
+            accountant=_accountant(owner, thresholds, scan_every),
             hops=hops,
             contacts=tuple(_contact(keys, peer) for peer in neighbors),
             contract=CHAIN.contract,
@@ -148,7 +148,7 @@ def _profile(owner: Owner, mode: Mode, rates: RatePack) -> Profile:
     )
 
 
-def _accountant(owner: Owner, rates: RatePack, thresholds: PaymentThresholds, scan_every: float) -> AccountantConfig:
+def _accountant(owner: Owner, thresholds: PaymentThresholds, scan_every: float) -> AccountantConfig:
     def sign(nonce: int, gas_price: int, recipient: Address, wei: int) -> SignedTransaction:
         wallet = owner.consuming
         return sign_transfer(wallet, CHAIN, nonce=nonce, gas_price=gas_price, recipient=recipient, amount=wei)
@@ -156,7 +156,6 @@ def _accountant(owner: Owner, rates: RatePack, thresholds: PaymentThresholds, sc
     return AccountantConfig(
         earning_wallet=owner.earning.address,
         consuming_wallet=owner.consuming.address,
-        rates=rates,
         sign=sign,
         thresholds=thresholds,
         intervals=dict.fromkeys(Scan, scan_every),

@@ -58,7 +58,7 @@ BILLED: Final = (Command.DATA, Command.DATAGRAM)
 """Messages whose data the exit is paid for."""
 
 
-class End(IntEnum):
+class StreamEnd(IntEnum):
     """Why one direction of a stream ends."""
 
     DONE = 0
@@ -104,7 +104,7 @@ CLOSE_TEXTS: Final = {
 }
 
 
-class Message(NamedTuple):
+class CellMessage(NamedTuple):
     """One message in a cell. `data` is a view that the next cell overwrites."""
 
     stream: int
@@ -199,7 +199,7 @@ def new_cell(circuit: int, messages: list[tuple[int, int, bytes | memoryview]]) 
     return frame
 
 
-def messages_of(plain: memoryview) -> Iterator[Message]:
+def messages_of(plain: memoryview) -> Iterator[CellMessage]:
     """The messages of an opened cell. MalformedError if their lengths don't fit."""
     at, end = 0, len(plain)
     while at + HEAD <= end:
@@ -209,7 +209,7 @@ def messages_of(plain: memoryview) -> Iterator[Message]:
         at += HEAD
         if at + size > end:
             raise MalformedError("a message that is longer than its cell")
-        yield Message(stream, command, plain[at : at + size])
+        yield CellMessage(stream, command, plain[at : at + size])
         at += size
 
 
@@ -236,6 +236,12 @@ def data_of(frame: bytearray | memoryview) -> memoryview:
     return memoryview(frame)[FRAME_HEAD:-TAG]
 
 
+def reason_of(frame: bytearray | memoryview) -> Close:
+    """The reason that a CLOSE gives; DONE if it gives none that is known."""
+    data = data_of(frame)
+    return Close(data[0]) if len(data) and data[0] in Close._value2member_map_ else Close.DONE
+
+
 def pass_on(frame: memoryview, circuit: int, layer: Layer) -> None:
     """Make a cell or control message one for the next Node, in place: its new id, one layer more or less."""
     _ID.pack_into(frame, BODY, circuit)
@@ -251,20 +257,20 @@ def decode_begin(data: bytes | memoryview) -> tuple[str, int, bool]:
     return cbor.text(host, "host"), cbor.unsigned(port, "port", 16), cbor.boolean(udp, "udp")
 
 
-def encode_end(code: End, detail: str = "") -> bytes:
+def encode_end(code: StreamEnd, detail: str = "") -> bytes:
     """Why a stream ends: a code, and words for people."""
     return bytes((code,)) + detail.encode()[:MAX_DETAIL]
 
 
-def end_of(data: memoryview) -> tuple[End, str]:
+def end_of(data: memoryview) -> tuple[StreamEnd, str]:
     """The code and the words of an END."""
     words = bytes(data[1 : 1 + MAX_DETAIL]).decode(errors="replace")
     return end_code(data[0] if data else 0), "".join(letter for letter in words if letter.isprintable())
 
 
-def end_code(number: int) -> End:
+def end_code(number: int) -> StreamEnd:
     """The code that a number stands for."""
-    return End(number) if number in End._value2member_map_ else End.UNKNOWN
+    return StreamEnd(number) if number in StreamEnd._value2member_map_ else StreamEnd.UNKNOWN
 
 
 def encode_ending(reason: Close, detail: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ _TOKEN: Final = re.compile(rb"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
 _DROPPED: Final = {b"proxy-connection", b"proxy-authorization", b"proxy-authenticate", b"keep-alive"}
 
 
-class Speech(Enum):
+class ClientSpeech(Enum):
     """How the client is to be answered."""
 
     SOCKS5 = auto()
@@ -25,7 +25,7 @@ class Speech(Enum):
     HTTP = auto()
 
 
-class Command(Enum):
+class ClientCommand(Enum):
     """What a client wants: of HTTP always the first."""
 
     CONNECT = 1
@@ -50,21 +50,21 @@ class Reply(Enum):
 class Target:
     """Where a client wants to go."""
 
-    speech: Speech
+    speech: ClientSpeech
     host: str
     port: int
     group: str
     """Isolation: the user name and password given, or empty."""
     rest: bytes
     """The first bytes for the server."""
-    command: Command = Command.CONNECT
+    command: ClientCommand = ClientCommand.CONNECT
 
     @property
     def place(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-class Refused(Exception):
+class ClientRefused(Exception):
     """The client's wish can't be fulfilled: `answer` is what it is told before the connection ends."""
 
     def __init__(self, answer: bytes, problem: str) -> None:
@@ -90,10 +90,10 @@ class Greeting:
         if first == 5:
             return self._socks()
         if first == 4:
-            raise Refused(b"\x00\x5b" + bytes(6), "SOCKS4 is not spoken here: use SOCKS5 (socks5h://) or HTTP")
+            raise ClientRefused(b"\x00\x5b" + bytes(6), "SOCKS4 is not spoken here: use SOCKS5 (socks5h://) or HTTP")
         if 0x41 <= first <= 0x5A:
             return self._http()
-        raise Refused(b"", f"a client opened with byte 0x{first:02x}: neither SOCKS5 nor HTTP")
+        raise ClientRefused(b"", f"a client opened with byte 0x{first:02x}: neither SOCKS5 nor HTTP")
 
     # --- SOCKS5 ---
 
@@ -106,7 +106,9 @@ class Greeting:
             method = 2 if 2 in methods else 0 if 0 in methods else 0xFF
             self.answers += bytes((5, method))
             if method == 0xFF:
-                raise Refused(self._take_answers(), "the client offers no authentication method that is known here")
+                raise ClientRefused(
+                    self._take_answers(), "the client offers no authentication method that is known here"
+                )
             self._stage = 1 if method == 2 else 2
             self._buffer = b"\x05" + self._buffer  # Keeps the first byte telling the protocol apart.
         if self._stage == 1:
@@ -117,7 +119,7 @@ class Greeting:
             end = 3 + said[1] + said[2 + said[1]]
             secret = said[3 + said[1] : end]
             if said[0] != 1:
-                raise Refused(b"\x01\x01", "the client's authentication is of an unknown version")
+                raise ClientRefused(b"\x01\x01", "the client's authentication is of an unknown version")
             self._group = f"{name.hex()}:{secret.hex()}"
             self.answers += b"\x01\x00"
             self._buffer = b"\x05" + said[end:]
@@ -130,10 +132,10 @@ class Greeting:
         version, command, _, kind, length = said[:5]
         size = {1: 4, 4: 16, 3: length + 1}.get(kind)
         if version != 5 or size is None:
-            raise Refused(self._take_answers() + socks_reply(8), "the client's request is malformed")
-        if command not in Command._value2member_map_:
+            raise ClientRefused(self._take_answers() + socks_reply(8), "the client's request is malformed")
+        if command not in ClientCommand._value2member_map_:
             text = "of SOCKS5's commands CONNECT, UDP ASSOCIATE and RESOLVE are supported"
-            raise Refused(self._take_answers() + socks_reply(7), text)
+            raise ClientRefused(self._take_answers() + socks_reply(7), text)
         end = 4 + size
         if len(said) < end + 2:
             return None
@@ -143,12 +145,12 @@ class Greeting:
                 host = address[1:].decode("ascii")
             except UnicodeDecodeError:
                 host = ""
-            if not _is_host(host) and Command(command) is not Command.ASSOCIATE:
-                raise Refused(self._take_answers() + socks_reply(8), "the client's host name is malformed")
+            if not _is_host(host) and ClientCommand(command) is not ClientCommand.ASSOCIATE:
+                raise ClientRefused(self._take_answers() + socks_reply(8), "the client's host name is malformed")
         else:
             host = str(ipaddress.ip_address(address))
         port = int.from_bytes(said[end : end + 2], "big")
-        return Target(Speech.SOCKS5, host, port, self._group, said[end + 2 :], Command(command))
+        return Target(ClientSpeech.SOCKS5, host, port, self._group, said[end + 2 :], ClientCommand(command))
 
     def _take_answers(self) -> bytes:
         answers, self.answers = self.answers, b""
@@ -160,7 +162,7 @@ class Greeting:
         end = self._buffer.find(b"\r\n\r\n")
         if end < 0:
             if len(self._buffer) > MAX_HEAD:
-                raise Refused(
+                raise ClientRefused(
                     http_page(431, "Request Header Fields Too Large", "The head is too long."), "a head too long"
                 )
             return None
@@ -174,13 +176,15 @@ class Greeting:
             or words[2] not in (b"HTTP/1.1", b"HTTP/1.0")
             or not all(separator and _TOKEN.match(name) for name, separator, _ in headers)
         ):
-            raise Refused(http_page(400, "Bad Request", "This is no HTTP/1.1 request."), "a malformed HTTP request")
+            raise ClientRefused(
+                http_page(400, "Bad Request", "This is no HTTP/1.1 request."), "a malformed HTTP request"
+            )
         method, target, version = words
         values = {name.lower(): value.strip() for name, _, value in headers}
         group = _credentials(values.get(b"proxy-authorization", b""))
         if method == b"CONNECT":
             host, port = _authority(target, None)
-            return Target(Speech.CONNECT, host, port, group, body)
+            return Target(ClientSpeech.CONNECT, host, port, group, body)
         url = target if target.lower().startswith(b"http://") else b"http://" + values.get(b"host", b"") + target
         if target.startswith(b"/") or target.lower().startswith(b"http://"):
             authority, _, path = url[7:].partition(b"/")
@@ -198,9 +202,9 @@ class Greeting:
                 lines.append(field)
             if not upgrade:
                 lines.append(b"Connection: close")
-            return Target(Speech.HTTP, host, port, group, b"\r\n".join(lines) + b"\r\n\r\n" + body)
+            return Target(ClientSpeech.HTTP, host, port, group, b"\r\n".join(lines) + b"\r\n\r\n" + body)
         text = "Give the whole URL (http://host/path), or use CONNECT for everything that is not plain HTTP."
-        raise Refused(http_page(400, "Bad Request", text), "an HTTP request without a host")
+        raise ClientRefused(http_page(400, "Bad Request", text), "an HTTP request without a host")
 
 
 def _authority(text: bytes, default: int | None) -> tuple[str, int]:
@@ -210,7 +214,7 @@ def _authority(text: bytes, default: int | None) -> tuple[str, int]:
     except ValueError:
         host, port = None, None
     if not host or not _is_host(host) or port is None or parts.username is not None:
-        raise Refused(http_page(400, "Bad Request", "The target is not host:port."), "a malformed target")
+        raise ClientRefused(http_page(400, "Bad Request", "The target is not host:port."), "a malformed target")
     return host, port
 
 
@@ -229,21 +233,21 @@ def _credentials(value: bytes) -> str:
     return f"{name.hex()}:{secret.hex()}"
 
 
-def accepted(speech: Speech) -> bytes:
+def accepted(speech: ClientSpeech) -> bytes:
     """What a client is told when its stream is on its way."""
     match speech:
-        case Speech.SOCKS5:
+        case ClientSpeech.SOCKS5:
             return socks_reply(0)
-        case Speech.CONNECT:
+        case ClientSpeech.CONNECT:
             return b"HTTP/1.1 200 Connection established\r\n\r\n"
-        case Speech.HTTP:
+        case ClientSpeech.HTTP:
             return b""
 
 
-def refused(speech: Speech, reply: Reply, reason: str) -> bytes:
+def refused(speech: ClientSpeech, reply: Reply, reason: str) -> bytes:
     """What a client is told when it gets no stream."""
     code, status, phrase = reply.value
-    return socks_reply(code) if speech is Speech.SOCKS5 else http_page(status, phrase, reason)
+    return socks_reply(code) if speech is ClientSpeech.SOCKS5 else http_page(status, phrase, reason)
 
 
 def socks_reply(code: int, address: str = "0.0.0.0", port: int = 0) -> bytes:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.charges import consumed, exited, relayed
 
 from masq.chain.erc20 import Transfer, sign_transfer
 from masq.chain.wallet import Wallet
@@ -34,14 +35,13 @@ CREDITORS = [bytes((number,)) * 20 for number in (10, 11, 12)]
 QUICK = PaymentThresholds(2, 1, 20, 1, 1, 1)
 
 
-def config(rates: RatePack = DEFAULT_RATE_PACK) -> AccountantConfig:
+def config() -> AccountantConfig:
     def sign(nonce: int, gas_price: int, recipient: bytes, wei: int):  # type: ignore[no-untyped-def]
         return sign_transfer(PAYER, CHAIN, nonce=nonce, gas_price=gas_price, recipient=recipient, amount=wei)
 
     return AccountantConfig(
         earning_wallet=EARNING,
         consuming_wallet=PAYER.address,
-        rates=rates,
         sign=sign,
         thresholds=QUICK,
         intervals=dict.fromkeys(Scan, 10.0),
@@ -55,22 +55,22 @@ def accountant(saved: SavedState | None = None) -> Accountant:
 @pytest.mark.parametrize(("size", "wei"), [(1_000, 53_897_844), (0, 53_844)])
 def test_charges_of_a_relay(size: int, wei: int) -> None:
     books = accountant()
-    books.routing_provided(CREDITORS[0], size, 0.0)
+    relayed(books, CREDITORS[0], size, 0.0)
     assert books.owed_by(CREDITORS[0]) == wei
 
 
 @pytest.mark.parametrize(("size", "wei"), [(1_000, 107_795_688), (0, 107_688)])
 def test_charges_of_an_exit(size: int, wei: int) -> None:
     books = accountant()
-    books.exit_provided(CREDITORS[0], size, 0.0)
+    exited(books, CREDITORS[0], size, 0.0)
     assert books.owed_by(CREDITORS[0]) == wei
 
 
 def test_the_worked_example_of_three_hops() -> None:
     books = accountant()
     relays = [(CREDITORS[1], DEFAULT_RATE_PACK), (CREDITORS[2], DEFAULT_RATE_PACK)]
-    books.consumed((CREDITORS[0], DEFAULT_RATE_PACK, 500), relays, 700, 0.0)
-    books.consumed((CREDITORS[0], DEFAULT_RATE_PACK, 10_000), relays, 10_200, 0.0)
+    consumed(books, (CREDITORS[0], DEFAULT_RATE_PACK, 500), relays, 700, 0.0)
+    consumed(books, (CREDITORS[0], DEFAULT_RATE_PACK, 10_000), relays, 10_200, 0.0)
     owed = {wallet: account.wei for wallet, account in books.ledger.payables.items()}
     assert owed[CREDITORS[0]] == 53_951_688 + 1_076_987_688
     assert owed[CREDITORS[1]] == owed[CREDITORS[2]] == 37_744_644 + 549_262_644
@@ -78,26 +78,26 @@ def test_the_worked_example_of_three_hops() -> None:
 
 def test_own_wallets_owe_each_other_nothing() -> None:
     books = accountant()
-    books.routing_provided(PAYER.address, 10, 0.0)
-    books.consumed((EARNING, DEFAULT_RATE_PACK, 10), [(EARNING, DEFAULT_RATE_PACK)], 10, 0.0)
+    relayed(books, PAYER.address, 10, 0.0)
+    consumed(books, (EARNING, DEFAULT_RATE_PACK, 10), [(EARNING, DEFAULT_RATE_PACK)], 10, 0.0)
     assert not books.ledger.payables
     assert not books.ledger.receivables
 
 
 def test_an_absurd_charge_is_refused_not_deadly() -> None:
-    books = Accountant(config(RatePack(2**64 - 1, 2**64 - 1, 2**64 - 1, 2**64 - 1)), SavedState(), 1e9)
-    assert books.routing_provided(CREDITORS[0], 1_000, 0.0) == []
-    effects = books.routing_provided(CREDITORS[0], 2**62, 0.0)
+    books, most = accountant(), RatePack(2**64 - 1, 2**64 - 1, 2**64 - 1, 2**64 - 1)
+    assert relayed(books, CREDITORS[0], 1_000, 0.0, most) == []
+    effects = relayed(books, CREDITORS[0], 2**62, 0.0, most)
     assert isinstance(effects[0], Notice)
     assert books.owed_by(CREDITORS[0]) < LIMIT
 
 
 def test_charges_are_gathered_for_a_second_and_saved_whole() -> None:
     books = accountant()
-    books.routing_provided(CREDITORS[0], 10, 5.0)
+    relayed(books, CREDITORS[0], 10, 5.0)
     assert books.tick(5.5) == []
     assert books.next_wake() == 6.0
-    books.exit_provided(CREDITORS[0], 10, 5.7)
+    exited(books, CREDITORS[0], 10, 5.7)
     (save,) = books.tick(6.0)
     assert isinstance(save, Save)
     assert save.entries[0].wei == books.owed_by(CREDITORS[0])
@@ -134,7 +134,7 @@ def test_a_payment_that_can_never_be_mined_frees_its_debt() -> None:
     chain.fund(PAYER.address, 10**24)
     chain.lose_next = 1
     books = accountant()
-    books.consumed((CREDITORS[0], DEFAULT_RATE_PACK, 100_000), [], 0, 0.0)
+    consumed(books, (CREDITORS[0], DEFAULT_RATE_PACK, 100_000), [], 0, 0.0)
     chain.answer(books, books.scan(Scan.PAYABLES, 10.0), memory, 10.0, False)
     chain._nonces[PAYER.address] = 1  # Another program spent the nonce.
     for now in (20.0, 30.0, 20.0 + DOUBT_FOR):
@@ -148,7 +148,7 @@ def test_a_payment_that_can_never_be_mined_frees_its_debt() -> None:
 def test_a_wallet_without_means_pays_what_it_can_oldest_first_and_warns() -> None:
     books = accountant()
     for now, creditor in enumerate(CREDITORS):
-        books.consumed((creditor, DEFAULT_RATE_PACK, 100_000), [], 0, float(now))
+        consumed(books, (creditor, DEFAULT_RATE_PACK, 100_000), [], 0, float(now))
     debt = DEFAULT_RATE_PACK.exit_charge(100_000)
     assert books.scan(Scan.PAYABLES, 10.0) == [AskTerms()]
     effects = books.terms(Terms(1, 10**18, 2 * debt, 0), 10.0)
@@ -161,7 +161,7 @@ def test_a_wallet_without_means_pays_what_it_can_oldest_first_and_warns() -> Non
 
 def test_a_silent_provider_blocks_no_scan_for_ever() -> None:
     books = accountant()
-    books.consumed((CREDITORS[0], DEFAULT_RATE_PACK, 100_000), [], 0, 0.0)
+    consumed(books, (CREDITORS[0], DEFAULT_RATE_PACK, 100_000), [], 0, 0.0)
     assert books.scan(Scan.PAYABLES, 10.0) == [AskTerms()]
     assert books.scan(Scan.PAYABLES, 20.0) == []
     assert any(isinstance(effect, Notice) for effect in books.tick(200.0))
@@ -170,7 +170,7 @@ def test_a_silent_provider_blocks_no_scan_for_ever() -> None:
 
 def test_income_is_credited_once_and_no_block_is_jumped_over() -> None:
     books = accountant(SavedState(start_block=42))
-    books.routing_provided(CREDITORS[0], 1_000, 0.0)
+    relayed(books, CREDITORS[0], 1_000, 0.0)
     debt = books.owed_by(CREDITORS[0])
     assert books.scan(Scan.RECEIVABLES, 1.0) == [AskTransfers(42, None)]
     effects = books.transfers([Transfer(50, 0, b"h" * 32, CREDITORS[0], 1_000)], 60, 2.0)
@@ -231,11 +231,11 @@ def test_who_is_far_behind_a_provider_s_limit_doesn_t_wait_for_the_next_interval
 def test_a_gap_in_the_nonces_is_filled() -> None:
     """Another program's transaction was dropped: what was signed above its nonce waits for somebody to use it."""
     books = accountant()
-    books.consumed((CREDITORS[0], DEFAULT_RATE_PACK, 100_000), [], 0, 0.0)
+    consumed(books, (CREDITORS[0], DEFAULT_RATE_PACK, 100_000), [], 0, 0.0)
     books.scan(Scan.PAYABLES, 10.0)
     (first,) = [e for e in books.terms(Terms(1, 10**18, 10**24, 6), 10.0) if isinstance(e, SendPayments)]
     for creditor in CREDITORS[1:]:
-        books.consumed((creditor, DEFAULT_RATE_PACK, 100_000), [], 0, 11.0)
+        consumed(books, (creditor, DEFAULT_RATE_PACK, 100_000), [], 0, 11.0)
     books.scan(Scan.PAYABLES, 20.0)
     (second,) = [e for e in books.terms(Terms(1, 10**18, 10**24, 5), 20.0) if isinstance(e, SendPayments)]
     assert [payment.nonce for payment in first.payments + second.payments] == [6, 5, 7]
@@ -250,7 +250,7 @@ def test_a_stranger_s_transfer_is_kept_as_credit() -> None:
 
 def test_a_transfer_of_nothing_makes_no_debt_younger() -> None:
     books = accountant(SavedState(start_block=1))
-    books.routing_provided(CREDITORS[0], 1_000, 0.0)
+    relayed(books, CREDITORS[0], 1_000, 0.0)
     books.scan(Scan.RECEIVABLES, 1.0)
     books.transfers([Transfer(2, 0, b"h" * 32, wallet, 0) for wallet in CREDITORS[:2]], 3, 2.0)
     assert books.ledger.receivables[CREDITORS[0]].since == 1e9
@@ -260,7 +260,7 @@ def test_a_transfer_of_nothing_makes_no_debt_younger() -> None:
 def test_bans_and_releases_survive_a_restart() -> None:
     memory = Memory()
     books = accountant()
-    books.routing_provided(CREDITORS[0], 10**6, 0.0)
+    relayed(books, CREDITORS[0], 10**6, 0.0)
     for effect in books.scan(Scan.RECEIVABLES, 100.0):
         if isinstance(effect, Save):
             memory.save(effect)

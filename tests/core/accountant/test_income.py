@@ -17,7 +17,7 @@ from masq.core.accountant.accountant import Accountant, AccountantConfig, Scan
 from masq.core.accountant.effects import AccountantEffect, AskTransfers, Save
 from masq.core.accountant.income import MOST_REMEMBERED, OVERLAP, REMEMBERED_BLOCKS, Income
 from masq.sim.host import Memory
-from masq.types import DEFAULT_RATE_PACK, Address
+from masq.types import Address
 
 DEBTOR, OTHER = b"d" * 20, b"o" * 20
 
@@ -349,7 +349,10 @@ class Provider(RuleBasedStateMachine):
     # --- the Node
 
     def start(self) -> None:
-        config = AccountantConfig(earning_wallet=b"e" * 20, consuming_wallet=None, rates=DEFAULT_RATE_PACK)
+        config = AccountantConfig(
+            earning_wallet=b"e" * 20,
+            consuming_wallet=None,
+        )
         self.books = Accountant(config, self.memory.state(), 1e9)
 
     @rule()

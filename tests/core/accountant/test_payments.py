@@ -1,6 +1,6 @@
 """Payments through a chain that loses, delays, hides, reverts and displaces, and a Node that dies at any moment.
 
-Whatever happens, no creditor gets more than he is owed, and in the end each gets all of it (accounting.md 8.5).
+Whatever happens, no creditor gets more than he is owed, and in the end each gets all of it (accounting.md 2.6).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from itertools import count
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from tests.charges import consumed
 
 from masq.chain.erc20 import sign_transfer
 from masq.chain.receipt import Receipt
@@ -106,7 +107,6 @@ class Payments(RuleBasedStateMachine):
         config = AccountantConfig(
             earning_wallet=b"e" * 20,
             consuming_wallet=PAYER.address,
-            rates=DEFAULT_RATE_PACK,
             sign=sign,
             thresholds=THRESHOLDS,
             intervals=dict.fromkeys(Scan, 10.0),
@@ -120,7 +120,7 @@ class Payments(RuleBasedStateMachine):
     @rule(creditor=st.sampled_from(CREDITORS))
     def charge(self, creditor: Address) -> None:
         size = next(self.sizes)
-        self.books.consumed((creditor, DEFAULT_RATE_PACK, size), [], 0, self.pool.now)
+        consumed(self.books, (creditor, DEFAULT_RATE_PACK, size), [], 0, self.pool.now)
         self.charged[creditor] += DEFAULT_RATE_PACK.exit_charge(size)
         # A second of charges may be lost with the Node. This is about payments, so here none is.
         for save in self.books.flush():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from tests.charges import consumed
 
 from masq.chain.erc20 import sign_transfer
 from masq.chain.receipt import Receipt
@@ -35,7 +36,6 @@ def accountant() -> Accountant:
     config = AccountantConfig(
         earning_wallet=b"e" * 20,
         consuming_wallet=PAYER.address,
-        rates=DEFAULT_RATE_PACK,
         sign=sign,
         thresholds=quick,
         intervals=dict.fromkeys(Scan, 10.0),
@@ -44,7 +44,7 @@ def accountant() -> Accountant:
 
 
 def owe(books: Accountant, creditor: Address, now: float) -> None:
-    books.consumed((creditor, DEFAULT_RATE_PACK, 100_000), [], 0, now)
+    consumed(books, (creditor, DEFAULT_RATE_PACK, 100_000), [], 0, now)
 
 
 def paid(books: Accountant, terms: Terms, now: float) -> tuple[Payment, ...]:

@@ -8,7 +8,8 @@ from itertools import pairwise
 import pytest
 from tests.circuit_ends import BACK, Entry, Nodes, Said, close_frame, frame_of, others, sent
 
-from masq.core.circuits.entry import MAX_UNANSWERED, RESOLVE_FOR, RETRIES, SERVER_FIRST, Kind
+from masq.core.attempt import MAX_UNANSWERED, RETRIES
+from masq.core.circuits.entry import RESOLVE_FOR, SERVER_FIRST, Wish
 from masq.core.circuits.origin import BLAME_LIFE, CLOSING, IDLE, LIFE
 from masq.core.circuits.terminal import LAZY
 from masq.core.effects import (
@@ -34,8 +35,8 @@ from masq.wire.circuit import (
     STREAM_CREDIT,
     Close,
     Command,
-    End,
     Resolution,
+    StreamEnd,
     circuit_frame,
     circuit_of,
     data_of,
@@ -101,7 +102,7 @@ def test_begin_waits_a_moment_for_a_client_who_says_nothing() -> None:
 def test_a_client_is_told_that_the_server_is_reached_what_it_says_and_that_it_ends() -> None:
     entry, nodes, socket = started()
     connected = (1, Command.CONNECTED, cbor.encode({"address": "192.0.2.1"}))
-    effects = entry.hears(nodes.cell(connected, (1, DATA, b"hello"), (1, END, encode_end(End.DONE))))
+    effects = entry.hears(nodes.cell(connected, (1, DATA, b"hello"), (1, END, encode_end(StreamEnd.DONE))))
     assert others(effects) == [Accepted(socket), WriteSocket(socket, b"hello"), EndSocket(socket)]
     effects = entry.carry(entry.entry.ended(socket, entry.now))
     assert others(effects) == [CloseSocket(socket)]
@@ -110,10 +111,10 @@ def test_a_client_is_told_that_the_server_is_reached_what_it_says_and_that_it_en
 
 def test_a_client_that_hangs_up_stops_the_exit() -> None:
     entry, nodes, socket = started()
-    effects = entry.carry(entry.entry.closed(socket, entry.now))
+    effects = entry.carry(entry.entry.closed(socket, Failure(Cause.CLOSED), entry.now))
     assert others(effects) == [CloseSocket(socket)]
     entry.tick(LAZY)
-    assert nodes.take_said()[-1] == (1, END, encode_end(End.STOPPED))
+    assert nodes.take_said()[-1] == (1, END, encode_end(StreamEnd.STOPPED))
     assert not list(entry.entry.streams())
     assert entry.hears(nodes.cell((1, DATA, b"late"))) == []
 
@@ -134,7 +135,7 @@ def test_a_circuit_takes_new_streams_for_ten_minutes_and_goes_when_idle_after_th
     entry.open()
     assert len(list(entry.own)) == 2
     for each in (socket, socket + 1):
-        entry.carry(entry.entry.closed(each, entry.now))
+        entry.carry(entry.entry.closed(each, Failure(Cause.CLOSED), entry.now))
     entry.tick(LAZY)
     first, _ = entry.own
     assert closes(entry.tick(IDLE)) == []
@@ -162,13 +163,13 @@ def test_a_client_is_read_as_far_as_there_is_credit() -> None:
 
 def test_a_stream_that_both_sides_have_ended_is_over_once_what_waited_for_credit_is_sent() -> None:
     entry, nodes, socket = answered()
-    entry.hears(nodes.cell((1, END, encode_end(End.DONE))))
+    entry.hears(nodes.cell((1, END, encode_end(StreamEnd.DONE))))
     while not entry.circuit(1).terminal.streams[1].backlog:
         entry.says(bytes(60_000))
     assert others(entry.carry(entry.entry.ended(socket, entry.now))) == []
     nodes.take_said()
     effects = entry.hears(nodes.cell((1, WINDOW, (60_000).to_bytes(4, "big"))))
-    assert nodes.take_said() == [(1, DATA, bytes(60_000)), (1, END, encode_end(End.DONE))]
+    assert nodes.take_said() == [(1, DATA, bytes(60_000)), (1, END, encode_end(StreamEnd.DONE))]
     assert others(effects) == [CloseSocket(socket)]
     assert not list(entry.entry.streams())
 
@@ -328,7 +329,7 @@ def test_a_stream_that_has_got_nothing_goes_another_way_with_all_that_was_said()
     entry, nodes, socket = started()
     entry.says(b" and more")
     entry.carry(entry.entry.ended(socket, entry.now))
-    effects = entry.hears(nodes.cell((1, END, encode_end(End.NOT_CONNECTED, "no answer"))))
+    effects = entry.hears(nodes.cell((1, END, encode_end(StreamEnd.NOT_CONNECTED, "no answer"))))
     other = entry.ways[1]
     assert opens(effects) == 1
     assert others(effects) == [], "and the client doesn't notice"
@@ -336,7 +337,7 @@ def test_a_stream_that_has_got_nothing_goes_another_way_with_all_that_was_said()
         (1, Command.BEGIN, encode_begin("a.test", 80)),
         (1, DATA, b"GET /"),
         (1, DATA, b" and more"),
-        (1, END, encode_end(End.DONE)),
+        (1, END, encode_end(StreamEnd.DONE)),
     ]
     assert others(entry.hears(other.cell((1, DATA, b"here")))) == [WriteSocket(socket, b"here")]
 
@@ -348,14 +349,14 @@ def test_after_some_exits_the_client_is_told_what_the_last_one_said() -> None:
     for nodes in ways[: RETRIES + 1]:
         assert others(effects) == []
         words = f"{name_of(nodes.pairs[-1].public_key)} is tired"
-        effects = entry.hears(nodes.cell((1, END, encode_end(End.POLICY, words))))
+        effects = entry.hears(nodes.cell((1, END, encode_end(StreamEnd.POLICY, words))))
     assert effects == [CloseSocket(socket, Failure(Cause.POLICY, place(ways[RETRIES], 2), words))]
 
 
 def test_a_reason_without_words_or_an_unknown_one_is_told_too() -> None:
     for data, cause, words in (
-        (encode_end(End.NOT_CONNECTED), Cause.NOT_CONNECTED, ""),
-        (encode_end(End.REFUSED), Cause.REFUSED, ""),
+        (encode_end(StreamEnd.NOT_CONNECTED), Cause.NOT_CONNECTED, ""),
+        (encode_end(StreamEnd.REFUSED), Cause.REFUSED, ""),
         (b"\x63", Cause.UNKNOWN, ""),
         (b"\x04\x1b[2J\xffbad", Cause.BROKEN, "[2J\ufffdbad"),
     ):
@@ -429,22 +430,22 @@ def test_what_is_unknown_or_for_nobody_is_ignored() -> None:
 
 def test_a_client_gets_nothing_after_its_end_was_told() -> None:
     entry, nodes, socket = answered()
-    done = (1, END, encode_end(End.DONE))
+    done = (1, END, encode_end(StreamEnd.DONE))
     effects = entry.hears(nodes.cell(done, (1, DATA, b"late"), done))
     assert effects == [EndSocket(socket)]
     assert entry.hears(nodes.cell((1, DATA, b"later still"))) == []
 
 
-@pytest.mark.parametrize("kind", list(Kind))
-def test_answers_to_what_was_not_asked_are_ignored(kind: Kind) -> None:
+@pytest.mark.parametrize("kind", list(Wish))
+def test_answers_to_what_was_not_asked_are_ignored(kind: Wish) -> None:
     entry = Entry()
     socket = entry.open(kind=kind)
     nodes = entry.ways[0]
     datagram = encode_datagram("192.0.2.1", 53, b"x")
     answers = {
-        Kind.STREAM: ((1, DATA, b"x"), WriteSocket(socket, b"x")),
-        Kind.DATAGRAMS: ((1, Command.DATAGRAM, datagram), SendDatagram(socket, "192.0.2.1", 53, b"x")),
-        Kind.RESOLUTION: ((1, RESOLVED, encode_resolved(Resolution(FOUND))), Resolved(socket, FOUND)),
+        Wish.STREAM: ((1, DATA, b"x"), WriteSocket(socket, b"x")),
+        Wish.DATAGRAMS: ((1, Command.DATAGRAM, datagram), SendDatagram(socket, "192.0.2.1", 53, b"x")),
+        Wish.RESOLUTION: ((1, RESOLVED, encode_resolved(Resolution(FOUND))), Resolved(socket, FOUND)),
     }
     expected = answers.pop(kind)
     allowance = entry.circuit(1).terminal.allowance
@@ -452,14 +453,14 @@ def test_answers_to_what_was_not_asked_are_ignored(kind: Kind) -> None:
         assert entry.hears(nodes.cell(message)) == []
     unasked = sum(len(data) for (_, command, data), _ in answers.values() if command != RESOLVED)
     assert entry.circuit(1).terminal.allowance == allowance - unasked
-    if kind is not Kind.STREAM:
+    if kind is not Wish.STREAM:
         assert entry.hears(nodes.cell((1, Command.CONNECTED, b""))) == []
     assert entry.hears(nodes.cell(expected[0])) == [expected[1]]
 
 
-@pytest.mark.parametrize("kind", [Kind.DATAGRAMS, Kind.RESOLUTION])
-@pytest.mark.parametrize("code", [End.DONE, End.OVERLOADED])
-def test_what_an_exit_ends_before_it_is_done_goes_another_way(kind: Kind, code: End) -> None:
+@pytest.mark.parametrize("kind", [Wish.DATAGRAMS, Wish.RESOLUTION])
+@pytest.mark.parametrize("code", [StreamEnd.DONE, StreamEnd.OVERLOADED])
+def test_what_an_exit_ends_before_it_is_done_goes_another_way(kind: Wish, code: StreamEnd) -> None:
     entry = Entry()
     entry.open(kind=kind)
     assert opens(entry.hears(entry.ways[0].cell((1, END, encode_end(code))))) == 1
@@ -484,7 +485,7 @@ def test_messages_that_make_no_sense_end_the_circuit_and_are_the_exit_s_fault(me
 @pytest.mark.parametrize("data", [b"", b"\xff", cbor.encode([]), cbor.encode({"addresses": [["a.test", 1]]})])
 def test_an_answer_that_makes_no_sense_is_asked_of_another_exit(data: bytes) -> None:
     entry = Entry()
-    socket = entry.open(kind=Kind.RESOLUTION, host="b.test")
+    socket = entry.open(kind=Wish.RESOLUTION, host="b.test")
     effects = entry.hears(entry.ways[0].cell((1, RESOLVED, data)))
     assert closes(effects) == [(1, Close.PROTOCOL)]
     assert entry.hears(entry.ways[1].cell((1, RESOLVED, encode_resolved(Resolution(FOUND))))) == [
@@ -495,7 +496,7 @@ def test_an_answer_that_makes_no_sense_is_asked_of_another_exit(data: bytes) -> 
 @pytest.mark.parametrize("data", [b"", b"\x05host", b"\x02\xff\xff\0\x35x"])
 def test_a_datagram_that_makes_no_sense_ends_the_circuit(data: bytes) -> None:
     entry = Entry()
-    entry.open(kind=Kind.DATAGRAMS, host="")
+    entry.open(kind=Wish.DATAGRAMS, host="")
     assert closes(entry.hears(entry.ways[0].cell((1, Command.DATAGRAM, data)))) == [(1, Close.PROTOCOL)]
     assert entry.ways[1].take_said() == [(1, Command.BEGIN, encode_begin("", 80, True))]
 
@@ -523,11 +524,11 @@ def test_endless_padding_costs_what_cells_cost_and_does_nothing() -> None:
 def test_what_comes_after_our_close_is_booked_and_thrown_away() -> None:
     entry, nodes, socket = answered()
     entry.now = LIFE + IDLE + 1
-    entry.carry(entry.entry.closed(socket, entry.now))
+    entry.carry(entry.entry.closed(socket, Failure(Cause.CLOSED), entry.now))
     entry.now += IDLE + 1
     assert closes(entry.tick(0)) == [(1, Close.DONE)]
     before = entry.owed(nodes)
-    late = (1, END, encode_end(End.BROKEN)), (1, WINDOW, bytes(4)), (7, Command.CONNECTED, b"")
+    late = (1, END, encode_end(StreamEnd.BROKEN)), (1, WINDOW, bytes(4)), (7, Command.CONNECTED, b"")
     assert entry.hears(nodes.cell((1, DATA, b"late"), *late)) == []
     after = entry.owed(nodes)
     assert [b - a for a, b in zip(before, after, strict=True)] == [
@@ -552,7 +553,7 @@ def test_an_overrun_of_our_own_link_ends_the_circuit() -> None:
 
 def test_datagrams_go_and_come() -> None:
     entry = Entry()
-    socket = entry.open(kind=Kind.DATAGRAMS, host="")
+    socket = entry.open(kind=Wish.DATAGRAMS, host="")
     nodes = entry.ways[0]
     effects = entry.carry(entry.entry.datagram(socket, "a.test", 53, b"question", entry.now))
     assert nodes.circuit == 1
@@ -563,7 +564,7 @@ def test_datagrams_go_and_come() -> None:
 
 def test_datagrams_go_another_way_when_a_circuit_ends_though_some_have_come() -> None:
     entry = Entry()
-    socket = entry.open(kind=Kind.DATAGRAMS, host="")
+    socket = entry.open(kind=Wish.DATAGRAMS, host="")
     entry.hears(entry.ways[0].cell((1, Command.DATAGRAM, encode_datagram("192.0.2.1", 53, b"x"))))
     effects = entry.hears(entry.ways[0].close())
     assert others(effects) == []
@@ -575,7 +576,7 @@ def test_datagrams_go_another_way_when_a_circuit_ends_though_some_have_come() ->
 @pytest.mark.parametrize("size", [MAX_DATA - 7, 65_535])
 def test_a_datagram_that_is_too_large_or_has_no_credit_is_lost(size: int) -> None:
     entry = Entry()
-    socket = entry.open(kind=Kind.DATAGRAMS, host="")
+    socket = entry.open(kind=Wish.DATAGRAMS, host="")
     gone = 0
     for _ in range(30):
         gone += len(sent(entry.carry(entry.entry.datagram(socket, "host", 53, bytes(size), entry.now)), BACK))
@@ -588,7 +589,7 @@ FOUND = (("192.0.2.1", 60),)
 def test_a_question_is_answered() -> None:
     entry = Entry()
     entry.open(b"", group="x")
-    socket = entry.open(kind=Kind.RESOLUTION, host="b.test", group="x")
+    socket = entry.open(kind=Wish.RESOLUTION, host="b.test", group="x")
     nodes = entry.ways[0]
     assert entry.hears(nodes.cell((2, RESOLVED, encode_resolved(Resolution(FOUND))))) == [Resolved(socket, FOUND)]
     assert entry.hears(nodes.cell((2, RESOLVED, encode_resolved(Resolution(FOUND))))) == []
@@ -596,7 +597,7 @@ def test_a_question_is_answered() -> None:
 
 def test_a_question_that_one_exit_can_t_answer_is_asked_of_others() -> None:
     entry = Entry(*(Nodes() for _ in range(RETRIES + 2)))
-    socket = entry.open(kind=Kind.RESOLUTION, host="b.test")
+    socket = entry.open(kind=Wish.RESOLUTION, host="b.test")
     effects: list[object] = []
     for nodes in entry.ways[: RETRIES + 1]:
         assert others(effects) == []
@@ -606,7 +607,7 @@ def test_a_question_that_one_exit_can_t_answer_is_asked_of_others() -> None:
 
 def test_a_name_that_does_not_exist_is_not_asked_for_again() -> None:
     entry = Entry()
-    socket = entry.open(kind=Kind.RESOLUTION, host="b.test")
+    socket = entry.open(kind=Wish.RESOLUTION, host="b.test")
     nothing = Resolution((), f"{NO_SUCH_NAME}: b.test")
     failure = Failure(Cause.NO_SUCH_NAME, place(entry.ways[0], 2), nothing.error)
     assert entry.hears(entry.ways[0].cell((1, RESOLVED, encode_resolved(nothing)))) == [Resolved(socket, failure)]
@@ -614,7 +615,7 @@ def test_a_name_that_does_not_exist_is_not_asked_for_again() -> None:
 
 def test_an_exit_that_does_not_answer_a_question_is_left_for_another() -> None:
     entry = Entry()
-    socket = entry.open(kind=Kind.RESOLUTION, host="b.test")
+    socket = entry.open(kind=Wish.RESOLUTION, host="b.test")
     assert entry.tick(RESOLVE_FOR) == []
     effects = entry.tick(1)
     assert entry.ways[1].take_said() == [(1, Command.RESOLVE, encode_resolve("b.test"))]
@@ -625,7 +626,7 @@ def test_an_exit_that_does_not_answer_a_question_is_left_for_another() -> None:
 
 def test_a_question_without_answer_from_anybody_ends() -> None:
     entry = Entry()
-    socket = entry.open(kind=Kind.RESOLUTION, host="b.test")
+    socket = entry.open(kind=Wish.RESOLUTION, host="b.test")
     entry.tick(RESOLVE_FOR + 1)
     at = place(entry.ways[1], 2)
     assert others(entry.tick(RESOLVE_FOR + 1)) == [Resolved(socket, Failure(Cause.SILENT, at))]

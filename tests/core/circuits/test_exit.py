@@ -32,8 +32,8 @@ from masq.wire.circuit import (
     STREAM_CREDIT,
     Close,
     Command,
-    End,
     Resolution,
+    StreamEnd,
     encode_begin,
     encode_datagram,
     encode_end,
@@ -68,6 +68,7 @@ class Circuit:
 
     def back(self, effects: Iterable[object]) -> list[Said | Told | Close]:
         """What the originator hears of effects, and of what becomes due at once."""
+        effects = self.hop.done(effects)
         return self.user.hears(sent([*effects, *self.hop.flush()], BACK))
 
     def begins(self, *streams: int) -> list[int]:
@@ -168,15 +169,15 @@ def test_however_often_a_cell_brings_credit_all_streams_go_on_once(monkeypatch: 
 def test_a_stream_that_both_sides_have_ended_is_over_once_what_waited_for_credit_is_sent() -> None:
     circuit = Circuit()
     (socket,) = circuit.begins(1)
-    circuit.says((1, END, encode_end(End.DONE)))
+    circuit.says((1, END, encode_end(StreamEnd.DONE)))
     while not circuit.terminal.streams[1].backlog:
         circuit.back(circuit.exit.received(socket, memoryview(bytes(PIECE)), 0.0))
     assert circuit.exit.ended(socket, 0.0) == []
     done, answers = circuit.says((1, WINDOW, PIECE.to_bytes(4, "big")))
-    assert answers == [(1, DATA, bytes(PIECE)), (1, END, encode_end(End.DONE))]
+    assert answers == [(1, DATA, bytes(PIECE)), (1, END, encode_end(StreamEnd.DONE))]
     assert done == [CloseSocket(socket)]
     assert not circuit.terminal.streams
-    assert not circuit.exit.owns(socket)
+    assert not (circuit.hop.sockets.owner(socket) is not None)
 
 
 def test_data_for_streams_that_are_unknown_counts_against_the_credit_of_the_circuit() -> None:
@@ -237,8 +238,8 @@ def test_so_many_streams_are_served_and_one_more_is_told_that_it_is_too_many() -
         assert answers == []
     done, answers = circuit.says(begin(MAX_STREAMS + 1), (MAX_STREAMS + 2, 6, encode_resolve("h")))
     assert done == []
-    assert answers == [(MAX_STREAMS + more, END, encode_end(End.OVERLOADED)) for more in (1, 2)]
-    circuit.says((5, END, encode_end(End.STOPPED)))
+    assert answers == [(MAX_STREAMS + more, END, encode_end(StreamEnd.OVERLOADED)) for more in (1, 2)]
+    circuit.says((5, END, encode_end(StreamEnd.STOPPED)))
     (connect,), _ = circuit.says(begin(MAX_STREAMS + 1))
     assert isinstance(connect, Connect)
     effects = circuit.hop.hears(circuit.user.close())
@@ -292,7 +293,9 @@ def test_what_a_cell_says_before_it_makes_no_sense_is_done_all_the_same() -> Non
     circuit = Circuit()
     (first,) = circuit.begins(1)
     (second,) = circuit.begins(2)
-    done, answers = circuit.says((1, END, encode_end(End.STOPPED)), (2, DATA, b"last"), (3, BEGIN, cbor.encode(7)))
+    done, answers = circuit.says(
+        (1, END, encode_end(StreamEnd.STOPPED)), (2, DATA, b"last"), (3, BEGIN, cbor.encode(7))
+    )
     assert done == [CloseSocket(first), WriteSocket(second, b"last"), CloseSocket(second, Failure(Cause.CLOSED))]
     assert isinstance(answers[0], Told)
     assert answers[0].value == {
@@ -331,28 +334,28 @@ def test_thousands_of_tiny_messages_in_one_cell_are_one_cell_s_work(size: int) -
     assert circuit.says(*[(1, 99, b"x" * size)] * count) == ([], [])
 
 
-@pytest.mark.parametrize("code", [*list(End), 77])
+@pytest.mark.parametrize("code", [*list(StreamEnd), 77])
 def test_both_ends_of_a_stream_are_told_of_its_end(code: int) -> None:
     circuit = Circuit()
     (socket,) = circuit.begins(1)
     done, answers = circuit.says((1, END, bytes((code,))))
     assert answers == []
-    assert done == ([EndSocket(socket)] if code == End.DONE else [CloseSocket(socket)])
-    assert circuit.exit.owns(socket) == (code == End.DONE)
+    assert done == ([EndSocket(socket)] if code == StreamEnd.DONE else [CloseSocket(socket)])
+    assert (circuit.hop.sockets.owner(socket) is not None) == (code == StreamEnd.DONE)
 
 
 @pytest.mark.parametrize(
     ("cause", "words", "code"),
     [
-        (Cause.POLICY, "exit policy: 10.0.0.1 is not on the public Internet", End.POLICY),
-        (Cause.NO_SUCH_NAME, "a.test can't be resolved: no such name", End.NOT_RESOLVED),
+        (Cause.POLICY, "exit policy: 10.0.0.1 is not on the public Internet", StreamEnd.POLICY),
+        (Cause.NO_SUCH_NAME, "a.test can't be resolved: no such name", StreamEnd.NOT_RESOLVED),
         # These words once made a policy of it.
-        (Cause.NO_SUCH_NAME, "policy.example.org can't be resolved: no such name", End.NOT_RESOLVED),
-        (Cause.NOT_CONNECTED, "could not connect to resolve.example.org", End.NOT_CONNECTED),
-        (Cause.REFUSED, "192.0.2.1:80 refuses", End.REFUSED),
+        (Cause.NO_SUCH_NAME, "policy.example.org can't be resolved: no such name", StreamEnd.NOT_RESOLVED),
+        (Cause.NOT_CONNECTED, "could not connect to resolve.example.org", StreamEnd.NOT_CONNECTED),
+        (Cause.REFUSED, "192.0.2.1:80 refuses", StreamEnd.REFUSED),
     ],
 )
-def test_why_a_server_is_not_reached_is_told_in_a_code_and_in_words(cause: Cause, words: str, code: End) -> None:
+def test_why_a_server_is_not_reached_is_told_in_a_code_and_in_words(cause: Cause, words: str, code: StreamEnd) -> None:
     circuit = Circuit()
     circuit.says(begin(1))
     effects = circuit.exit.connect_failed(circuit.hop.next_socket, Failure(cause, SERVER, words), 0.0)
@@ -364,7 +367,7 @@ def test_why_a_server_is_not_reached_is_told_in_a_code_and_in_words(cause: Cause
 def test_a_server_that_comes_too_late_finds_its_socket_closed() -> None:
     circuit = Circuit()
     (socket,) = circuit.begins(1)
-    circuit.says((1, END, encode_end(End.STOPPED)))
+    circuit.says((1, END, encode_end(StreamEnd.STOPPED)))
     assert circuit.exit.connected(socket, "", 0.0) == [CloseSocket(socket)]
     assert circuit.exit.received(socket, memoryview(b"x"), 0.0) == [CloseSocket(socket)]
     assert circuit.exit.datagram(socket, "h", 1, b"x", 0.0) == [CloseSocket(socket)]
@@ -384,10 +387,10 @@ def test_nothing_is_written_to_a_server_after_its_end_was_told() -> None:
     circuit = Circuit()
     (socket,) = circuit.begins(1)
     allowance = circuit.terminal.allowance
-    assert circuit.says((1, END, encode_end(End.DONE)), (1, DATA, b"late"))[0] == [EndSocket(socket)]
+    assert circuit.says((1, END, encode_end(StreamEnd.DONE)), (1, DATA, b"late"))[0] == [EndSocket(socket)]
     assert circuit.says((1, DATA, b"later still"))[0] == []
     assert circuit.terminal.allowance == allowance - 15
-    circuit.says(begin(2), (2, END, encode_end(End.DONE)), (2, DATA, b"late"))
+    circuit.says(begin(2), (2, END, encode_end(StreamEnd.DONE)), (2, DATA, b"late"))
     assert circuit.exit.connected(circuit.hop.next_socket, "", 0.0) == [EndSocket(circuit.hop.next_socket)]
 
 
@@ -405,7 +408,7 @@ def test_what_waits_for_a_server_takes_no_more_room_than_its_bytes(sizes: list[i
 
 def test_who_half_closes_before_the_server_is_reached_does_so_afterwards() -> None:
     circuit = Circuit()
-    circuit.says(begin(1), (1, DATA, b"all"), (1, END, encode_end(End.DONE)))
+    circuit.says(begin(1), (1, DATA, b"all"), (1, END, encode_end(StreamEnd.DONE)))
     socket = circuit.hop.next_socket
     assert circuit.exit.connected(socket, "", 0.0) == [WriteSocket(socket, b"all"), EndSocket(socket)]
 
@@ -513,8 +516,8 @@ def test_an_exit_serves_so_many_streams_of_all_circuits(monkeypatch: pytest.Monk
     two = Circuit(one.hop, 3)
     one.begins(1, 2, 3)
     two.begins(1, 2)
-    assert two.says(begin(3)) == ([], [(3, END, encode_end(End.OVERLOADED))])
-    one.says((1, END, encode_end(End.STOPPED)))
+    assert two.says(begin(3)) == ([], [(3, END, encode_end(StreamEnd.OVERLOADED))])
+    one.says((1, END, encode_end(StreamEnd.STOPPED)))
     two.begins(4)
 
 
@@ -523,7 +526,7 @@ def test_what_a_server_does_not_read_is_not_kept_for_it_once_its_client_is_gone(
     (socket,) = circuit.begins(1)
     circuit.exit.congested(socket)
     circuit.sends(1, 500_000)
-    assert circuit.says((1, END, encode_end(End.STOPPED)))[0] == [CloseSocket(socket, Failure(Cause.STOPPED))]
+    assert circuit.says((1, END, encode_end(StreamEnd.STOPPED)))[0] == [CloseSocket(socket, Failure(Cause.STOPPED))]
 
 
 # --- datagrams and questions ---
@@ -539,7 +542,7 @@ def test_datagrams_go_to_any_host_and_come_from_any() -> None:
     assert done == [SendDatagram(bind.socket, "2001:db8::1", 65_535, b"")]
     answers = circuit.back(circuit.exit.datagram(bind.socket, "192.0.2.9", 53, b"answer", 0.0))
     assert answers == [(1, 8, encode_datagram("192.0.2.9", 53, b"answer"))]
-    assert circuit.says((1, END, encode_end(End.DONE)))[0] == [CloseSocket(bind.socket)]
+    assert circuit.says((1, END, encode_end(StreamEnd.DONE)))[0] == [CloseSocket(bind.socket)]
 
 
 def test_datagrams_without_credit_are_lost_and_with_new_credit_they_are_not() -> None:

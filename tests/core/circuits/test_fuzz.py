@@ -12,7 +12,7 @@ from tests.circuit_ends import BACK, WALLET, Entry, HonestHop, Nodes, Originator
 from tests.secure_ends import heard, keys, link
 from tests.strategies import cbor_values
 
-from masq.core.circuits.entry import Kind
+from masq.core.circuits.entry import Wish
 from masq.core.effects import (
     Accepted,
     Bind,
@@ -256,7 +256,7 @@ entry_steps = st.lists(
         st.tuples(st.just("control"), st.integers(0, 2), hop_values),
         st.tuples(st.just("frame"), st.integers(0, 255), st.binary(max_size=60)),
         st.sampled_from(list(Close)).map(lambda reason: ("close", reason)),
-        st.sampled_from(list(Kind)).map(lambda kind: ("open", kind)),
+        st.sampled_from(list(Wish)).map(lambda kind: ("open", kind)),
         st.tuples(
             st.sampled_from(["received", "ended", "closed", "congested", "drained", "datagram"]),
             st.integers(0, 5),
@@ -277,7 +277,7 @@ def client_says(entry: Entry, what: str, socket: int, size: int) -> list[object]
         case "ended":
             return entry.carry(core.ended(socket, now))
         case "closed":
-            return entry.carry(core.closed(socket, now))
+            return entry.carry(core.closed(socket, Failure(Cause.CLOSED), now))
         case "congested":
             core.congested(socket)
             return []
@@ -288,9 +288,9 @@ def client_says(entry: Entry, what: str, socket: int, size: int) -> list[object]
 
 
 CLIENTS: Final = {
-    Kind.STREAM: (Connect, {"received", "ended", "closed", "congested", "drained"}),
-    Kind.DATAGRAMS: (Bind, {"closed", "datagram"}),
-    Kind.RESOLUTION: (Resolve, set[str]()),
+    Wish.STREAM: (Connect, {"received", "ended", "closed", "congested", "drained"}),
+    Wish.DATAGRAMS: (Bind, {"closed", "datagram"}),
+    Wish.RESOLUTION: (Resolve, set[str]()),
 }
 
 
@@ -298,16 +298,16 @@ CLIENTS: Final = {
 @given(entry_steps)
 def test_whatever_exits_and_relays_seal_an_entry_takes_and_forgets(steps: list[tuple[Any, ...]]) -> None:
     entry = Entry(Nodes(), Nodes(), Nodes())
-    sockets, kinds, reading = Sockets(), dict[int, Kind](), dict[int, bool]()
+    sockets, kinds, reading = Sockets(), dict[int, Wish](), dict[int, bool]()
     ended: set[int] = set()
 
-    def opens(kind: Kind) -> None:
+    def opens(kind: Wish) -> None:
         socket = entry._socket + 1
         sockets.kinds[socket] = CLIENTS[kind][0]
         kinds[socket] = kind
         entry.open(b"", kind)
 
-    opens(Kind.STREAM)
+    opens(Wish.STREAM)
     for step in steps:
         nodes = entry.ways[0]
         own = next(iter(entry.own), None)
@@ -357,7 +357,7 @@ def test_whatever_exits_and_relays_seal_an_entry_takes_and_forgets(steps: list[t
                 assert 0 <= stream.credit <= STREAM_CREDIT
         assert len(list(entry.own)) <= len(steps) * 4 + 1
     for socket in sockets.open:
-        sockets.check(entry.carry(entry.entry.closed(socket, entry.now)))
+        sockets.check(entry.carry(entry.entry.closed(socket, Failure(Cause.CLOSED), entry.now)))
     sockets.check(entry.carry(entry.entry.link_lost(BACK, entry.now)))
     assert not list(entry.entry.streams())
     assert not list(entry.own)

@@ -10,7 +10,7 @@ from tests.recorded import captured
 from tests.secure_ends import DEV, Rogue, greeting, heard, keys, link
 
 from masq.core.effects import CloseLink, Dial, WriteLink
-from masq.core.links.links import HANDSHAKE, REMEMBER_JSON, TRY_FOR, Arrival, Links, LinksEffect, LinkUp
+from masq.core.links.links import HANDSHAKE, REMEMBER_JSON, TRY_FOR, LinkArrival, Links, LinksEffect, LinkUp
 from masq.crypto import CryptDE
 from masq.errors import PeerError
 from masq.types import Endpoint, LinkPolicy
@@ -36,7 +36,7 @@ def accepted(ours: Links, peer: Endpoint = PEER, now: float = 0.0) -> int:
     return id
 
 
-def arrived(ours: Links, id: int, data: bytes, now: float = 0.0) -> tuple[list[Arrival], bytes]:
+def arrived(ours: Links, id: int, data: bytes, now: float = 0.0) -> tuple[list[LinkArrival], bytes]:
     """What arrives, and what is answered."""
     effects: list[LinksEffect] = []
     arrivals = list(ours.received(id, memoryview(bytearray(data)), now, effects))

@@ -29,7 +29,7 @@ from masq.core.accountant.income import Income
 from masq.core.accountant.ledger import Account, BookEntry, Ledger
 from masq.core.accountant.thresholds import DEFAULT_THRESHOLDS, PaymentThresholds
 from masq.core.view import AccountView, BooksView, PaymentView
-from masq.types import Address, RatePack, Wei, address_text
+from masq.types import Address, Wei, address_text
 
 SAVE_EVERY: Final = 1.0
 """Seconds that charges are gathered before they are saved: what a crash can cost."""
@@ -74,7 +74,6 @@ class AccountantConfig:
 
     earning_wallet: Address
     consuming_wallet: Address | None
-    rates: RatePack
     sign: Signer | None = None
     thresholds: PaymentThresholds = DEFAULT_THRESHOLDS
     intervals: dict[Scan, float] = field(default_factory=lambda: dict.fromkeys(Scan, 600.0))
@@ -119,32 +118,8 @@ class Accountant:
 
     # --- charges: the hot path ---
 
-    def routing_provided(self, payer: Address, size: int, now: float) -> list[AccountantEffect]:
-        """We relayed `size` bytes of sealed payload for `payer` (accounting.md 1.3)."""
-        return self.charge(False, payer, self._config.rates.routing_charge(size), now)
-
-    def exit_provided(self, payer: Address, size: int, now: float) -> list[AccountantEffect]:
-        """We were exit for `size` plain bytes."""
-        return self.charge(False, payer, self._config.rates.exit_charge(size), now)
-
-    def consumed(
-        self,
-        exit: tuple[Address, RatePack, int] | None,
-        relays: Sequence[tuple[Address, RatePack]],
-        payload_size: int,
-        now: float,
-    ) -> list[AccountantEffect]:
-        """Others carried a package of ours: the exit for plain bytes, each relay for the sealed payload."""
-        effects: list[AccountantEffect] = []
-        if exit is not None:
-            wallet, rates, size = exit
-            effects += self.charge(True, wallet, rates.exit_charge(size), now)
-        for wallet, rates in relays:
-            effects += self.charge(True, wallet, rates.routing_charge(payload_size), now)
-        return effects
-
     def charge(self, payable: bool, wallet: Address, wei: int, now: float) -> list[AccountantEffect]:
-        """Book what we owe to a wallet, or it owes us."""
+        """Book what we owe to a wallet, or it owes us (accounting.md 1.3)."""
         if wallet in self._own:
             return []
         if not self.ledger.book(payable, wallet, wei, int(self._epoch + now)):

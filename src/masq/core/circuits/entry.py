@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final
 
+from masq.core.attempt import Attempt
 from masq.core.circuits.origin import CLOSING, IDLE, LIFE, OwnCircuit, OwnCircuits
-from masq.core.circuits.relay import reason_of
 from masq.core.circuits.terminal import LAZY, Departures, HeldBack, Outbox, Overdrawn, TerminalStream
+from masq.core.circuits.ways import Ways
 from masq.core.effects import (
     Accepted,
     CloseSocket,
@@ -19,18 +20,19 @@ from masq.core.effects import (
     Resolved,
     SendDatagram,
     SendFrame,
+    SocketEffect,
     WriteSocket,
 )
 from masq.core.failure import CLOSE_CAUSES, END_CAUSES, SOME_HOP, Cause, Failure, printable
+from masq.core.sockets import OwnSockets, Sockets
 from masq.core.view import StreamView
 from masq.errors import CryptoError, MalformedError, UnavailableError
-from masq.types import PublicKey
 from masq.wire.circuit import (
     BILLED,
+    CellMessage,
     Close,
     Command,
-    End,
-    Message,
+    StreamEnd,
     data_of,
     decode_datagram,
     decode_resolved,
@@ -40,11 +42,10 @@ from masq.wire.circuit import (
     encode_resolve,
     end_of,
     messages_of,
+    reason_of,
 )
 from masq.wire.secure_link import Frame, FrameType
 
-RETRIES: Final = 3
-MAX_UNANSWERED: Final = 256 * 1024
 SERVER_FIRST: Final = 0.01
 """Seconds that BEGIN waits for the client's first bytes, to share a cell with them."""
 SMALL: Final = 256 * 1024
@@ -52,10 +53,10 @@ SMALL: Final = 256 * 1024
 RESOLVE_FOR: Final = 15.0
 """Seconds that an exit has to answer a question."""
 
-EntryEffect = WriteSocket | SendDatagram | Resolved | Accepted | EndSocket | CloseSocket | Reading | SendFrame | Log
+EntryEffect = SocketEffect | SendFrame | Log
 
 
-class Kind(IntEnum):
+class Wish(IntEnum):
     """What a user wants of an exit: by what it brings that is paid for."""
 
     STREAM = Command.DATA
@@ -70,49 +71,42 @@ class OwnStream(TerminalStream):
     circuit: OwnCircuit | None = None
     group: str = ""
     begun: bool = False
-    unanswered: list[bytes] | None = field(default_factory=list)
-    unanswered_size: int = 0
-    retries: int = RETRIES
-    tried: set[PublicKey] = field(default_factory=set)
+    attempt: Attempt = field(default_factory=Attempt)
 
     @property
-    def kind(self) -> Kind:
-        return Kind(self.carries)
+    def kind(self) -> Wish:
+        return Wish(self.carries)
 
     @property
     def target(self) -> str:
         """For people."""
         match self.kind:
-            case Kind.STREAM:
+            case Wish.STREAM:
                 return f"{self.host}:{self.port}"
-            case Kind.DATAGRAMS:
+            case Wish.DATAGRAMS:
                 return "datagrams"
-            case Kind.RESOLUTION:
+            case Wish.RESOLUTION:
                 return f"look-up of {self.host}"
 
     def first_message(self) -> tuple[int, int, bytes]:
-        if self.kind is Kind.RESOLUTION:
+        if self.kind is Wish.RESOLUTION:
             return self.id, Command.RESOLVE, encode_resolve(self.host)
-        return self.id, Command.BEGIN, encode_begin(self.host, self.port, self.kind is Kind.DATAGRAMS)
+        return self.id, Command.BEGIN, encode_begin(self.host, self.port, self.kind is Wish.DATAGRAMS)
 
 
 class CircuitEntry:
     """All streams of our own users that go over circuits."""
 
-    def __init__(self, circuits: OwnCircuits, crowded: Callable[[int], bool]) -> None:
-        """`crowded`: whether what is sent over a link has to wait."""
+    def __init__(self, circuits: OwnCircuits, sockets: Sockets, ways: Ways) -> None:
         self.circuits = circuits
-        self._sockets: dict[int, OwnStream] = {}
-        self._held = HeldBack(crowded)
+        self._sockets: OwnSockets[OwnStream] = OwnSockets(sockets, self)
+        self._held = HeldBack(ways.crowded)
         self._silent: dict[int, OwnStream] = {}
         """Streams whose clients have said nothing yet."""
         self.departures: Departures[OwnCircuit] = Departures()
 
     def streams(self) -> Iterator[OwnStream]:
-        return iter(self._sockets.values())
-
-    def owns(self, socket: int) -> bool:
-        return socket in self._sockets
+        return iter(self._sockets)
 
     def view(self, now: float) -> tuple[StreamView, ...]:
         return tuple(
@@ -132,30 +126,27 @@ class CircuitEntry:
     # --- from the client ---
 
     def open(
-        self, socket: int, kind: Kind, host: str, port: int, group: str, now: float, eager: bool = False
-    ) -> list[EntryEffect]:
-        """A client wants something. UnavailableError: there is no route of Nodes that know circuits.
+        self, kind: Wish, host: str, port: int, group: str, now: float, eager: bool = False
+    ) -> tuple[int, list[EntryEffect]]:
+        """A client wants something: the id of its socket. FailureError: there is no route of Nodes that do circuits.
 
         `eager`: the client waits to be told that it is connected before it says anything.
         """
-        stream = OwnStream(0, socket, host, port, now, carries=kind, group=group)
+        stream = OwnStream(0, 0, host, port, now, carries=kind, group=group)
         effects = self._attach(stream, now)
-        self._sockets[socket] = stream
-        if kind is Kind.STREAM and not eager:
+        socket = stream.socket = self._sockets.new()
+        self._sockets.put(socket, stream)
+        if kind is Wish.STREAM and not eager:
             self._silent[socket] = stream
-            return effects
+            return socket, effects
         assert stream.circuit
-        return effects + self._send(stream.circuit, self._begin(stream), now)
+        return socket, effects + self._send(stream.circuit, self._begin(stream), now)
 
     def received(self, socket: int, data: memoryview, now: float) -> list[EntryEffect]:
         stream = self._sockets.get(socket)
         if stream is None or stream.circuit is None:
             return [CloseSocket(socket)]
-        if stream.unanswered is not None:
-            stream.unanswered.append(bytes(data))
-            stream.unanswered_size += len(data)
-            if stream.unanswered_size > MAX_UNANSWERED:
-                stream.unanswered = None
+        stream.attempt.said(data)
         terminal = stream.circuit.terminal
         outbox = self._begin(stream)
         outbox += terminal.take(stream, data)
@@ -182,7 +173,7 @@ class CircuitEntry:
             done += self._forget(stream)
         return self._send(stream.circuit, outbox + messages, now) + done
 
-    def closed(self, socket: int, now: float) -> list[EntryEffect]:
+    def closed(self, socket: int, failure: Failure, now: float) -> list[EntryEffect]:
         """The client is gone: the exit is told to stop."""
         stream = self._sockets.get(socket)
         if stream is None:
@@ -194,7 +185,7 @@ class CircuitEntry:
             return effects
         # Bytes that nobody wants any more are on their way: telling is urgent while a stream has more to come.
         lazy = stream.received < SMALL or stream.ended_in
-        return effects + self._send(own, [(stream.id, Command.END, encode_end(End.STOPPED))], now, lazy)
+        return effects + self._send(own, [(stream.id, Command.END, encode_end(StreamEnd.STOPPED))], now, lazy)
 
     def congested(self, socket: int) -> None:
         stream = self._sockets.get(socket)
@@ -262,12 +253,12 @@ class CircuitEntry:
                     ):
                         outbox += terminal.discarded(size)
                         continue
-                    stream.unanswered = None
                     terminal.arrived(stream, size)
                     if message.command == Command.DATAGRAM:
-                        stream.retries = RETRIES
+                        stream.attempt.renewed()
                         effects.append(SendDatagram(stream.socket, *decode_datagram(message.data)))
                     else:
+                        stream.attempt.answered()
                         effects.append(WriteSocket(stream.socket, message.data))
                     if stream.congested:
                         outbox += terminal.kept(stream, size)
@@ -286,7 +277,7 @@ class CircuitEntry:
         self.circuits.owe(own, len(data), billed)
         return [] if own.closing is not None else effects + self._send(own, outbox, now)
 
-    def _message(self, own: OwnCircuit, message: Message, outbox: Outbox, now: float) -> list[EntryEffect]:
+    def _message(self, own: OwnCircuit, message: CellMessage, outbox: Outbox, now: float) -> list[EntryEffect]:
         terminal = own.terminal
         if message.command == Command.WINDOW:
             terminal.granted(message.stream, message.data)
@@ -295,24 +286,24 @@ class CircuitEntry:
         if not isinstance(stream, OwnStream):
             return []
         match message.command:
-            case Command.CONNECTED if stream.kind is Kind.STREAM and not stream.connected:
+            case Command.CONNECTED if stream.kind is Wish.STREAM and not stream.connected:
                 stream.connected = True
                 return [Accepted(stream.socket)]
-            case Command.RESOLVED if stream.kind is Kind.RESOLUTION:
+            case Command.RESOLVED if stream.kind is Wish.RESOLUTION:
                 resolution = decode_resolved(message.data)
                 if not resolution.error:
                     return [*self._forget(stream), Resolved(stream.socket, resolution.addresses)]
                 cause = Cause.NO_SUCH_NAME if resolution.no_such_name else Cause.NOT_RESOLVED
                 failure = Failure(cause, own.exit, printable(resolution.error))
-                if stream.retries and not resolution.no_such_name:
+                if stream.attempt.retries and not resolution.no_such_name:
                     return self._failed(stream, failure, now)
                 return [*self._forget(stream), Resolved(stream.socket, failure)]
             case Command.END:
                 code, detail = end_of(message.data)
-                if code == End.DONE and stream.kind is Kind.STREAM:
+                if code == StreamEnd.DONE and stream.kind is Wish.STREAM:
                     if stream.ended_in:
                         return []
-                    stream.unanswered = None
+                    stream.attempt.answered()
                     stream.ended_in = True
                     return self._forget(stream) if stream.ended_out else [EndSocket(stream.socket)]
                 return self._failed(stream, Failure(END_CAUSES[code], own.exit, detail), now)
@@ -372,8 +363,8 @@ class CircuitEntry:
                     self.circuits.remove(own)
             elif not own.terminal.streams and now - own.opened > LIFE and now - own.active > IDLE:
                 effects += self._abandon(own, Close.DONE, now)
-        for stream in list(self._sockets.values()):
-            if stream.kind is Kind.RESOLUTION and now - stream.opened > RESOLVE_FOR:
+        for stream in list(self._sockets):
+            if stream.kind is Wish.RESOLUTION and now - stream.opened > RESOLVE_FOR:
                 at = stream.circuit.exit if stream.circuit else SOME_HOP
                 effects += self._failed(stream, Failure(Cause.SILENT, at), now)
         return effects
@@ -385,7 +376,7 @@ class CircuitEntry:
     # --- streams ---
 
     def _attach(self, stream: OwnStream, now: float) -> list[EntryEffect]:
-        own, effects = self.circuits.choose(stream.group, stream.tried, now)
+        own, effects = self.circuits.choose(stream.group, stream.attempt.tried, now)
         stream.id, own.next_stream = own.next_stream, own.next_stream + 1
         stream.circuit = own
         own.terminal.streams[stream.id] = stream
@@ -428,11 +419,9 @@ class CircuitEntry:
         own = stream.circuit
         assert own
         own.terminal.streams.pop(stream.id, None)
-        again = [] if stream.udp else stream.unanswered
-        if again is None or stream.retries == 0:
+        again = stream.attempt.again(own.route.exit.key if exit_failed else None)
+        if again is None:
             return self._give_up(stream, failure)
-        if exit_failed:
-            stream.tried.add(own.route.exit.key)
         fresh = OwnStream(
             0,
             stream.socket,
@@ -443,16 +432,13 @@ class CircuitEntry:
             congested=stream.congested,
             eof=stream.eof,
             group=stream.group,
-            unanswered=again,
-            unanswered_size=stream.unanswered_size,
-            retries=stream.retries - 1,
-            tried=stream.tried,
+            attempt=stream.attempt,
         )
         try:
             effects = self._attach(fresh, now)
         except UnavailableError:
             return self._give_up(stream, failure)
-        self._sockets[stream.socket] = fresh
+        self._sockets.put(stream.socket, fresh)
         assert fresh.circuit
         terminal = fresh.circuit.terminal
         outbox = self._begin(fresh)
@@ -465,15 +451,15 @@ class CircuitEntry:
         return effects + self._send(fresh.circuit, outbox + messages, now)
 
     def _give_up(self, stream: OwnStream, failure: Failure) -> list[EntryEffect]:
-        self._sockets.pop(stream.socket, None)
+        self._sockets.drop(stream.socket)
         self._silent.pop(stream.socket, None)
-        if stream.kind is Kind.RESOLUTION:
+        if stream.kind is Wish.RESOLUTION:
             return [Resolved(stream.socket, failure)]
         return [CloseSocket(stream.socket, failure)]
 
     def _forget(self, stream: OwnStream) -> list[EntryEffect]:
-        self._sockets.pop(stream.socket, None)
+        self._sockets.drop(stream.socket)
         self._silent.pop(stream.socket, None)
         if stream.circuit is not None:
             stream.circuit.terminal.streams.pop(stream.id, None)
-        return [] if stream.kind is Kind.RESOLUTION else [CloseSocket(stream.socket)]
+        return [] if stream.kind is Wish.RESOLUTION else [CloseSocket(stream.socket)]

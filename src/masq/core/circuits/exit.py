@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Final
 
 from masq.core.circuits.passage import Billing, Passage
 from masq.core.circuits.terminal import LAZY, Departures, HeldBack, Outbox, Terminal, TerminalStream
+from masq.core.circuits.ways import Ways
 from masq.core.effects import (
     Bind,
     CloseSocket,
     Connect,
+    EndCircuit,
     EndSocket,
     Log,
     Reading,
@@ -20,15 +22,16 @@ from masq.core.effects import (
     WriteSocket,
 )
 from masq.core.failure import END_CODES, Cause, Failure
+from masq.core.sockets import OwnSockets, Sockets
 from masq.wire import cbor
 from masq.wire.circuit import (
     NO_SUCH_NAME,
     Addresses,
+    CellMessage,
     Close,
     Command,
-    End,
-    Message,
     Resolution,
+    StreamEnd,
     decode_begin,
     decode_datagram,
     decode_resolve,
@@ -50,7 +53,19 @@ LOOK_EVERY: Final = 4 * 1024 * 1024
 MAX_EARLY: Final = 64
 """Datagrams of one stream that wait for its socket."""
 
-ExitEffect = Connect | Bind | Resolve | WriteSocket | SendDatagram | EndSocket | CloseSocket | Reading | SendFrame | Log
+ExitEffect = (
+    Connect
+    | Bind
+    | Resolve
+    | WriteSocket
+    | SendDatagram
+    | EndSocket
+    | CloseSocket
+    | Reading
+    | SendFrame
+    | EndCircuit
+    | Log
+)
 
 
 class CircuitExit:
@@ -59,29 +74,22 @@ class CircuitExit:
     def __init__(
         self,
         billing: Billing,
-        crowded: Callable[[int], bool],
-        close: Callable[[Passage, Close, str], list[ExitEffect]],
+        sockets: Sockets,
+        ways: Ways,
     ) -> None:
-        """`crowded`: whether what is sent over a link has to wait. `close` ends a circuit."""
         self._billing = billing
-        self._close = close
         self._kept = 0
         """Bytes that were kept since the last look at all that is held."""
-        self._sockets: dict[int, tuple[Passage, Terminal, TerminalStream]] = {}
-        self._held = HeldBack(crowded)
+        self._sockets: OwnSockets[tuple[Passage, Terminal, TerminalStream]] = OwnSockets(sockets, self)
+        self._held = HeldBack(ways.crowded)
         self.departures: Departures[Passage] = Departures()
 
-    def owns(self, socket: int) -> bool:
-        return socket in self._sockets
-
     def streams(self) -> Iterator[TerminalStream]:
-        return (stream for _, _, stream in self._sockets.values())
+        return (stream for _, _, stream in self._sockets)
 
     # --- from the originator ---
 
-    def cell(
-        self, passage: Passage, data: memoryview, now: float, socket: Callable[[], int], effects: list[ExitEffect]
-    ) -> None:
+    def cell(self, passage: Passage, data: memoryview, now: float, effects: list[ExitEffect]) -> None:
         """A cell came to its end. CryptoError: it was altered. Overdrawn, MalformedError: it breaks the rules.
 
         `effects` are added to: what was done until an error has to be carried out all the same.
@@ -98,14 +106,14 @@ class CircuitExit:
                 billed = (billed or 0) + len(message.data)
                 effects += self._datagram(terminal, message, outbox)
             else:
-                effects += self._message(passage, terminal, message, outbox, now, socket)
+                effects += self._message(passage, terminal, message, outbox, now)
         effects += self._go_on(terminal, outbox)
         if billed is not None:
             effects += self._billing.earn(passage, billed, True, now)
         effects += self._send(passage, terminal, outbox, now)
         effects += self._relieve()
 
-    def _data(self, terminal: Terminal, message: Message, outbox: Outbox) -> list[ExitEffect]:
+    def _data(self, terminal: Terminal, message: CellMessage, outbox: Outbox) -> list[ExitEffect]:
         stream = terminal.streams.get(message.stream)
         size = len(message.data)
         if stream is None or stream.ended_in or stream.carries != Command.DATA:  # It has just ended, most likely.
@@ -124,7 +132,7 @@ class CircuitExit:
             outbox += terminal.handed_on(stream, size)
         return [WriteSocket(stream.socket, message.data)]
 
-    def _datagram(self, terminal: Terminal, message: Message, outbox: Outbox) -> list[ExitEffect]:
+    def _datagram(self, terminal: Terminal, message: CellMessage, outbox: Outbox) -> list[ExitEffect]:
         stream = terminal.streams.get(message.stream)
         size = len(message.data)
         if stream is None or not stream.udp:
@@ -143,22 +151,21 @@ class CircuitExit:
         self,
         passage: Passage,
         terminal: Terminal,
-        message: Message,
+        message: CellMessage,
         outbox: Outbox,
         now: float,
-        socket: Callable[[], int],
     ) -> list[ExitEffect]:
         stream = terminal.streams.get(message.stream)
         match message.command:
             case Command.BEGIN | Command.RESOLVE if stream is None and message.stream:
                 if len(terminal.streams) >= MAX_STREAMS or len(self._sockets) >= MAX_SERVED:
-                    outbox.append((message.stream, Command.END, encode_end(End.OVERLOADED)))
+                    outbox.append((message.stream, Command.END, encode_end(StreamEnd.OVERLOADED)))
                     return []
-                return self._begin(passage, terminal, message, now, socket())
+                return self._begin(passage, terminal, message, now)
             case Command.END if stream is not None:
                 stream.ended_in = True
                 code, _ = end_of(message.data)
-                if code != End.DONE or stream.ended_out or stream.udp:
+                if code != StreamEnd.DONE or stream.ended_out or stream.udp:
                     # What a server doesn't read would be kept for it for good.
                     return self._forget(terminal, stream, Failure(Cause.STOPPED) if stream.congested else None)
                 return [EndSocket(stream.socket)] if stream.connected else []
@@ -168,17 +175,16 @@ class CircuitExit:
             case _:
                 return []
 
-    def _begin(
-        self, passage: Passage, terminal: Terminal, message: Message, now: float, socket: int
-    ) -> list[ExitEffect]:
+    def _begin(self, passage: Passage, terminal: Terminal, message: CellMessage, now: float) -> list[ExitEffect]:
         if message.command == Command.RESOLVE:
             host, port, carries = decode_resolve(message.data), 0, 0
         else:
             host, port, udp = decode_begin(message.data)
             carries = Command.DATAGRAM if udp else Command.DATA
+        socket = self._sockets.new()
         stream = TerminalStream(message.stream, socket, host, port, now, carries=carries)
         terminal.streams[stream.id] = stream
-        self._sockets[socket] = passage, terminal, stream
+        self._sockets.put(socket, (passage, terminal, stream))
         if message.command == Command.RESOLVE:
             return [Resolve(socket, host)]
         return [Bind(socket)] if stream.udp else [Connect(socket, host, port)]
@@ -200,17 +206,15 @@ class CircuitExit:
             return []
         self._kept = 0
         held: dict[tuple[int, int], int] = {}
-        passages: dict[tuple[int, int], Passage] = {}
-        for passage, _, stream in self._sockets.values():
+        for passage, _, stream in self._sockets:
             held[passage.back] = held.get(passage.back, 0) + stream.held
-            passages[passage.back] = passage
         effects: list[ExitEffect] = []
         while sum(held.values()) > MAX_HELD:
             worst = max(held, key=held.__getitem__)
             detail = f"{held.pop(worst)} bytes were kept for slow readers"
             effects += [
                 Log("warning", "circuit_overloaded", detail),
-                *self._close(passages[worst], Close.OVERLOADED, detail),
+                EndCircuit(*worst, Close.OVERLOADED, detail),
             ]
         return effects
 
@@ -223,7 +227,7 @@ class CircuitExit:
         streams = list(terminal.streams.values())
         terminal.streams.clear()
         for stream in streams:
-            self._sockets.pop(stream.socket, None)
+            self._sockets.drop(stream.socket)
         return [CloseSocket(stream.socket, Failure(Cause.CLOSED)) for stream in streams]
 
     # --- towards the originator ---
@@ -259,18 +263,19 @@ class CircuitExit:
         """A link is crowded no more: what goes over it is read again."""
         effects: list[ExitEffect] = []
         for socket in self._held.take(link):
-            if socket in self._sockets:
-                _, terminal, stream = self._sockets[socket]
+            known = self._sockets.get(socket)
+            if known is not None:
+                _, terminal, stream = known
                 effects += terminal.read_on(stream)
         return effects
 
     # --- the servers ---
 
     def connected(self, socket: int, address: str, now: float) -> list[ExitEffect]:
-        entry = self._sockets.get(socket)
-        if entry is None:
+        known = self._sockets.get(socket)
+        if known is None:
             return [CloseSocket(socket)]
-        passage, terminal, stream = entry
+        passage, terminal, stream = known
         stream.connected = True
         outbox: Outbox = [(stream.id, Command.CONNECTED, cbor.encode({"address": address}))]
         effects: list[ExitEffect] = []
@@ -286,33 +291,33 @@ class CircuitExit:
         return effects + self._send(passage, terminal, outbox, now, lazy=True)
 
     def connect_failed(self, socket: int, failure: Failure, now: float) -> list[ExitEffect]:
-        return self._end(socket, encode_end(END_CODES.get(failure.cause, End.NOT_CONNECTED), str(failure)), now)
+        return self._end(socket, encode_end(END_CODES.get(failure.cause, StreamEnd.NOT_CONNECTED), str(failure)), now)
 
     def resolved(self, socket: int, found: Addresses | Failure, now: float) -> list[ExitEffect]:
-        entry = self._sockets.get(socket)
-        if entry is None:
+        known = self._sockets.get(socket)
+        if known is None:
             return []
-        passage, terminal, stream = entry
+        passage, terminal, stream = known
         terminal.streams.pop(stream.id, None)
-        del self._sockets[socket]
+        self._sockets.drop(socket)
         answer = encode_resolved(_resolution(found))
         return self._send(passage, terminal, [(stream.id, Command.RESOLVED, answer)], now)
 
     def closed(self, socket: int, failure: Failure, now: float) -> list[ExitEffect]:
-        return self._end(socket, encode_end(End.BROKEN, str(failure)), now)
+        return self._end(socket, encode_end(StreamEnd.BROKEN, str(failure)), now)
 
     def _end(self, socket: int, end: bytes, now: float) -> list[ExitEffect]:
-        entry = self._sockets.get(socket)
-        if entry is None:
+        known = self._sockets.get(socket)
+        if known is None:
             return []
-        passage, terminal, stream = entry
+        passage, terminal, stream = known
         return self._forget(terminal, stream) + self._send(passage, terminal, [(stream.id, Command.END, end)], now)
 
     def received(self, socket: int, data: memoryview, now: float) -> list[ExitEffect]:
-        entry = self._sockets.get(socket)
-        if entry is None:
+        known = self._sockets.get(socket)
+        if known is None:
             return [CloseSocket(socket)]
-        passage, terminal, stream = entry
+        passage, terminal, stream = known
         effects = self._send(passage, terminal, terminal.take(stream, data), now)
         effects += self._held.after_read(terminal, stream)
         if stream.backlog:
@@ -322,18 +327,18 @@ class CircuitExit:
 
     def datagram(self, socket: int, host: str, port: int, data: bytes, now: float) -> list[ExitEffect]:
         """A datagram came from a server. It is lost if there is no credit for it."""
-        entry = self._sockets.get(socket)
-        if entry is None:
+        known = self._sockets.get(socket)
+        if known is None:
             return [CloseSocket(socket)]
-        passage, terminal, stream = entry
+        passage, terminal, stream = known
         message = terminal.datagram(stream, encode_datagram(host, port, data))
         return self._send(passage, terminal, message, now)
 
     def ended(self, socket: int, now: float) -> list[ExitEffect]:
-        entry = self._sockets.get(socket)
-        if entry is None:
+        known = self._sockets.get(socket)
+        if known is None:
             return [CloseSocket(socket)]
-        passage, terminal, stream = entry
+        passage, terminal, stream = known
         stream.eof = True
         outbox, effects = terminal.go_on(stream)
         done: list[ExitEffect] = [*effects]
@@ -342,15 +347,15 @@ class CircuitExit:
         return self._send(passage, terminal, outbox, now) + done
 
     def congested(self, socket: int) -> None:
-        entry = self._sockets.get(socket)
-        if entry is not None:
-            entry[2].congested = True
+        known = self._sockets.get(socket)
+        if known is not None:
+            known[2].congested = True
 
     def drained(self, socket: int, now: float) -> list[ExitEffect]:
-        entry = self._sockets.get(socket)
-        if entry is None:
+        known = self._sockets.get(socket)
+        if known is None:
             return []
-        passage, terminal, stream = entry
+        passage, terminal, stream = known
         stream.congested = False
         return self._send(passage, terminal, terminal.handed_on(stream, 0), now)
 
@@ -359,7 +364,7 @@ class CircuitExit:
 
     def _forget(self, terminal: Terminal, stream: TerminalStream, failure: Failure | None = None) -> list[ExitEffect]:
         terminal.streams.pop(stream.id, None)
-        self._sockets.pop(stream.socket, None)
+        self._sockets.drop(stream.socket)
         return [CloseSocket(stream.socket, failure)]
 
 

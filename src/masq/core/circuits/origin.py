@@ -7,17 +7,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from masq.chain.wallet import Wallet
 from masq.core.circuits.terminal import Terminal
+from masq.core.circuits.ways import Ways
 from masq.core.effects import Log, SendFrame, Service
 from masq.core.failure import CLOSE_CAUSES, Cause, Failure, Place, name_of, printable
 from masq.core.failure import hop as hop_at
 from masq.core.network.routing import Route, Routes
-from masq.core.payers import Payers
+from masq.core.proofs import Proofs
+from masq.core.tab import Tab
 from masq.core.view import AvoidedView, OverbilledView
-from masq.crypto import Keys
+from masq.crypto import Keys, Random
 from masq.errors import MalformedError, UnavailableError
-from masq.types import Address, PublicKey, Wei
+from masq.types import PublicKey, Wei
 from masq.wire import cbor
 from masq.wire.circuit import (
     EXTENSION,
@@ -137,26 +138,26 @@ class OwnCircuits:
         self,
         keys: Keys,
         routes: Routes,
-        wallet: Wallet | None,
+        proofs: Proofs,
+        tab: Tab,
         hops: int,
-        random: Callable[[int], bytes],
-        next_link: Callable[[PublicKey], int | None],
+        random: Random,
+        ways: Ways,
         new_id: Callable[[int], int],
         epoch: float,
     ) -> None:
-        """`next_link`: the secure link to a Node. `new_id`: an id on a link. `epoch`: unix time at `now` 0."""
+        """`new_id`: an id on a link. `epoch`: unix time at `now` 0."""
         self._keys = keys
         self._routes = routes
         self._hops = hops
         self._random = random
-        self._next_link = next_link
+        self._ways = ways
         self._new_id = new_id
         self._epoch = epoch
         self._circuits: dict[tuple[int, int], OwnCircuit] = {}
         self._groups: dict[str, list[OwnCircuit]] = {}
-        self._payers = Payers(wallet, keys)
-        self.owed: dict[Address, int] = {}
-        """Wei by earning wallet that the Accountant hasn't been told of: `node.py` does so after each input."""
+        self._proofs = proofs
+        self._tab = tab
         self.blame = Blame()
         self.audit: dict[PublicKey, OverBilling] = {}
 
@@ -214,7 +215,7 @@ class OwnCircuits:
         for position, (reader, secret) in enumerate(zip(way[1:], secrets, strict=True), 1):
             following = way[position + 1] if position + 1 < len(way) else b""
             component = Component.HOPPER if following else Component.PROXY_CLIENT
-            hop = Hop(following, self._payers.of(reader), component, secret, expires)
+            hop = Hop(following, self._proofs.of(reader), component, secret, expires)
             elements.append(self._keys.seal(reader, hop.encode()))
         # One element more, so that the first relay can't tell that it is the first.
         elements.append(self._keys.garbage(len(elements[0])))
@@ -242,7 +243,7 @@ class OwnCircuits:
         unlinked: tuple[PublicKey, ...] = ()
         while True:
             route = self._routes.find(self._hops, 1_000, (*avoid, *unlinked), EXTENSION)
-            link = self._next_link(route.over[1])
+            link = self._ways.to(route.over[1])
             if link is not None:
                 return route, link
             unlinked += (route.over[1],)
@@ -251,7 +252,7 @@ class OwnCircuits:
 
     def owe(self, own: OwnCircuit, size: int, plain: int | None) -> None:
         """Book a cell of `size` bytes per hop, with `plain` bytes that the exit is paid for."""
-        owed, last = self.owed, own.hops[-1]
+        owed, last = self._tab.owed, own.hops[-1]
         for hop in own.hops:
             service = hop.service
             if hop is not last:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from masq.core.circuits.terminal import Terminal
 from masq.core.effects import SendFrame
+from masq.core.tab import Tab
 from masq.types import Address, RatePack
 from masq.wire.circuit import Close, Control, Layer, circuit_frame, data_of, encode_ending
 from masq.wire.secure_link import FrameType
@@ -15,8 +16,8 @@ from masq.wire.secure_link import FrameType
 BILL_BYTES: Final = 16 * 1024 * 1024
 BILL_SECONDS: Final = 60.0
 
-End = tuple[int, int]
-"""Link, and the circuit's id there."""
+Leg = tuple[int, int]
+"""Where a circuit goes on: a link, and the circuit's id there."""
 
 
 @dataclass(slots=True)
@@ -35,9 +36,9 @@ class Passage:
     """A circuit as one hop has it. `onward` is None at the exit, where `terminal` is its end."""
 
     payer: Address
-    back: End
+    back: Leg
     """Towards the originator."""
-    onward: End | None
+    onward: Leg | None
     forward: Layer
     backward: Layer
     control: Control
@@ -48,19 +49,18 @@ class Passage:
     """Since when the originator is through with it; what is still on its way back to him is let pass, and booked."""
 
     @property
-    def ends(self) -> list[End]:
+    def legs(self) -> list[Leg]:
         return [self.back] if self.onward is None else [self.back, self.onward]
 
 
 class Billing:
     """Books what circuits earn, and tells their originators."""
 
-    def __init__(self, rates: RatePack, owed: Callable[[Address], int]) -> None:
+    def __init__(self, rates: RatePack, tab: Tab, owed: Callable[[Address], int]) -> None:
         """`owed`: wei that a wallet owes us in all."""
         self._rates = rates
+        self._tab = tab
         self._owed = owed
-        self.earned: dict[Address, int] = {}
-        """Wei by payer that the Accountant hasn't been told of: `node.py` does so after each input."""
 
     def earn(self, passage: Passage, size: int, as_exit: bool, now: float) -> list[SendFrame]:
         """Book a cell of `size` bytes, as relay, or as exit for the plain bytes in it; tell of it when it is time."""
@@ -69,8 +69,7 @@ class Billing:
         bill.cells += 1
         bill.bytes += size
         bill.wei += wei
-        payer = passage.payer
-        self.earned[payer] = self.earned.get(payer, 0) + wei
+        self._tab.earn(passage.payer, wei)
         if bill.bytes - bill.told < BILL_BYTES and now - bill.told_at < BILL_SECONDS:
             return []
         bill.told_at = now
@@ -99,5 +98,6 @@ def _tell(passage: Passage, value: dict[str, Any]) -> SendFrame:
     return SendFrame(link, frame, circuit)
 
 
-def closing(end: End, reason: int) -> SendFrame:
-    return SendFrame(end[0], circuit_frame(FrameType.CLOSE, end[1], bytes((reason,))), end[1])
+def closing(leg: Leg, reason: int) -> SendFrame:
+    link, circuit = leg
+    return SendFrame(link, circuit_frame(FrameType.CLOSE, circuit, bytes((reason,))), circuit)

@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterator
 from typing import Final, TypeVar
 
 from masq.core.circuits.exit import CircuitExit, ExitEffect
-from masq.core.circuits.passage import Bill, Billing, End, Passage, closing
+from masq.core.circuits.passage import Bill, Billing, Leg, Passage, closing
 from masq.core.circuits.terminal import Overdrawn, Terminal
+from masq.core.circuits.ways import Ways
 from masq.core.effects import Log, SendFrame
+from masq.core.proofs import Proofs
 from masq.crypto import Keys
 from masq.errors import CryptoError, MalformedError, PeerError
-from masq.types import Address, PublicKey, RatePack
+from masq.types import Address
 from masq.wire import cbor
 from masq.wire.circuit import (
     OPEN_LIFE,
@@ -23,6 +25,7 @@ from masq.wire.circuit import (
     circuit_frame,
     data_of,
     pass_on,
+    reason_of,
 )
 from masq.wire.package import MAX_HOPS, Hop, open_hop, shift
 from masq.wire.secure_link import Frame, FrameType
@@ -36,48 +39,43 @@ CLOSING: Final = 10.0
 """Seconds that the rest of a circuit has to end after its originator closed it."""
 
 CircuitEffect = ExitEffect
-Next = Callable[[PublicKey], int | None]
-"""The secure link to a Node, if one stands."""
 
 
-class Circuits:
+class PassingCircuits:
     """All circuits that others have opened through or to this Node."""
 
     def __init__(
         self,
         keys: Keys,
-        rates: RatePack,
-        proven: Callable[[Hop], Address | None],
+        proofs: Proofs,
+        billing: Billing,
+        exit: CircuitExit,
+        ways: Ways,
         delinquent: Callable[[Address], bool],
-        owed: Callable[[Address], int],
-        next_link: Next,
-        outbound: Callable[[int], bool],
-        crowded: Callable[[int], bool],
         exits: bool,
         epoch: float,
     ) -> None:
-        """`proven` gives the verified payer of a hop. `epoch`: unix time at `now` 0."""
+        """`exits`: whether we serve as exit. `epoch`: unix time at `now` 0."""
         self._keys = keys
-        self._proven = proven
+        self._proofs = proofs
+        self._billing = billing
+        self._exit = exit
+        self._ways = ways
         self._delinquent = delinquent
-        self._next_link = next_link
-        self._outbound = outbound
         self._exits = exits
         self._epoch = epoch
-        self.billing = Billing(rates, owed)
-        self.exit = CircuitExit(self.billing, crowded, self.close)
-        self._ends: dict[End, Passage] = {}
+        self._legs: dict[Leg, Passage] = {}
         self._seen: dict[bytes, int] = {}
         self._next_id: dict[int, int] = {}
         self._on_link: dict[int, int] = {}
         self._of_payer: dict[Address, int] = {}
 
     def __iter__(self) -> Iterator[Passage]:
-        return (passage for end, passage in self._ends.items() if end == passage.back)
+        return (passage for leg, passage in self._legs.items() if leg == passage.back)
 
     def new_id(self, link: int) -> int:
         """An id for a circuit that we open on a link: odd if we dialled it, even if the peer did."""
-        before = self._next_id.get(link, -1 if self._outbound(link) else 0)
+        before = self._next_id.get(link, -1 if self._ways.is_outbound(link) else 0)
         self._next_id[link] = before + 2
         return before + 2
 
@@ -87,17 +85,17 @@ class Circuits:
 
     # --- frames ---
 
-    def frame(self, end: End, frame: Frame, now: float, socket: Callable[[], int]) -> list[CircuitEffect]:
-        """A circuit's frame from a peer. `socket` gives ids for connections to servers."""
+    def frame(self, leg: Leg, frame: Frame, now: float) -> list[CircuitEffect]:
+        """A circuit's frame from a peer."""
         kind, wire = frame
-        passage = self._ends.get(end)
+        passage = self._legs.get(leg)
         if kind == FrameType.OPEN:
-            return self._open(end, bytes(data_of(wire)), now)
+            return self._open(leg, bytes(data_of(wire)), now)
         if passage is None:
             return []  # Closed a moment ago, most likely.
-        if end == passage.back:
+        if leg == passage.back:
             if kind == FrameType.CELL:
-                return self._cell_forward(passage, wire, now, socket)
+                return self._cell_forward(passage, wire, now)
             if kind == FrameType.CLOSE:
                 return self._closed_by_originator(passage, wire, now)
         elif kind in (FrameType.CELL, FrameType.CONTROL):
@@ -106,23 +104,23 @@ class Circuits:
             self._remove(passage)
             reason = reason_of(wire)
             if passage.closing is not None or reason is Close.DONE:
-                return list(self.billing.last_words(passage, Close.DONE))
-            bill = [self.billing.bill(passage)] if passage.bill.cells else []
+                return list(self._billing.last_words(passage, Close.DONE))
+            bill = [self._billing.bill(passage)] if passage.bill.cells else []
             return [*bill, closing(passage.back, reason)]
         return self.close(passage, Close.PROTOCOL)
 
-    def _open(self, back: End, body: bytes, now: float) -> list[CircuitEffect]:
+    def _open(self, back: Leg, body: bytes, now: float) -> list[CircuitEffect]:
         link, circuit = back
-        if back in self._ends:
-            return self.close(self._ends[back], Close.PROTOCOL)
-        if circuit % 2 != (0 if self._outbound(link) else 1):
+        if back in self._legs:
+            return self.close(self._legs[back], Close.PROTOCOL)
+        if circuit % 2 != (0 if self._ways.is_outbound(link) else 1):
             return [closing(back, Close.PROTOCOL)]
         try:
             elements = cbor.array(cbor.decode(body), "OPEN")
             if not 0 < len(elements) <= MAX_HOPS or not all(type(element) is bytes for element in elements):
                 raise MalformedError("OPEN: up to 32 byte strings expected")
             hop = open_hop(elements[0], self._keys)
-            payer = self._proven(hop)
+            payer = self._proofs.payer_of(hop)
         except PeerError as error:
             return [closing(back, Close.REFUSED), Log("info", "circuit_refused", str(error))]
         clock = int(self._epoch + now)
@@ -140,7 +138,7 @@ class Circuits:
         passage = Passage(payer, back, None, Layer(key, True), Layer(key, False), Control(key), Bill(told_at=now), now)
         refusal, onward = self._refusal(hop, passage)
         if refusal is not None:
-            return list(self.billing.last_words(passage, refusal))
+            return list(self._billing.last_words(passage, refusal))
         effects: list[CircuitEffect] = []
         if onward is not None:
             passage.onward = onward, self.new_id(onward)
@@ -161,19 +159,17 @@ class Circuits:
             return Close.OVERLOADED, None
         if not hop.next_key:
             return (None if self._exits else Close.REFUSED), None
-        onward = self._next_link(hop.next_key)
+        onward = self._ways.to(hop.next_key)
         return (Close.UNREACHABLE if onward is None else None), onward
 
-    def _cell_forward(
-        self, passage: Passage, wire: memoryview, now: float, socket: Callable[[], int]
-    ) -> list[CircuitEffect]:
+    def _cell_forward(self, passage: Passage, wire: memoryview, now: float) -> list[CircuitEffect]:
         if passage.closing is not None:
             return self.close(passage, Close.PROTOCOL)
         passage.active = now
         if passage.onward is None:
             effects: list[CircuitEffect] = []
             try:
-                self.exit.cell(passage, data_of(wire), now, socket, effects)
+                self._exit.cell(passage, data_of(wire), now, effects)
             except CryptoError:
                 effects += self.close(passage, Close.TAMPERED)
             except Overdrawn as error:
@@ -183,7 +179,7 @@ class Circuits:
             return effects
         link, circuit = passage.onward
         pass_on(wire, circuit, passage.forward)
-        return [*self.billing.earn(passage, len(wire) - _AROUND, False, now), SendFrame(link, wire, circuit)]
+        return [*self._billing.earn(passage, len(wire) - _AROUND, False, now), SendFrame(link, wire, circuit)]
 
     def _cell_back(self, passage: Passage, kind: int, wire: memoryview, now: float) -> list[CircuitEffect]:
         passage.active = now
@@ -193,7 +189,7 @@ class Circuits:
         if kind == FrameType.CONTROL:
             return [sent]
         # The bill that may be among these was layered after this cell, so it has to follow it.
-        return [sent, *self.billing.earn(passage, len(wire) - _AROUND, False, now)]
+        return [sent, *self._billing.earn(passage, len(wire) - _AROUND, False, now)]
 
     # --- ending ---
 
@@ -203,41 +199,46 @@ class Circuits:
             passage.closing = now
             return [closing(passage.onward, reason_of(wire))]
         self._remove(passage)
-        return [*self.exit.closed_circuit(passage), *self.billing.last_words(passage, Close.DONE)]
+        return [*self._exit.closed_circuit(passage), *self._billing.last_words(passage, Close.DONE)]
 
     def close(self, passage: Passage, reason: Close, detail: str = "") -> list[CircuitEffect]:
         """End a circuit from here, and tell both sides."""
         self._remove(passage)
-        effects: list[CircuitEffect] = [*self.billing.last_words(passage, reason, detail)]
+        effects: list[CircuitEffect] = [*self._billing.last_words(passage, reason, detail)]
         if passage.onward is not None:
             effects.append(closing(passage.onward, reason))
-        return effects + self.exit.closed_circuit(passage)
+        return effects + self._exit.closed_circuit(passage)
+
+    def end(self, leg: Leg, reason: Close, detail: str) -> list[CircuitEffect]:
+        """The exit wants a circuit to end."""
+        passage = self._legs.get(leg)
+        return [] if passage is None else self.close(passage, reason, detail)
 
     def overrun(self, link: int, circuit: int) -> list[CircuitEffect]:
         """What waits for a circuit at a link is more than may be: it ends."""
-        passage = self._ends.get((link, circuit))
+        passage = self._legs.get((link, circuit))
         if passage is None:
             return []
         if passage.back != (link, circuit):
             return self.close(passage, Close.OVERLOADED)
         # Cells towards the originator are lost: he couldn't remove the layer of anything that we would tell him.
         self._remove(passage)
-        ends = [closing(end, Close.OVERLOADED) for end in passage.ends]
-        return [*ends, *self.exit.closed_circuit(passage)]
+        ends = [closing(leg, Close.OVERLOADED) for leg in passage.legs]
+        return [*ends, *self._exit.closed_circuit(passage)]
 
     def link_lost(self, link: int) -> list[CircuitEffect]:
         effects: list[CircuitEffect] = []
-        for (at, _), passage in list(self._ends.items()):
-            if at != link or passage.back not in self._ends:
+        for (at, _), passage in list(self._legs.items()):
+            if at != link or passage.back not in self._legs:
                 continue
             self._remove(passage)
             if passage.back[0] == link:
                 effects += [] if passage.onward is None else [closing(passage.onward, Close.UNREACHABLE)]
             else:
-                effects += self.billing.last_words(passage, Close.UNREACHABLE, "the link to it was lost")
-            effects += self.exit.closed_circuit(passage)
+                effects += self._billing.last_words(passage, Close.UNREACHABLE, "the link to it was lost")
+            effects += self._exit.closed_circuit(passage)
         self._next_id.pop(link, None)
-        self.exit.link_lost(link)
+        self._exit.link_lost(link)
         return effects
 
     def tick(self, now: float) -> list[CircuitEffect]:
@@ -256,27 +257,21 @@ class Circuits:
 
     def _add(self, passage: Passage) -> None:
         self._of_payer[passage.payer] = self._of_payer.get(passage.payer, 0) + 1
-        for end in passage.ends:
-            self._ends[end] = passage
-            self._on_link[end[0]] = self._on_link.get(end[0], 0) + 1
+        for leg in passage.legs:
+            self._legs[leg] = passage
+            self._on_link[leg[0]] = self._on_link.get(leg[0], 0) + 1
 
     def _remove(self, passage: Passage) -> None:
-        if self._ends.get(passage.back) is not passage:
+        if self._legs.get(passage.back) is not passage:
             return
         _count_down(self._of_payer, passage.payer)
-        for end in passage.ends:
-            del self._ends[end]
-            _count_down(self._on_link, end[0])
+        for leg in passage.legs:
+            del self._legs[leg]
+            _count_down(self._on_link, leg[0])
 
 
 _AROUND: Final = len(circuit_frame(FrameType.CELL, 0, b""))
 _K = TypeVar("_K")
-
-
-def reason_of(wire: memoryview) -> Close:
-    """The reason that a CLOSE gives."""
-    data = data_of(wire)
-    return Close(data[0]) if len(data) and data[0] in Close._value2member_map_ else Close.DONE
 
 
 def _count_down(counts: dict[_K, int], key: _K) -> None:

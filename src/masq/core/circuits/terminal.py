@@ -18,9 +18,9 @@ from masq.wire.circuit import (
     MAX_PLAIN,
     STREAM_CREDIT,
     Command,
-    End,
     Layer,
     Seal,
+    StreamEnd,
     data_of,
     encode_end,
     new_cell,
@@ -189,7 +189,7 @@ class Terminal:
         messages = self.take(stream)
         if stream.eof and not stream.backlog and not stream.ended_out:
             stream.ended_out = True
-            messages.append((stream.id, Command.END, encode_end(End.DONE)))
+            messages.append((stream.id, Command.END, encode_end(StreamEnd.DONE)))
         return messages, self.read_on(stream)
 
     def take_granted(self) -> list[TerminalStream]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from masq.core.effects import CloseLink, Dial, Log, WriteLink
+from masq.core.effects import CloseLink, Dial, Log, Overrun, WriteLink
 from masq.core.view import LinkView
 from masq.crypto import CryptDE, Keys, Random
 from masq.errors import CryptoError, PeerError
@@ -43,9 +43,11 @@ GOSSIP_FLOW: Final = b""
 """The flow of a Node's own talk."""
 
 LinksEffect = Dial | WriteLink | CloseLink | Log
+Written = LinksEffect | Overrun
+"""What comes of writing: most often a write."""
 
 
-class Speech(StrEnum):
+class LinkSpeech(StrEnum):
     """What a link speaks, or is to speak."""
 
     UNKNOWN = "unknown"
@@ -67,7 +69,7 @@ class Sealed:
         return len(self.package.payload) + sum(map(len, self.package.hops))
 
 
-Item = Sealed | bytearray | memoryview
+Waiting = Sealed | bytearray | memoryview
 """What waits: a package, or a circuit's frame, unsealed."""
 
 
@@ -78,7 +80,7 @@ class Link:
     id: int
     peer: Endpoint
     outbound: bool
-    speech: Speech
+    speech: LinkSpeech
     since: float
     up: bool = False
     connected: bool = False
@@ -87,7 +89,7 @@ class Link:
     framer: Framer = field(default_factory=Framer)
     secure: SecureLink | None = None
     writable: bool = True
-    queues: dict[Flow, deque[Item]] = field(default_factory=dict)
+    queues: dict[Flow, deque[Waiting]] = field(default_factory=dict)
     """What waits, by flow; the flow that is served next comes first."""
     fresh: dict[Flow, None] = field(default_factory=dict)
     """Flows that had nothing waiting until just now: they are served before those that always have."""
@@ -110,7 +112,7 @@ class LinkUp:
     port: int
 
 
-Arrival = bytes | Package | Frame | LinkUp
+LinkArrival = bytes | Package | Frame | LinkUp
 """What a link brings: a JSON frame, an opened package, a circuit's frame, or its own proof."""
 
 
@@ -131,7 +133,6 @@ class Links:
         self._by_ip: dict[str, int] = {}
         self._json_until: dict[str, float] = {}
         self._queued = 0
-        self._overrun: list[tuple[int, int]] = []
         self._next = 1
 
     def __iter__(self) -> Iterator[Link]:
@@ -160,23 +161,23 @@ class Links:
         """A peer has connected. None: refused, there are too many links."""
         if len(self._links) >= MAX_LINKS:
             return None
-        link = self._add(peer, False, Speech.UNKNOWN, now)
+        link = self._add(peer, False, LinkSpeech.UNKNOWN, now)
         link.connected = True
         return link.id
 
     def dialled(self, link: int, now: float) -> list[LinksEffect]:
         """The connection that was dialled stands: the handshake begins, or what waits is written."""
-        entry = self._links.get(link)
-        if entry is None:
+        known = self._links.get(link)
+        if known is None:
             return [CloseLink(link)]
-        entry.connected, entry.since, entry.heard = True, now, now
-        if entry.secure is not None:
+        known.connected, known.since, known.heard = True, now, now
+        if known.secure is not None:
             try:
-                return [WriteLink(link, entry.secure.dial(entry.key))]
+                return [WriteLink(link, known.secure.dial(known.key))]
             except CryptoError as error:  # The key that a record names is none.
-                ip = self._remove(entry)
+                ip = self._remove(known)
                 return [Log("warning", "link_refused", f"{ip}: {error}"), CloseLink(link)]
-        entry.up = True
+        known.up = True
         return self.drained(link)
 
     def closed(self, link: int, now: float) -> tuple[str | None, list[LinksEffect]]:
@@ -184,18 +185,18 @@ class Links:
 
         A Node that answered no secure link is dialled again to speak JSON.
         """
-        entry = self._links.get(link)
-        if entry is None:
+        known = self._links.get(link)
+        if known is None:
             return None, []
-        if entry.speech is Speech.TRY and entry.connected:
-            return None, self._fall_back(entry, now)
-        return self._remove(entry), []
+        if known.speech is LinkSpeech.TRY and known.connected:
+            return None, self._fall_back(known, now)
+        return self._remove(known), []
 
-    def _remove(self, entry: Link) -> str | None:
-        del self._links[entry.id]
-        self._queued -= entry.queued
-        ip = entry.peer.ip
-        if self._by_ip.get(ip) != entry.id:
+    def _remove(self, known: Link) -> str | None:
+        del self._links[known.id]
+        self._queued -= known.queued
+        ip = known.peer.ip
+        if self._by_ip.get(ip) != known.id:
             return None
         del self._by_ip[ip]
         others = [other for other in self._links.values() if other.peer.ip == ip and (other.up or other.outbound)]
@@ -204,14 +205,14 @@ class Links:
             return None
         return ip
 
-    def _fall_back(self, entry: Link, now: float) -> list[LinksEffect]:
-        self._remove(entry)
-        self._json_until[entry.peer.ip] = now + REMEMBER_JSON
-        again = self._add(entry.peer, True, Speech.JSON, now)
-        again.queues, again.fresh = entry.queues, entry.fresh
-        again.waiting, again.queued = entry.waiting, entry.queued
-        self._queued += entry.queued
-        return [CloseLink(entry.id), Dial(again.id, again.peer)]
+    def _fall_back(self, known: Link, now: float) -> list[LinksEffect]:
+        self._remove(known)
+        self._json_until[known.peer.ip] = now + REMEMBER_JSON
+        again = self._add(known.peer, True, LinkSpeech.JSON, now)
+        again.queues, again.fresh = known.queues, known.fresh
+        again.waiting, again.queued = known.waiting, known.queued
+        self._queued += known.queued
+        return [CloseLink(known.id), Dial(again.id, again.peer)]
 
     def tick(self, now: float) -> tuple[list[int], list[LinksEffect]]:
         """Links that are dead and to be closed by the Node, and what else is due."""
@@ -221,7 +222,7 @@ class Links:
         for link in list(self._links.values()):
             if not link.connected:
                 continue
-            if link.speech is Speech.TRY and now - link.since >= TRY_FOR:
+            if link.speech is LinkSpeech.TRY and now - link.since >= TRY_FOR:
                 effects += self._fall_back(link, now)
             elif link.secure is not None and not link.secure.up:
                 if now - link.since >= HANDSHAKE:
@@ -236,69 +237,69 @@ class Links:
 
     def next_wake(self, now: float) -> float:
         waiting = [
-            link.since + TRY_FOR for link in self._links.values() if link.speech is Speech.TRY and link.connected
+            link.since + TRY_FOR for link in self._links.values() if link.speech is LinkSpeech.TRY and link.connected
         ]
         return max(now, min([now + 5.0, *waiting]))
 
     # --- receiving ---
 
-    def received(self, link: int, data: memoryview, now: float, out: list[LinksEffect]) -> Iterator[Arrival]:
+    def received(self, link: int, data: memoryview, now: float, out: list[LinksEffect]) -> Iterator[LinkArrival]:
         """What has arrived, one after the other; each has to be dealt with before the next is asked for.
 
         `data` is writable, and overwritten: frames of secure links are opened in place.
         PeerError: the link has to be closed. Answers of the link itself are put into `out`.
         """
-        entry = self._links.get(link)
-        if entry is None:
+        known = self._links.get(link)
+        if known is None:
             return
-        entry.heard = now
-        if entry.speech is Speech.UNKNOWN:
+        known.heard = now
+        if known.speech is LinkSpeech.UNKNOWN:
             if data[0] == MAGIC[0] and self._secure_allowed:
-                entry.speech, entry.secure = Speech.SECURE, self._new_secure()
+                known.speech, known.secure = LinkSpeech.SECURE, self._new_secure()
             else:
-                entry.speech, entry.up = Speech.JSON, True
-                self._by_ip[entry.peer.ip] = link
-        if entry.secure is None:
+                known.speech, known.up = LinkSpeech.JSON, True
+                self._by_ip[known.peer.ip] = link
+        if known.secure is None:
             if self._policy is LinkPolicy.SECURE:
                 raise CryptoError("this Node speaks over secure links only")
-            yield from entry.framer.feed(data)
+            yield from known.framer.feed(data)
             return
-        if entry.up:
-            entry.carried = entry.carried or len(data) > PING_FRAME
-            yield from entry.secure.receive(data)  # type: ignore[misc]  # It is established already.
+        if known.up:
+            known.carried = known.carried or len(data) > PING_FRAME
+            yield from known.secure.receive(data)  # type: ignore[misc]  # It is established already.
         else:
-            for event in entry.secure.receive(data):
+            for event in known.secure.receive(data):
                 if isinstance(event, Established):
-                    yield from self._established(entry, event, out)
+                    yield from self._established(known, event, out)
                 else:
                     yield event
-        answer = entry.secure.take_answer()
+        answer = known.secure.take_answer()
         if answer:
             out.append(WriteLink(link, answer))
-        if entry.secure.up and not entry.up:
-            entry.up = True
+        if known.secure.up and not known.up:
+            known.up = True
             out += self.drained(link)
 
-    def _established(self, entry: Link, event: Established, out: list[LinksEffect]) -> Iterator[LinkUp]:
-        entry.key, entry.speech = event.key, Speech.SECURE
+    def _established(self, known: Link, event: Established, out: list[LinksEffect]) -> Iterator[LinkUp]:
+        known.key, known.speech = event.key, LinkSpeech.SECURE
         # The proof of the initiator has to be the first frame of the transport.
-        if entry.secure is not None and (answer := entry.secure.take_answer()):
-            out.append(WriteLink(entry.id, answer))
-        self._by_ip[entry.peer.ip] = entry.id
+        if known.secure is not None and (answer := known.secure.take_answer()):
+            out.append(WriteLink(known.id, answer))
+        self._by_ip[known.peer.ip] = known.id
         # Of two links to one key the one that the lower key dialled is written to.
         lower = self._keys.public_key < event.key
-        for other in [other for other in self._links.values() if other.key == event.key and other is not entry]:
-            if other.secure is None or not other.secure.up or other.outbound == entry.outbound:
+        for other in [other for other in self._links.values() if other.key == event.key and other is not known]:
+            if other.secure is None or not other.secure.up or other.outbound == known.outbound:
                 continue
             # The other one is read on, and closed by nobody: what is under way on it must not be lost.
-            self._by_ip[entry.peer.ip] = entry.id if entry.outbound == lower else other.id
+            self._by_ip[known.peer.ip] = known.id if known.outbound == lower else other.id
         yield LinkUp(event.key, event.port)
 
     # --- sending ---
 
     def send(
         self, endpoint: Endpoint, key: PublicKey, package: Package, flow: Flow, known: bool | None, now: float
-    ) -> list[LinksEffect]:
+    ) -> list[Written]:
         """Send a package to the peer at an endpoint, dialling it if there is no link.
 
         `known`: whether its record advertises secure links; None without a record.
@@ -314,7 +315,7 @@ class Links:
         if len(self._links) >= MAX_LINKS:
             return [Log("warning", "too_many_links", f"{endpoint} is not dialled: {MAX_LINKS} links are open")]
         link = self._add(endpoint, True, self._speech_for(endpoint.ip, known, now), now)
-        if link.speech is not Speech.JSON:
+        if link.speech is not LinkSpeech.JSON:
             link.secure, link.key = self._new_secure(), key
         return [Dial(link.id, endpoint), *self.write(link, item, flow)]
 
@@ -324,25 +325,25 @@ class Links:
         The JSON link is left alone: it falls silent once the other one stands.
         """
         link = self.to(endpoint.ip)
-        if link is None or link.speech is not Speech.JSON:
+        if link is None or link.speech is not LinkSpeech.JSON:
             return []
         if self._policy is not LinkPolicy.AUTO or not self._secure_allowed or len(self._links) >= MAX_LINKS:
             return []
         if any(other.secure and other.key == key for other in self._links.values()):
             return []  # It is on its way.
-        fresh = self._add(endpoint, True, Speech.SECURE, now)
+        fresh = self._add(endpoint, True, LinkSpeech.SECURE, now)
         self._by_ip[endpoint.ip] = link.id  # Until the other one stands.
         fresh.secure, fresh.key = self._new_secure(), key
         return [Dial(fresh.id, endpoint)]
 
-    def _speech_for(self, ip: str, known: bool | None, now: float) -> Speech:
+    def _speech_for(self, ip: str, known: bool | None, now: float) -> LinkSpeech:
         if not self._secure_allowed:
-            return Speech.JSON
+            return LinkSpeech.JSON
         if known or self._policy is LinkPolicy.SECURE:
-            return Speech.SECURE
+            return LinkSpeech.SECURE
         if known is False or self._json_until.get(ip, 0.0) > now:
-            return Speech.JSON
-        return Speech.TRY
+            return LinkSpeech.JSON
+        return LinkSpeech.TRY
 
     @property
     def _secure_allowed(self) -> bool:
@@ -352,12 +353,12 @@ class Links:
         assert isinstance(self._keys, CryptDE)
         return SecureLink(self._keys, self._contract, self._port, self._extensions, self._random)
 
-    def write(self, link: Link, item: Item, flow: Flow) -> list[LinksEffect]:
+    def write(self, link: Link, item: Waiting, flow: Flow) -> list[Written]:
         """Write at once, or let it wait its turn.
 
         More than MAX_FLOW of one circuit is too much for that one. More than MAX_QUEUE of all at all links is too much
-        for the flow that holds most. It loses what waits, and a circuit is named by `take_overrun`. Over MAX_ROUTE
-        packages are dropped one by one.
+        for the flow that holds most. It loses what waits, and Overrun names a circuit. Over MAX_ROUTE packages are
+        dropped one by one.
         """
         if link.writable and link.up and not link.queues:
             data = self._encode(link, item)
@@ -383,11 +384,11 @@ class Links:
     def _largest(self) -> tuple[Link, Flow]:
         _, link, flow = max(
             ((size, link, flow) for link in self._links.values() for flow, size in link.waiting.items()),
-            key=lambda entry: entry[0],
+            key=lambda known: known[0],
         )
         return link, flow
 
-    def _drop(self, link: Link, flow: Flow) -> list[LinksEffect]:
+    def _drop(self, link: Link, flow: Flow) -> list[Written]:
         """What waits for a flow is lost."""
         size = link.waiting.pop(flow, 0)
         link.queues.pop(flow, None)
@@ -395,53 +396,46 @@ class Links:
         link.queued -= size
         self._queued -= size
         link.dropped += 1
-        if isinstance(flow, int):
-            self._overrun.append((link.id, flow))
-        return [
-            Log("warning", "queue_full", f"the link to {link.peer} is too slow: {size} bytes of one flow are dropped")
-        ]
-
-    def take_overrun(self) -> list[tuple[int, int]]:
-        """Circuits, by link and id there, that have lost what waited for them: they have to end."""
-        overrun, self._overrun = self._overrun, []
-        return overrun
+        words = f"the link to {link.peer} is too slow: {size} bytes of one flow are dropped"
+        log = Log("warning", "queue_full", words)
+        return [Overrun(link.id, flow), log] if isinstance(flow, int) else [log]
 
     def drained(self, link: int) -> list[LinksEffect]:
         """The driver can take more for this link. It asks again until it gets nothing, or its buffer is full.
 
         Flows take turns, and one that has just begun to wait comes first: a bulk transfer doesn't hold up a small one.
         """
-        entry = self._links.get(link)
-        if entry is None or not entry.up:
+        known = self._links.get(link)
+        if known is None or not known.up:
             return []
-        entry.writable = True
+        known.writable = True
         batch: list[LinksEffect] = []
         size = 0
-        while entry.queues and size < BATCH:
-            flow = next(iter(entry.fresh or entry.queues))
-            entry.fresh.pop(flow, None)
-            queue = entry.queues.pop(flow)
+        while known.queues and size < BATCH:
+            flow = next(iter(known.fresh or known.queues))
+            known.fresh.pop(flow, None)
+            queue = known.queues.pop(flow)
             item = queue.popleft()
-            entry.queued -= len(item)
+            known.queued -= len(item)
             self._queued -= len(item)
             if queue:
-                entry.queues[flow] = queue
-                entry.waiting[flow] -= len(item)
+                known.queues[flow] = queue
+                known.waiting[flow] -= len(item)
             else:
-                del entry.waiting[flow]
-            data = self._encode(entry, item)
+                del known.waiting[flow]
+            data = self._encode(known, item)
             if data:
                 batch.append(WriteLink(link, data))
                 size += len(data)
         return batch
 
-    def send_frame(self, link: int, frame: bytearray | memoryview, circuit: int) -> list[LinksEffect]:
+    def send_frame(self, link: int, frame: bytearray | memoryview, circuit: int) -> list[Written]:
         """As `write`, for a circuit's frame. If the link is gone, so is its circuit."""
-        entry = self._links.get(link)
-        if entry is None or entry.secure is None:
+        known = self._links.get(link)
+        if known is None or known.secure is None:
             return []
-        entry.carried = True
-        return self.write(entry, frame, circuit)
+        known.carried = True
+        return self.write(known, frame, circuit)
 
     def spare(self, now: float) -> list[int]:
         """Secure links beside the one that is written to, over which nothing has come or gone for a while."""
@@ -455,10 +449,10 @@ class Links:
 
     def crowded(self, link: int) -> bool:
         """Whether what is sent over a link would have to wait."""
-        entry = self._links.get(link)
-        return entry is not None and (not entry.writable or bool(entry.queues))
+        known = self._links.get(link)
+        return known is not None and (not known.writable or bool(known.queues))
 
-    def _encode(self, link: Link, item: Item) -> bytes | bytearray | memoryview:
+    def _encode(self, link: Link, item: Waiting) -> bytes | bytearray | memoryview:
         if not isinstance(item, Sealed):
             if link.secure is None:
                 return b""  # A circuit's frame can't travel over JSON: its circuit was closed with the secure link.
@@ -472,16 +466,16 @@ class Links:
             return b""
 
     def is_outbound(self, link: int) -> bool:
-        entry = self._links.get(link)
-        return entry is not None and entry.outbound
+        known = self._links.get(link)
+        return known is not None and known.outbound
 
     def congested(self, link: int) -> None:
         """The driver's buffer for this link is full: nothing is written until `drained`."""
-        entry = self._links.get(link)
-        if entry is not None:
-            entry.writable = False
+        known = self._links.get(link)
+        if known is not None:
+            known.writable = False
 
-    def _add(self, peer: Endpoint, outbound: bool, speech: Speech, now: float) -> Link:
+    def _add(self, peer: Endpoint, outbound: bool, speech: LinkSpeech, now: float) -> Link:
         link = Link(self._next, peer, outbound, speech, now, heard=now)
         self._next += 1
         self._links[link.id] = link

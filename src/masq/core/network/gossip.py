@@ -11,56 +11,56 @@ from masq.types import Endpoint, NodeAddress, PublicKey
 from masq.wire.message import MAX_RECORDS, Gossip, GossipRecord
 
 
-class Kind(Enum):
+class GossipKind(Enum):
     DEBUT = auto()
     PASS = auto()
     INTRODUCTION = auto()
     STANDARD = auto()
 
 
-class Refused(Exception):
+class GossipRefused(Exception):
     """Gossip that breaks the rules; the text says how. It is dropped, and held against the sender."""
 
 
-def classify(gossip: Gossip, source: Endpoint, graph: Graph) -> Kind:
+def classify(gossip: Gossip, source: Endpoint, graph: Graph) -> GossipKind:
     """The kind of a verified message from a peer at `source`. Refused if it is malformed."""
     records = gossip.records
     if any(item.address is not None and not item.address.ports for item in records):
-        raise Refused("an address without ports")
+        raise GossipRefused("an address without ports")
     if len(records) == 1:
         return _classify_one(records[0], source, graph)
     if len(records) == 2 and all(item.address for item in records):
         introducer, introducee = introduction(gossip, source)
         if introducer is None or introducee is None:
-            raise Refused("two addresses, neither of them the sender's")
+            raise GossipRefused("two addresses, neither of them the sender's")
         # 0.9.1 ignores an introducer whose introducee it knows already: ours links with it all the same.
         if introducee.record.public_key not in graph or introducer.record.public_key not in graph.root.neighbors:
             _check_introduction(introducer, introducee, graph)
-            return Kind.INTRODUCTION
+            return GossipKind.INTRODUCTION
     _check_standard(gossip, graph)
-    return Kind.STANDARD
+    return GossipKind.STANDARD
 
 
-def _classify_one(item: GossipRecord, source: Endpoint, graph: Graph) -> Kind:
+def _classify_one(item: GossipRecord, source: Endpoint, graph: Graph) -> GossipKind:
     record, address = item.record, item.address
     known = record.public_key in graph
     if record.public_key == graph.root_key:
-        raise Refused("our own record")
+        raise GossipRefused("our own record")
     if address is None:
         if known and graph.at(source.ip) == record.public_key:
-            return Kind.STANDARD  # 0.9.1 refuses this; it is all that a lone Node without a listener can say.
+            return GossipKind.STANDARD  # 0.9.1 refuses this; it is all that a lone Node without a listener can say.
         if known or record.accepts_connections:
-            raise Refused("a Node that accepts connections shows no address")
-        return Kind.DEBUT
+            raise GossipRefused("a Node that accepts connections shows no address")
+        return GossipKind.DEBUT
     if address.ip != source.ip:
-        return Kind.PASS
+        return GossipKind.PASS
     if not record.accepts_connections:
-        raise Refused("a Node that accepts no connections shows an address")
+        raise GossipRefused("a Node that accepts no connections shows an address")
     if not known:
-        return Kind.DEBUT
+        return GossipKind.DEBUT
     # A known Node that we don't list comes back, or one that doesn't list us asks again: 0.9.1 would ignore it.
     linked = record.public_key in graph.root.neighbors and graph.root_key in record.neighbors
-    return Kind.STANDARD if linked else Kind.DEBUT
+    return GossipKind.STANDARD if linked else GossipKind.DEBUT
 
 
 def introduction(gossip: Gossip, source: Endpoint) -> tuple[GossipRecord | None, GossipRecord | None]:
@@ -77,11 +77,11 @@ def _check_introduction(introducer: GossipRecord, introducee: GossipRecord, grap
     assert introducee.address
     own = graph.root_address
     if graph.root_key in (introducer.record.public_key, introducee.record.public_key):
-        raise Refused("an introduction that contains our own record")
+        raise GossipRefused("an introduction that contains our own record")
     if own and own.ip in (introducer.address.ip, introducee.address.ip):
-        raise Refused("an introduction under our own address")
+        raise GossipRefused("an introduction under our own address")
     if introducee.address.ip == introducer.address.ip:
-        raise Refused("introducer and introducee share an address")
+        raise GossipRefused("introducer and introducee share an address")
 
 
 def _check_standard(gossip: Gossip, graph: Graph) -> None:
@@ -89,12 +89,12 @@ def _check_standard(gossip: Gossip, graph: Graph) -> None:
     seen: set[str] = set()
     for item in gossip.records:
         if item.record.public_key == graph.root_key:
-            raise Refused("it contains our own record")
+            raise GossipRefused("it contains our own record")
         if item.address:
             if own and item.address.ip == own.ip:
-                raise Refused("it shows our own address")
+                raise GossipRefused("it shows our own address")
             if item.address.ip in seen:
-                raise Refused("two Nodes under one address")
+                raise GossipRefused("two Nodes under one address")
             seen.add(item.address.ip)
 
 

@@ -6,7 +6,15 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from masq.core.effects import Log, SaveConfig, Tell
-from masq.core.network.gossip import Kind, Refused, classify, introduction, may_be_dialled, patch, standard_for
+from masq.core.network.gossip import (
+    GossipKind,
+    GossipRefused,
+    classify,
+    introduction,
+    may_be_dialled,
+    patch,
+    standard_for,
+)
 from masq.core.network.graph import MAX_KNOWN, Graph
 from masq.core.view import NeighborView
 from masq.crypto import Keys
@@ -121,16 +129,16 @@ class Neighborhood:
         try:
             kind = classify(message, source, self.graph)
             match kind:
-                case Kind.DEBUT:
+                case GossipKind.DEBUT:
                     _check_speaker(message.records[0], sender)
                     effects = self._debut(message.records[0], source, now)
-                case Kind.PASS:
+                case GossipKind.PASS:
                     effects = self._pass(message.records[0], source, now)
-                case Kind.INTRODUCTION:
+                case GossipKind.INTRODUCTION:
                     effects = self._introduction(message, source, now, sender)
-                case Kind.STANDARD:
+                case GossipKind.STANDARD:
                     effects = self._standard(message, source, now, sender)
-        except Refused as error:
+        except GossipRefused as error:
             return [Log("warning", "gossip_refused", f"gossip from {source} dropped: {error}")]
         return effects + self._remember_neighbors()
 
@@ -285,7 +293,7 @@ class Neighborhood:
         elif known.version < introducer.record.version:
             refusal = self.graph.update(introducer.record, introducer.address, now)
             if refusal:
-                raise Refused(refusal)
+                raise GossipRefused(refusal)
         elif introducer.address and self.graph.address(known.public_key) is None:
             self.graph.learn_address(known.public_key, introducer.address)
         self._list(introducer.record.public_key, now)
@@ -476,4 +484,4 @@ class Neighborhood:
 def _check_speaker(item: GossipRecord, sender: PublicKey) -> None:
     """Who speaks of itself over a secure link has to be who proved its key there."""
     if sender and item.record.public_key != sender:
-        raise Refused("it is not of the Node whose key this link has proved")
+        raise GossipRefused("it is not of the Node whose key this link has proved")

@@ -2,39 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from masq.chain.wallet import Wallet
-from masq.core.effects import Accepted, CloseSocket, EndSocket, Forward, Log, Owe, Reading, WriteSocket
+from masq.core.attempt import Attempt
+from masq.core.effects import Accepted, CloseSocket, EndSocket, Forward, Log, Reading, Service, WriteSocket
 from masq.core.failure import (
     CLIENT,
     END_CAUSES,
-    NO_WALLET,
     SOME_HOP,
     Cause,
     Failure,
-    FailureError,
     Place,
     hop,
     printable,
 )
 from masq.core.network.routing import Route, Routes
 from masq.core.packages.flow import MAX_HELD, ONE_READ, WINDOW, Incoming, Outgoing, shared_window
-from masq.core.payers import Payers
+from masq.core.proofs import Proofs
+from masq.core.sockets import OwnSockets, Sockets
+from masq.core.tab import Tab
 from masq.core.view import StreamView
-from masq.crypto import Keys
+from masq.crypto import Keys, Random
 from masq.errors import MalformedError, UnavailableError
 from masq.types import PublicKey
 from masq.wire.circuit import end_code
 from masq.wire.message import ClientRequest, ClientResponse, DnsResolveFailed, encode_message
 from masq.wire.package import Package, round_trip, shift
 
-RETRIES: Final = 3
-"""Further exits that are tried when one can't reach the server."""
-MAX_UNANSWERED: Final = 256 * 1024
-"""Bytes kept for a retry; a stream that has sent more without an answer is not retried."""
 ROUTE_LIFE: Final = 60.0
 """Seconds in which new streams of one isolation group share a route."""
 ROUTE_MEMORY: Final = 600.0
@@ -45,7 +41,7 @@ SILENT_EXIT: Final = 120.0
 SERVER_FIRST: Final = 0.03
 """Seconds after which a stream is opened at the exit though the client has said nothing: the server may speak first."""
 
-EntryEffect = Accepted | WriteSocket | EndSocket | CloseSocket | Reading | Forward | Owe | Log
+EntryEffect = Accepted | WriteSocket | EndSocket | CloseSocket | Reading | Forward | Log
 
 
 @dataclass(slots=True)
@@ -67,7 +63,7 @@ class Way:
         return Place("exit", self.route.exit.key)
 
     @property
-    def ours(self) -> bool:
+    def has_credit(self) -> bool:
         """Whether the exit is a Node of ours, which keeps to credit and reports how streams end."""
         return "flow1" in self.route.exit_extensions
 
@@ -86,17 +82,14 @@ class EntryStream:
     active: float
     incoming: Incoming = field(default_factory=Incoming)
     outgoing: Outgoing = field(default_factory=Outgoing)
-    unanswered: list[bytes] | None = field(default_factory=list)
-    """What was sent, as long as nothing was answered; None once it can't be sent again."""
-    retries: int = RETRIES
+    attempt: Attempt = field(default_factory=Attempt)
     granted: int = WINDOW
     congested: bool = False
     held: int = 0
     reading: bool = True
-    tried: set[PublicKey] = field(default_factory=set)
 
 
-class Entry:
+class PackageEntry:
     """All streams of our own users."""
 
     def __init__(
@@ -104,29 +97,28 @@ class Entry:
         keys: Keys,
         alias: Keys,
         routes: Routes,
-        wallet: Wallet | None,
+        proofs: Proofs,
         hops: int,
-        random: Callable[[int], bytes],
+        sockets: Sockets,
+        tab: Tab,
+        random: Random,
     ) -> None:
         """`alias`: the key pair that answers are sealed to. `hops`: 0 means that we are our own exit."""
         self._keys = keys
         self.alias = alias
         self._routes = routes
-        self._wallet = wallet
+        self._proofs = proofs
         self._hops = hops
+        self._tab = tab
         self._random = random
-        self._payers = Payers(wallet, keys)
         self._streams: dict[bytes, EntryStream] = {}
-        self._by_socket: dict[int, EntryStream] = {}
+        self._sockets: OwnSockets[EntryStream] = OwnSockets(sockets, self)
         self._ways: dict[int, Way] = {}
         self._shared: dict[str, Way] = {}
         self._next_return_id = int.from_bytes(random(4), "big")
 
     def __iter__(self) -> Iterator[EntryStream]:
         return iter(self._streams.values())
-
-    def owns(self, socket: int) -> bool:
-        return socket in self._by_socket
 
     def view(self, now: float) -> tuple[StreamView, ...]:
         return tuple(
@@ -144,32 +136,32 @@ class Entry:
 
     # --- from the client ---
 
-    def open(self, socket: int, host: str, port: int, group: str, now: float, eager: bool = False) -> list[EntryEffect]:
-        """A client wants to be connected. UnavailableError says why it can't be.
+    def open(self, host: str, port: int, group: str, now: float, eager: bool = False) -> tuple[int, list[EntryEffect]]:
+        """A client wants to be connected: the id of its socket. FailureError says why it can't be.
 
         `group` isolates: streams of different groups share no route. `eager`: the client waits to hear that it is
         connected, which is said at once: 0.9.1 doesn't report it.
         """
-        if self._wallet is None and self._hops:
-            raise FailureError(NO_WALLET)
         way = self._way(group, now, ())
+        socket = self._sockets.new()
         stream = EntryStream(self._random(20), socket, host, port, group, way, now, now)
         stream.granted = shared_window(len(self._streams) + 1)
-        stream.outgoing.limit = WINDOW if way.ours else None
-        self._streams[stream.key] = self._by_socket[socket] = stream
-        return [Accepted(socket)] if eager else []
+        stream.outgoing.limit = WINDOW if way.has_credit else None
+        self._streams[stream.key] = stream
+        self._sockets.put(socket, stream)
+        return socket, [Accepted(socket)] if eager else []
 
-    def received(self, socket: int, data: bytes, now: float) -> list[EntryEffect]:
-        """Bytes of the client, at most the package size at once."""
-        stream = self._by_socket.get(socket)
+    def received(self, socket: int, data: memoryview, now: float) -> list[EntryEffect]:
+        """Bytes of the client."""
+        stream = self._sockets.get(socket)
         if stream is None:
             return [CloseSocket(socket)]
         stream.active = now
-        return self._send(stream, data, now) + self._may_read(stream)
+        return self._send(stream, bytes(data), now) + self._may_read(stream)
 
     def ended(self, socket: int, now: float) -> list[EntryEffect]:
         """The client sends no more; it may still read."""
-        stream = self._by_socket.get(socket)
+        stream = self._sockets.get(socket)
         if stream is None or stream.outgoing.ended:
             return []
         effects = self._send(stream, b"", now, last=True)
@@ -178,18 +170,18 @@ class Entry:
             effects.append(CloseSocket(socket))
         return effects
 
-    def closed(self, socket: int, now: float) -> list[EntryEffect]:
+    def closed(self, socket: int, failure: Failure, now: float) -> list[EntryEffect]:
         """The client is gone: the exit is told to stop."""
-        stream = self._by_socket.get(socket)
+        stream = self._sockets.get(socket)
         return [] if stream is None else self._stop_exit(stream, now)
 
     def congested(self, socket: int) -> None:
-        stream = self._by_socket.get(socket)
+        stream = self._sockets.get(socket)
         if stream is not None:
             stream.congested = True
 
     def drained(self, socket: int, now: float) -> list[EntryEffect]:
-        stream = self._by_socket.get(socket)
+        stream = self._sockets.get(socket)
         if stream is None:
             return []
         stream.congested, stream.held = False, 0
@@ -206,14 +198,14 @@ class Entry:
             return [Log("info", "unknown_return_route", "an answer over a route that is forgotten was dropped")]
         way.used = now
         size = 0 if isinstance(message, DnsResolveFailed) else len(message.packet.data)
-        effects: list[EntryEffect] = [Owe(way.route.exit, size, way.route.relays_back, payload_size)]
+        self._owe(way.route.exit, size, way.route.relays_back, payload_size)
         stream = self._streams.get(message.stream_key)
         if stream is None:
-            return effects
+            return []
         stream.active = now
         if isinstance(message, DnsResolveFailed):
-            return effects + self._again(stream, _told(stream, message, Cause.NOT_RESOLVED), now)
-        return effects + self._answered(stream, message, now)
+            return self._again(stream, _told(stream, message, Cause.NOT_RESOLVED), now)
+        return self._answered(stream, message, now)
 
     def neighbor_lost(self, key: PublicKey, now: float) -> list[EntryEffect]:
         """The first Node of some ways is gone: their streams are taken over another way, or end."""
@@ -239,9 +231,9 @@ class Entry:
     def tick(self, now: float) -> list[EntryEffect]:
         effects: list[EntryEffect] = []
         for stream in list(self._streams.values()):
-            if stream.way.ours and not stream.outgoing.next and now - stream.opened >= SERVER_FIRST:
+            if stream.way.has_credit and not stream.outgoing.next and now - stream.opened >= SERVER_FIRST:
                 effects += self._emit(stream, b"", False, stream.granted, now)
-            if not stream.way.ours and stream.incoming.received and now - stream.active > SILENT_EXIT:
+            if not stream.way.has_credit and stream.incoming.received and now - stream.active > SILENT_EXIT:
                 effects += self._close(stream, None, now)
         in_use = {id(stream.way) for stream in self._streams.values()}
         self._ways = {
@@ -262,7 +254,7 @@ class Entry:
             route = self._routes.find(self._hops, 1_000, avoid) if self._hops else self._routes.zero_hop()
             number = self._next_return_id
             self._next_return_id = (number + 1) & 0xFFFFFFFF
-            hops = round_trip(self._keys, route.over, route.back, self._payers.of, number)
+            hops = round_trip(self._keys, route.over, route.back, self._proofs.of, number)
             way = Way(route, hops, number, now, now)
             self._ways[number] = self._shared[group] = way
         way.used = now
@@ -271,10 +263,8 @@ class Entry:
     def _send(self, stream: EntryStream, data: bytes, now: float, last: bool = False) -> list[EntryEffect]:
         if stream.outgoing.ended:
             return []
-        if stream.unanswered is not None and data:
-            stream.unanswered.append(data)
-            if sum(map(len, stream.unanswered)) > MAX_UNANSWERED:
-                stream.unanswered = None
+        if data:
+            stream.attempt.said(data)
         return self._emit(stream, data, last, stream.granted, now)
 
     def _emit(self, stream: EntryStream, data: bytes, last: bool, window: int, now: float) -> list[EntryEffect]:
@@ -287,19 +277,26 @@ class Entry:
             stream.port,
             "TLS" if stream.port == 443 else "HTTP",
             self.alias.public_key,
-            window if way.ours else None,
+            window if way.has_credit else None,
         )
         payload = self._keys.seal(way.route.exit.key, encode_message(request))
         package = Package(shift(way.hops, self._keys), payload)
         # 0.9.1 takes nothing for an empty request, though it books one as originator; ours don't book it.
-        exit_size = None if way.ours and not data else len(data)
-        return [
-            Owe(way.route.exit, exit_size, way.route.relays_over, len(payload)),
-            Forward(way.first, package, package.hops[0][:32]),
-        ]
+        exit_size = None if way.has_credit and not data else len(data)
+        self._owe(way.route.exit, exit_size, way.route.relays_over, len(payload))
+        return [Forward(way.first, package, package.hops[0][:32])]
+
+    def _owe(self, exit: Service, exit_size: int | None, relays: tuple[Service, ...], payload_size: int) -> None:
+        """Book what others are paid for: the exit for plain bytes (None: nothing), each relay for the payload."""
+        if not self._hops:
+            return
+        if exit_size is not None:
+            self._tab.owe(exit.wallet, exit.rates.exit_charge(exit_size))
+        for relay in relays:
+            self._tab.owe(relay.wallet, relay.rates.routing_charge(payload_size))
 
     def _answered(self, stream: EntryStream, message: ClientResponse, now: float) -> list[EntryEffect]:
-        stream.unanswered = None
+        stream.attempt.answered()
         if message.window is not None:
             if message.window == 0:
                 return self._close(stream, _told(stream, message, Cause.CLOSED), now)
@@ -311,7 +308,7 @@ class Entry:
             return [*self._stop_exit(stream, now), CloseSocket(stream.socket, failure)]
         effects = self._may_read(stream)
         if data:
-            if stream.incoming.received > stream.granted + ONE_READ and stream.way.ours:
+            if stream.incoming.received > stream.granted + ONE_READ and stream.way.has_credit:
                 return self._close(stream, Failure(Cause.CREDIT, stream.way.exit), now)
             if stream.congested:
                 stream.held += len(data)
@@ -320,7 +317,7 @@ class Entry:
                     return self._close(stream, Failure(Cause.SLOW_READER, CLIENT, words), now)
             effects += [WriteSocket(stream.socket, data), *self._grant(stream, now)]
         if stream.incoming.ended:
-            if stream.outgoing.ended or not stream.way.ours:
+            if stream.outgoing.ended or not stream.way.has_credit:
                 self._remove(stream)
                 effects.append(CloseSocket(stream.socket))
             else:
@@ -329,7 +326,7 @@ class Entry:
 
     def _grant(self, stream: EntryStream, now: float) -> list[EntryEffect]:
         """Credit for the exit, once half of what it had is used up and the client keeps pace."""
-        if not stream.way.ours or stream.congested or stream.incoming.ended:
+        if not stream.way.has_credit or stream.congested or stream.incoming.ended:
             return []
         window = shared_window(len(self._streams))
         limit = stream.incoming.received + window
@@ -348,20 +345,19 @@ class Entry:
     def _again(self, stream: EntryStream, failure: Failure, now: float) -> list[EntryEffect]:
         """Take a stream that nothing was answered to over another way, or close it."""
         self._shared.pop(stream.group, None)
-        if stream.unanswered is None or not stream.retries:
+        again = stream.attempt.again(stream.way.route.exit.key)
+        if again is None:
             return self._close(stream, failure, now)
-        stream.retries -= 1
-        stream.tried.add(stream.way.route.exit.key)
         try:
             try:
-                way = self._way(stream.group, now, tuple(sorted(stream.tried)))
+                way = self._way(stream.group, now, tuple(sorted(stream.attempt.tried)))
             except UnavailableError:
                 way = self._way(stream.group, now, ())  # The same exit again, if there is no other, as 0.9.1 does.
         except UnavailableError:
             return self._close(stream, failure, now)
         stream.way = way
-        again, ended = stream.unanswered, stream.outgoing.ended
-        stream.outgoing = Outgoing(limit=WINDOW if way.ours else None)
+        ended = stream.outgoing.ended
+        stream.outgoing = Outgoing(limit=WINDOW if way.has_credit else None)
         effects: list[EntryEffect] = []
         for data in again:
             effects += self._emit(stream, data, False, stream.granted, now)
@@ -377,13 +373,13 @@ class Entry:
     def _stop_exit(self, stream: EntryStream, now: float) -> list[EntryEffect]:
         """Tell the exit that nobody listens any more: the last packet, and credit 0 for an exit of ours."""
         self._remove(stream)
-        if stream.outgoing.ended and not stream.way.ours:
+        if stream.outgoing.ended and not stream.way.has_credit:
             return []
         return self._emit(stream, b"", True, 0, now)
 
     def _remove(self, stream: EntryStream) -> None:
         self._streams.pop(stream.key, None)
-        self._by_socket.pop(stream.socket, None)
+        self._sockets.drop(stream.socket)
 
 
 def _told(stream: EntryStream, message: ClientResponse | DnsResolveFailed, otherwise: Cause) -> Failure:

@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from masq.core.effects import CloseSocket, Connect, Earn, EndSocket, Forward, Log, Reading, WriteSocket
+from masq.core.effects import CloseSocket, Connect, EndSocket, Forward, Log, Reading, WriteSocket
 from masq.core.failure import END_CODES, SERVER, Cause, Failure
 from masq.core.packages.flow import MAX_HELD, WINDOW, Incoming, Outgoing, shared_window
+from masq.core.sockets import OwnSockets, Sockets
+from masq.core.tab import Tab
 from masq.crypto import Keys
 from masq.errors import CryptoError, MalformedError
-from masq.types import Address, PublicKey
+from masq.types import Address, PublicKey, RatePack
 from masq.wire.message import ClientRequest, ClientResponse, DnsResolveFailed, encode_message
 from masq.wire.package import Hop, Package, shift
 
@@ -26,7 +28,7 @@ FORGOTTEN: Final = Failure(Cause.UNKNOWN, detail="the exit does not know this st
 NAMELESS: Final = Failure(Cause.NOT_RESOLVED, detail="no host name came with the first packet")
 TOO_MANY: Final = Failure(Cause.OVERLOADED, detail="the exit serves too many streams already")
 
-ExitEffect = Connect | WriteSocket | EndSocket | CloseSocket | Reading | Forward | Earn | Log
+ExitEffect = Connect | WriteSocket | EndSocket | CloseSocket | Reading | Forward | Log
 
 
 @dataclass(slots=True)
@@ -38,7 +40,8 @@ class ExitStream:
     host: str
     port: int
     originator_key: bytes
-    payer: Address
+    payer: Address | None
+    """None: nobody, which only a zero-hop Node serves."""
     next_key: PublicKey
     hops: list[bytes]
     credits: bool
@@ -57,26 +60,25 @@ class ExitStream:
     active: float = 0.0
 
 
-class Exit:
+class PackageExit:
     """All streams of which this Node is the exit."""
 
-    def __init__(self, keys: Keys) -> None:
+    def __init__(self, keys: Keys, rates: RatePack, sockets: Sockets, tab: Tab) -> None:
         self._keys = keys
+        self._rates = rates
+        self._tab = tab
         self._streams: dict[bytes, ExitStream] = {}
-        self._by_socket: dict[int, ExitStream] = {}
+        self._sockets: OwnSockets[ExitStream] = OwnSockets(sockets, self)
 
     def __iter__(self) -> Iterator[ExitStream]:
         return iter(self._streams.values())
 
-    def owns(self, socket: int) -> bool:
-        return socket in self._by_socket
-
     # --- from the network ---
 
     def request(
-        self, request: ClientRequest, hop: Hop, package: Package, payer: Address, socket: int, now: float
+        self, request: ClientRequest, hop: Hop, package: Package, payer: Address | None, now: float
     ) -> list[ExitEffect]:
-        """A request by `payer`, whose proof was verified. `socket` is the id for a connection, if one is to be made."""
+        """A request by `payer`, whose proof was verified."""
         stream = self._streams.get(request.stream_key)
         data = request.packet.data
         if stream is None:
@@ -84,7 +86,7 @@ class Exit:
                 return []  # The closing packet of a stream that is over.
             stream = ExitStream(
                 request.stream_key,
-                socket,
+                self._sockets.new(),
                 request.hostname or "",
                 request.port,
                 request.originator_key,
@@ -103,15 +105,16 @@ class Exit:
                 or sum(other.payer == payer for other in self._streams.values()) >= MAX_STREAMS_PER_PAYER
             ):
                 return self._refuse(stream, TOO_MANY)
-            self._streams[stream.key] = self._by_socket[socket] = stream
-            effects: list[ExitEffect] = [Connect(socket, _host(request.hostname), request.port)]
+            self._streams[stream.key] = stream
+            self._sockets.put(stream.socket, stream)
+            effects: list[ExitEffect] = [Connect(stream.socket, _host(request.hostname), request.port)]
         else:
             effects = []
             stream.next_key, stream.hops, stream.payer = hop.next_key, package.hops, payer
             stream.originator_key = request.originator_key
         stream.active = now
         if data:
-            effects += self._bill(stream, len(data))
+            self._bill(stream, len(data))
         if request.window == 0:
             self._remove(stream)
             return [*effects, CloseSocket(stream.socket)]
@@ -138,14 +141,15 @@ class Exit:
 
     # --- from the server ---
 
-    def connected(self, socket: int, now: float) -> list[ExitEffect]:
-        stream = self._by_socket.get(socket)
+    def connected(self, socket: int, address: str, now: float) -> list[ExitEffect]:
+        stream = self._sockets.get(socket)
         if stream is None:
             return [CloseSocket(socket)]
         stream.connected, stream.active = True, now
-        effects: list[ExitEffect] = [Earn(stream.payer, size, True) for size in stream.unbilled]
+        for size in stream.unbilled:
+            self._earn(stream, size)
         stream.unbilled.clear()
-        effects += [WriteSocket(socket, data) for data in stream.early]
+        effects: list[ExitEffect] = [WriteSocket(socket, data) for data in stream.early]
         stream.early.clear()
         if not stream.congested:
             stream.held = 0
@@ -155,23 +159,23 @@ class Exit:
 
     def connect_failed(self, socket: int, failure: Failure, now: float) -> list[ExitEffect]:
         """Name resolution or connecting failed, or the target is not allowed."""
-        stream = self._by_socket.get(socket)
+        stream = self._sockets.get(socket)
         if stream is None:
             return []
         self._remove(stream)
         return self._refuse(stream, failure)
 
-    def received(self, socket: int, data: bytes, now: float) -> list[ExitEffect]:
-        """Bytes of the server, at most the package size at once."""
-        stream = self._by_socket.get(socket)
+    def received(self, socket: int, data: memoryview, now: float) -> list[ExitEffect]:
+        """Bytes of the server."""
+        stream = self._sockets.get(socket)
         if stream is None:
             return [CloseSocket(socket)]
         stream.active = now
-        return self._respond(stream, data) + self._may_read(stream)
+        return self._respond(stream, bytes(data)) + self._may_read(stream)
 
     def ended(self, socket: int, now: float) -> list[ExitEffect]:
         """The server sends no more."""
-        stream = self._by_socket.get(socket)
+        stream = self._sockets.get(socket)
         if stream is None:
             return [CloseSocket(socket)]
         effects = self._respond(stream, b"", last=True)
@@ -182,17 +186,17 @@ class Exit:
 
     def closed(self, socket: int, failure: Failure, now: float) -> list[ExitEffect]:
         """The connection to the server broke."""
-        stream = self._by_socket.get(socket)
+        stream = self._sockets.get(socket)
         return [] if stream is None else self._abort(stream, failure)
 
     def congested(self, socket: int) -> None:
-        stream = self._by_socket.get(socket)
+        stream = self._sockets.get(socket)
         if stream is not None:
             stream.congested = True
 
     def drained(self, socket: int, now: float) -> list[ExitEffect]:
         """The server has taken what was written."""
-        stream = self._by_socket.get(socket)
+        stream = self._sockets.get(socket)
         if stream is None:
             return []
         stream.congested, stream.held = False, 0
@@ -261,8 +265,9 @@ class Exit:
         if named:
             told = (str(failure), END_CODES.get(failure.cause)) if stream.credits else ()
             failed = DnsResolveFailed(stream.key, *told)
-            billed: list[ExitEffect] = [Earn(stream.payer, 0, True)] if stream.credits else []
-            return [*billed, *self._send(stream, encode_message(failed)), log]
+            if stream.credits:
+                self._earn(stream, 0)
+            return [*self._send(stream, encode_message(failed)), log]
         return [*self._respond(stream, b"", last=True, failure=failure), log]
 
     def _abort(self, stream: ExitStream, failure: Failure) -> list[ExitEffect]:
@@ -274,14 +279,18 @@ class Exit:
 
     def _remove(self, stream: ExitStream) -> None:
         self._streams.pop(stream.key, None)
-        self._by_socket.pop(stream.socket, None)
+        self._sockets.drop(stream.socket)
 
-    def _bill(self, stream: ExitStream, size: int) -> list[ExitEffect]:
+    def _bill(self, stream: ExitStream, size: int) -> None:
         # Of 0.9.1 a request is free if the server can't be reached; originators of ours book it, so we do.
         if stream.credits or stream.connected:
-            return [Earn(stream.payer, size, True)]
-        stream.unbilled.append(size)
-        return []
+            self._earn(stream, size)
+        else:
+            stream.unbilled.append(size)
+
+    def _earn(self, stream: ExitStream, size: int) -> None:
+        if stream.payer is not None:
+            self._tab.earn(stream.payer, self._rates.exit_charge(size))
 
     def _respond(
         self, stream: ExitStream, data: bytes, last: bool = False, failure: Failure | None = None
@@ -292,7 +301,8 @@ class Exit:
             window = 0 if failure is not None else stream.granted
         told = (str(failure), END_CODES.get(failure.cause)) if failure and stream.credits else ()
         message = ClientResponse(stream.key, packet, window, *told)
-        return [Earn(stream.payer, len(data), True), *self._send(stream, encode_message(message))]
+        self._earn(stream, len(data))
+        return self._send(stream, encode_message(message))
 
     def _send(self, stream: ExitStream, message: bytes) -> list[ExitEffect]:
         try:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from masq.core.effects import Earn, Forward
+from masq.core.effects import Forward
+from masq.core.proofs import Proofs, Unpaid
 from masq.crypto import Keys
 from masq.errors import PeerError
 from masq.types import Address
@@ -18,7 +19,7 @@ from masq.wire.message import (
     Message,
     decode_message,
 )
-from masq.wire.package import Component, Hop, Package, Payer, open_hop, open_return_route_id, shift
+from masq.wire.package import Component, Hop, Package, open_hop, open_return_route_id, shift
 
 CACHE: Final = 4_096
 """Opened elements and verified proofs that are remembered: the packages of a stream repeat them."""
@@ -27,16 +28,17 @@ MAX_REMEMBERED: Final = 2_048
 """Bytes of an element that is remembered: what is longer is none that any Node makes."""
 
 
-class Unpaid(PeerError):
-    """Nobody proved to pay for this package, or the payer owes too much."""
+class Misrouted(PeerError):
+    """A package whose route makes no sense here."""
 
 
 @dataclass(frozen=True, slots=True)
 class Relayed:
-    """A package for another Node, and what it earns."""
+    """A package for another Node, and who pays for its payload."""
 
     forward: Forward
-    earn: Earn
+    payer: Address
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ class ForNeighborhood:
     message: Gossip | GossipFailure
 
 
-Arrival = Relayed | ForExit | ForEntry | ForNeighborhood
+PackageArrival = Relayed | ForExit | ForEntry | ForNeighborhood
 
 _EXPECTED: Final = {
     Component.PROXY_CLIENT: (ClientRequest,),
@@ -68,27 +70,27 @@ _EXPECTED: Final = {
 }
 
 
-class Relay:
+class PackageRelay:
     """Opens packages with this Node's keys. Anything wrong is a PeerError, and concerns that package alone."""
 
-    def __init__(self, keys: Keys, alias: Keys, charges: bool) -> None:
+    def __init__(self, keys: Keys, alias: Keys, proofs: Proofs, charges: bool) -> None:
         """`charges` is False for a zero-hop Node, which serves itself without a wallet."""
         self._keys = keys
         self._alias = alias
+        self._proofs = proofs
         self._charges = charges
         self._hops: dict[bytes, Hop] = {}
         self._return_ids: dict[bytes, int] = {}
-        self._proven: set[Payer] = set()
 
-    def open(self, box: bytes) -> Arrival:
+    def open(self, box: bytes) -> PackageArrival:
         """What a sealed package from a link is."""
         return self.arrive(Package.decode(self._keys.open(box)))
 
-    def arrive(self, package: Package) -> Arrival:
+    def arrive(self, package: Package) -> PackageArrival:
         """What an opened package is. A hop from ourselves to ourselves is taken at once."""
         for _ in range(2):
             if not package.hops:
-                raise Unpaid("a package without a route")
+                raise Misrouted("a package without a route")
             element = package.hops[0]
             hop = self._hops.get(element)
             if hop is None:
@@ -98,53 +100,42 @@ class Relay:
             if hop.next_key != self._keys.public_key:
                 return self._relay(hop, package)
             package = Package(shift(package.hops, self._keys), package.payload)
-        raise Unpaid("a package that goes round in circles")
+        raise Misrouted("a package that goes round in circles")
 
     def _relay(self, hop: Hop, package: Package) -> Relayed:
-        payer = self.proven_payer(hop)
+        payer = self._proofs.payer_of(hop)
         if payer is None:
             raise Unpaid("a package to relay without a payer")
         shifted = Package(shift(package.hops, self._keys), package.payload)
         flow = shifted.hops[0][:32]
-        return Relayed(Forward(hop.next_key, shifted, flow), Earn(payer, len(package.payload), False))
+        return Relayed(Forward(hop.next_key, shifted, flow), payer, len(package.payload))
 
-    def _local(self, hop: Hop, package: Package) -> Arrival:
+    def _local(self, hop: Hop, package: Package) -> PackageArrival:
         keys = self._alias if hop.component is Component.PROXY_SERVER else self._keys
         message: Message = decode_message(keys.open(package.payload))
         if not isinstance(message, _EXPECTED[hop.component]):
-            raise Unpaid(f"a {type(message).__name__} for the wrong component")
+            raise Misrouted(f"a {type(message).__name__} for the wrong component")
         if isinstance(message, ClientRequest):
-            payer = self.proven_payer(hop)
+            payer = self._proofs.payer_of(hop)
             if payer is None and self._charges:
                 raise Unpaid("a request without a payer")
             return ForExit(message, hop, package, payer)
         if isinstance(message, ClientResponse | DnsResolveFailed):
             return ForEntry(message, self._return_id(package), len(package.payload))
         if hop.payer is not None:
-            raise Unpaid("gossip that was relayed")  # Direct gossip never has a payer: somebody poses as our neighbor.
+            raise Misrouted(
+                "gossip that was relayed"
+            )  # Direct gossip never has a payer: somebody poses as our neighbor.
         return ForNeighborhood(message)
 
     def _return_id(self, package: Package) -> int:
         if len(package.hops) < 2:
-            raise Unpaid("an answer without a return route id")
+            raise Misrouted("an answer without a return route id")
         element = package.hops[1]
         number = self._return_ids.get(element)
         if number is None:
             number = _remember(self._return_ids, element, open_return_route_id(element, self._keys))
         return number
-
-    def proven_payer(self, hop: Hop) -> Address | None:
-        """Who pays for a hop; Unpaid if the proof is not valid for us, None if nobody is named."""
-        payer = hop.payer
-        if payer is None:
-            return None
-        if payer not in self._proven:
-            if not payer.proves(self._keys.digest):
-                raise Unpaid("a payer whose proof is not valid for this Node")
-            if len(self._proven) >= CACHE:
-                self._proven.clear()
-            self._proven.add(payer)
-        return payer.address
 
 
 _T = TypeVar("_T")

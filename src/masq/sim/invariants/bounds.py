@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from masq.core.circuits.entry import MAX_UNANSWERED
+from masq.core.attempt import MAX_UNANSWERED
 from masq.core.circuits.exit import LOOK_EVERY
 from masq.core.circuits.exit import MAX_HELD as MAX_HELD_AT_EXIT
 from masq.core.links.links import BATCH, MAX_LINKS, MAX_QUEUE, MAX_ROUTE
@@ -40,7 +40,10 @@ def sockets(host: SimNode) -> None:
 
 
 def package_streams(host: SimNode) -> None:
-    for held in (*(stream.held for stream in host.node.entry), *(stream.held for stream in host.node.exit)):
+    for held in (
+        *(stream.held for stream in host.node.package_entry),
+        *(stream.held for stream in host.node.package_exit),
+    ):
         assert held <= MAX_HELD, f"Node {host.number} holds {held} B for one stream"
 
 

@@ -1,0 +1,51 @@
+"""A stream's second tries: what would have to be sent again, and which exits were tried already."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from masq.types import PublicKey
+
+RETRIES: Final = 3
+"""Further ways that a stream is tried over when one fails."""
+MAX_UNANSWERED: Final = 256 * 1024
+"""Bytes that are kept for a retry; a stream whose client has said more without an answer is not retried."""
+
+
+@dataclass(slots=True)
+class Attempt:
+    """Held by one stream of our user over all the ways that it is tried over."""
+
+    unanswered: list[bytes] | None = field(default_factory=list)
+    """What the client has said, as long as nothing was answered; None once it can't be said again."""
+    size: int = 0
+    retries: int = RETRIES
+    tried: set[PublicKey] = field(default_factory=set)
+    """Exits that have failed."""
+
+    def said(self, data: bytes | memoryview) -> None:
+        """The client has said something."""
+        if self.unanswered is None:
+            return
+        self.unanswered.append(bytes(data))
+        self.size += len(data)
+        if self.size > MAX_UNANSWERED:
+            self.unanswered = None
+
+    def answered(self) -> None:
+        """The client has heard something: another server must not hear the same again."""
+        self.unanswered = None
+
+    def renewed(self) -> None:
+        """It works, for what can be begun again at any time."""
+        self.retries = RETRIES
+
+    def again(self, exit: PublicKey | None) -> list[bytes] | None:
+        """What has to be said over another way; None if there is to be none. `exit`: one that has failed, if any."""
+        if self.unanswered is None or not self.retries:
+            return None
+        self.retries -= 1
+        if exit is not None:
+            self.tried.add(exit)
+        return list(self.unanswered)
