@@ -13,6 +13,7 @@ from masq.shell.streams import Reader, StreamConnection
 from masq.wire.circuit import Addresses
 from masq.wire.proxy import (
     ClientCommand,
+    ClientRefused,
     ClientSpeech,
     Greeting,
     Reply,
