@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from masq.core.failure import Failure
+from masq.core.offence import Offence
 from masq.types import Address, Endpoint, PublicKey, RatePack
 from masq.wire.circuit import Addresses, Close
 from masq.wire.message import Gossip, GossipFailure
@@ -201,6 +202,6 @@ LinkEffect = Dial | WriteLink | CloseLink
 SocketEffect = (
     Connect | Bind | Resolve | Resolved | SendDatagram | Accepted | WriteSocket | EndSocket | CloseSocket | Reading
 )
-InnerEffect = Tell | Forward | SendFrame | Overrun | EndCircuit
+InnerEffect = Tell | Forward | SendFrame | Overrun | EndCircuit | Offence
 OuterEffect = LinkEffect | SocketEffect | SaveConfig | Log
 Effect = OuterEffect | InnerEffect

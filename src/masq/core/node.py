@@ -30,6 +30,7 @@ from masq.core.failure import NO_WALLET, Cause, Failure, FailureError
 from masq.core.links.links import GOSSIP_FLOW, Link, Links, LinksEffect, LinkUp, Written
 from masq.core.network.neighborhood import Neighborhood
 from masq.core.network.routing import Routes
+from masq.core.offence import Offence
 from masq.core.packages.entry import PackageEntry
 from masq.core.packages.exit import PackageExit
 from masq.core.packages.relay import ForEntry, ForExit, ForNeighborhood, PackageArrival, PackageRelay, Relayed
@@ -430,6 +431,8 @@ class Node:
                 out += self._carry(self.circuits.end(leg, effect.reason, effect.detail), now)
             elif isinstance(effect, Overrun):
                 overrun.append(effect)
+            elif isinstance(effect, Offence):
+                out += self._judge(effect, now)
             else:
                 out.append(effect)
         if self.tab.earned or self.tab.owed:
@@ -442,6 +445,11 @@ class Node:
             ]
             out += self._carry(ended, now)
         return out
+
+    def _judge(self, offence: Offence, now: float) -> list[NodeEffect]:
+        """Hold something against a peer."""
+        who = offence.ip or offence.key.hex()[:8] or "0x" + offence.wallet.hex()
+        return [Log("info", "offence", f"{who} {offence.rule.words}: {offence.detail}")]
 
     def _book(self, now: float) -> list[NodeEffect]:
         """Tell the Accountant what this input has earned and cost: once, as its cells are many."""
