@@ -17,6 +17,7 @@ from masq.core.effects import (
     EndSocket,
     Log,
     Reading,
+    ReadLink,
     Resolve,
     Resolved,
     SaveConfig,
@@ -122,6 +123,8 @@ class SimNode:
                 self.links.dial(link, endpoint)
             case CloseLink(link):
                 self.links.close(link)
+            case ReadLink(link, most):
+                self.links.read(link, most)
             case SaveConfig(name, value):
                 self.bank.save_config(name, value)
             case Save():
