@@ -6,7 +6,7 @@ What the core's parts are called with stands here alone: tests say who says what
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -301,7 +301,3 @@ def dialled(ours: Links, dials: Sequence[object], host: Peer, now: float = 0.0) 
     _, rest = arrive(ours, dial.link, theirs.take_answer(), now)
     heard(theirs, rest)
     return End(ours, dial.link, theirs)
-
-
-def total_queued(ours: Links, only: Collection[int] = ()) -> int:
-    return sum(view.queued for view in ours.view()) if not only else sum(ours.get(id).queued for id in only)  # type: ignore[union-attr]
