@@ -346,5 +346,5 @@ def decode_resolved(data: bytes | memoryview) -> Resolution:
         try:
             found.append((str(ipaddress.ip_address(cbor.text(address, "address"))), cbor.unsigned(ttl, "ttl", 32)))
         except ValueError as error:
-            raise MalformedError("an address that is none") from error
+            raise MalformedError("an invalid address") from error
     return Resolution(tuple(found), "" if found else "it has no address")
