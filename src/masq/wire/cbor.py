@@ -135,6 +135,8 @@ def byte_array(value: Any, what: str, length: int | None = None) -> bytes:
         data = bytes(array(value, what))
     except (ValueError, TypeError) as error:
         raise MalformedError(f"{what}: not an array of integers from 0 to 255") from error
+    if bool in map(type, value):  # To Python, true and false are integers.
+        raise MalformedError(f"{what}: not an array of integers from 0 to 255")
     if length is not None and len(data) != length:
         raise MalformedError(f"{what}: {len(data)} integers instead of {length}")
     return data
