@@ -54,6 +54,7 @@ def _hop() -> tuple[HonestHop, Originator, bytes]:
     """An exit, an originator, and the OPEN that he sent: what costs most is done once."""
     hop = HonestHop()
     user = Originator(hop.key)
+    hop.keys.open = functools.cache(hop.keys.open)  # type: ignore[method-assign]
     return hop, user, bytes(user.open().wire)
 
 
@@ -88,7 +89,8 @@ def circuit_relay(data: bytes) -> None:
     _forgotten(hop)
 
 
-# Making keys takes longer than all that is tested with them.
+# Making keys and proofs takes longer than all that is tested with them.
+WALLET.sign_recoverable = functools.cache(WALLET.sign_recoverable)  # type: ignore[method-assign]
 circuit_ends.keys = itertools.cycle([keys() for _ in range(3)]).__next__
 
 
@@ -123,7 +125,9 @@ def circuit_told(data: bytes) -> None:
 
 @functools.cache
 def _node() -> Node:
-    return World(1).add().node
+    node = World(1).add().node
+    node.keys.open = functools.lru_cache(8)(node.keys.open)  # type: ignore[method-assign]
+    return node
 
 
 @functools.cache

@@ -125,11 +125,10 @@ def _report(name: str, status: int, memory: int, measured: mmap.mmap, directory:
     said = (directory / "log").read_text(errors="replace")
     done = re.search(r"stat::number_of_executed_units: *(\d+)", said)
     branches = re.findall(r"cov: (\d+)", said)
-    failure = (
-        ""
-        if status == 0
-        else f"{said[-3_000:]}\nThe input is in {directory}. Keep it: as a file with a telling name in tests/fuzz/corpus/{directory.name}/."
-    )
+    failure = ""
+    if status:
+        kept = f"The input is in {directory}. Keep it, as a file with a telling name, in {CORPUS / name}."
+        failure = f"{said[-3_000:]}\n{kept}"
     base = re.search(r"INITED.*rss: (\d+)Mb", said)
     return Report(
         name,
