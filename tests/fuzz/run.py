@@ -14,19 +14,26 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import redirect_stderr
+from io import StringIO
 from pathlib import Path
 from typing import Final, NamedTuple
 
 try:
     import atheris
 except ImportError:
-    sys.exit("The fuzzer, atheris, exists for Python 3.11 to 3.13 on Linux and macOS: here nothing is fuzzed.")
+    print("The fuzzer, atheris, is for CPython 3.11 to 3.13 on Linux on x86-64: here nothing is fuzzed.")
+    sys.exit()
 
 # What makes no decisions about what came is left alone: each branch that is watched takes time.
 READERS: Final = ("masq.wire", "masq.chain", "masq.core.circuits", "masq.core.links", "masq.settings", "masq.shell")
 OTHERS: Final = ("masq.wire.noise", "masq.chain.transaction", "masq.chain.rlp", "masq.core.circuits.passage")
 
-with atheris.instrument_imports(include=[*READERS, "dns.message", "tomllib"], exclude=list(OTHERS)):
+# It names each module on the way.
+with (
+    redirect_stderr(StringIO()),
+    atheris.instrument_imports(include=[*READERS, "dns.message", "tomllib"], exclude=list(OTHERS)),
+):
     from tests.fuzz.targets import CORPUS, TARGETS
 
 SLOW: Final = 0.25

@@ -8,12 +8,13 @@ from pathlib import Path
 from tests.fuzz import chain, core, links, local, wire
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
-    **wire.TARGETS,
-    **links.TARGETS,
-    **chain.TARGETS,
-    **local.TARGETS,
     **core.TARGETS,
+    **links.TARGETS,
+    **local.TARGETS,
+    **chain.TARGETS,
+    **wire.TARGETS,
 }
+"""Those that take longest come first, so that none is left to run alone."""
 
 CORPUS = Path(__file__).parent / "corpus"
 
