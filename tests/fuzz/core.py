@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import functools
-import itertools
 from collections.abc import Callable
 from contextlib import suppress
 
 from tests import circuit_ends
 from tests.circuit_ends import BACK, WALLET, Entry, HonestHop, Nodes, Originator, frame_of
 from tests.fuzz.wire import KEYS, SECRET, pieces
-from tests.secure_ends import DEV, keys
+from tests.secure_ends import DEV
 
 from masq.core.links.links import Links
 from masq.core.node import Node
@@ -87,11 +86,6 @@ def circuit_relay(data: bytes) -> None:
     frame = circuit_frame(FrameType.CELL, data[1] % 2 + 1 if data[1:] else 1, data[2:])
     hop.hears(frame_of(frame)._replace(type=data[0] if data else 0))
     _forgotten(hop)
-
-
-# Making keys and proofs takes longer than all that is tested with them.
-WALLET.sign_recoverable = functools.cache(WALLET.sign_recoverable)  # type: ignore[method-assign]
-circuit_ends.keys = itertools.cycle([keys() for _ in range(3)]).__next__
 
 
 def circuit_entry(data: bytes) -> None:

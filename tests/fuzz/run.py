@@ -34,6 +34,7 @@ with (
     redirect_stderr(StringIO()),
     atheris.instrument_imports(include=[*READERS, "dns.message", "tomllib"], exclude=list(OTHERS)),
 ):
+    from tests.fuzz.once import make_once
     from tests.fuzz.targets import CORPUS, TARGETS
 
 SLOW: Final = 0.25
@@ -69,6 +70,7 @@ def fuzz(
     names: Sequence[str], inputs: int, directory: Path, jobs: int, seed: int, longest: int, seconds: int = 0
 ) -> Iterator[Report]:
     """Reports of targets, as they end. In `directory` is what was found: per target a corpus, crashes and logs."""
+    make_once()
     waiting, running = list(names), dict[int, tuple[str, mmap.mmap]]()
     while waiting or running:
         while waiting and len(running) < jobs:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from contextlib import suppress
 from ipaddress import ip_address
@@ -28,10 +27,6 @@ from masq.wire.message import (
     encode_message,
 )
 from masq.wire.package import Hop, Package, Payer, open_hop, open_return_route_id
-
-# Secrets are always the same here, and so is most of the work on curves: it is done once.
-sodium.crypto_scalarmult_base = functools.lru_cache(1024)(sodium.crypto_scalarmult_base)
-sodium.crypto_scalarmult = functools.lru_cache(1024)(sodium.crypto_scalarmult)
 
 SECRET = bytes(range(32))
 KEYS = CryptDE(CHAINS["dev"].contract, lambda size: SECRET[:size], SECRET, sodium.crypto_sign_seed_keypair(SECRET)[1])
