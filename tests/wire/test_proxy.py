@@ -71,7 +71,7 @@ def test_refusals_say_why(data: bytes, answer: bytes) -> None:
 def test_what_was_agreed_on_is_said_before_a_refusal(step: int) -> None:
     greeting, told = Greeting(), b""
     data = b"\x05\x01\x02\x07\x02me\x02pw"
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(ClientRefused) as refusal:
         for start in range(0, len(data), step):
             greeting.feed(data[start : start + step])
             told, greeting.answers = told + greeting.answers, b""
