@@ -119,7 +119,7 @@ async def _start(
         _driver_config(settings, place, wallet),
         fail,
     )
-    services.push_async_callback(_stop, driver)
+    services.push_async_callback(_stop, driver, fail)
     entry = await _listen_for_clients(driver, settings)
     services.callback(entry.close)
     dns_at = await _serve_dns(driver, settings, services)
@@ -150,12 +150,14 @@ async def _start(
     gc.set_threshold(3_000, 10, 10)
 
 
-async def _stop(driver: Driver) -> None:
+async def _stop(driver: Driver, fail: Callable[[LocalError], None]) -> None:
     try:
         async with asyncio.timeout(STOP_TIMEOUT):
             await driver.stop()
     except TimeoutError:
         pass
+    except LocalError as error:
+        fail(error)
 
 
 def _scan(driver: Driver, scan: Scan) -> None:
