@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from masq.chain.wallet import Wallet
 from masq.core.accountant.accountant import Accountant, AccountantConfig, SavedState
@@ -12,6 +12,7 @@ from masq.core.circuits.origin import OwnCircuits
 from masq.core.circuits.passage import Billing
 from masq.core.circuits.relay import PassingCircuits
 from masq.core.circuits.ways import Ways
+from masq.core.limits import Limits
 from masq.core.links.links import Links
 from masq.core.network.neighborhood import Contact, Neighborhood, Profile
 from masq.core.network.routing import Routes
@@ -49,6 +50,7 @@ class NodeConfig:
     package_policy: PackagePolicy = PackagePolicy.AUTO
     epoch: float = 0.0
     """Unix time where `now` is 0."""
+    limits: Limits = field(default_factory=Limits)
 
 
 def build_node(config: NodeConfig, saved: SavedState, random: Random, now: float) -> Node:
@@ -71,7 +73,7 @@ def build_node(config: NodeConfig, saved: SavedState, random: Random, now: float
 
     ways = Ways(secure_link_to, links.is_outbound, links.crowded)
     exits = config.mode is not Mode.CONSUME_ONLY
-    sockets, tab, proofs = Sockets(), Tab(), Proofs(keys, config.wallet)
+    sockets, tab, proofs = Sockets(config.limits), Tab(), Proofs(keys, config.wallet)
     routes = Routes(graph, random)
     package_relay = PackageRelay(keys, config.alias, proofs, charges=not zero_hop)
     package_entry = PackageEntry(keys, config.alias, routes, proofs, hops, sockets, tab, random)

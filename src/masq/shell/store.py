@@ -111,7 +111,7 @@ class Store:
                 raise StoreError(f"{self._path} can't be read: {hint}, or the file was damaged or altered") from error
             # No write-ahead log: where one doesn't add up, SQLite takes that for its end. After a kill, a flipped bit
             # or a lost file would undo without a word all that is in it: payments too, which would be made again.
-            # The journal is emptied rather than removed, and kept open: a save needs no new descriptor, as strangers may
+            # The journal is emptied, not removed, and kept open: a save needs no new descriptor, as strangers may
             # have taken the last one. That takes the lock for good; `node.lock` keeps others out anyway.
             self._connection.pragma("locking_mode", "exclusive")
             self._connection.pragma("journal_mode", "truncate")
