@@ -172,6 +172,7 @@ WRONG = {
     "dns-port": ["65536", "dns"],
     "dns-servers": ["1.1.1.1,", "dns.example", "1.1.1.1 9.9.9.9"],
     "exit-allow-private": ["yes"],
+    "dns-allow-private": ["yes", ""],
     "answer-early": ["yes"],
     "data-directory": ["\0", "~nobody-of-this-name/x"],
     "config-file": ["no-such-file.toml", "./no-such-file.toml", "/no/such/file.toml"],

@@ -341,7 +341,7 @@ class Settings:
         "dns-allow-private",
         values.on_off,
         ON_OFF,
-        "Whether programs that ask for a name, by the DNS server or by SOCKS, are told of private addresses. Off, as an "
+        "Whether programs that ask for a name, by the DNS server or by SOCKS, are told of private addresses. Off: an "
         "exit, or who owns a name, could have a browser here talk to this machine or its network that way.",
         "Entry and exit",
         default="off",
