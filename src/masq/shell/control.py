@@ -14,6 +14,8 @@ from masq.core.accountant.accountant import Scan
 from masq.errors import LocalError
 
 TIMEOUT: Final = 5.0
+MAX_CONNECTIONS: Final = 8
+"""Their descriptors are among those that are kept back (core/limits.py)."""
 
 
 class ControlSocket:
@@ -23,6 +25,7 @@ class ControlSocket:
         self._path = path
         self._status = status
         self._scan = scan
+        self._connections = 0
 
     async def start(self) -> asyncio.AbstractServer:
         """Listen at the path, for its owner alone."""
@@ -36,6 +39,10 @@ class ControlSocket:
             os.umask(mask)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._connections >= MAX_CONNECTIONS:
+            writer.close()
+            return
+        self._connections += 1
         try:
             async with asyncio.timeout(TIMEOUT):
                 line = (await reader.readline()).decode(errors="replace").split()
@@ -44,6 +51,7 @@ class ControlSocket:
         except (TimeoutError, ValueError, OSError):
             pass
         finally:
+            self._connections -= 1
             writer.close()
 
     def _answer(self, words: list[str]) -> dict[str, Any]:
