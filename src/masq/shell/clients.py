@@ -213,7 +213,10 @@ class ClientConnection(StreamConnection):
             turn = self._turn
             turn.sockets.pop(self.socket, None)
             turn.carry(turn.node.socket_closed(self.socket, Failure(Cause.CLOSED, CLIENT, str(error)), turn.now))
-            self._refuse_talk(request_refused(error))
+            if self.answered:
+                self.transport.abort()
+            else:
+                self._refuse_talk(request_refused(error))
             return
         if part:
             self._reader.received(self.socket, part)
@@ -336,7 +339,7 @@ class ClientConnection(StreamConnection):
     def eof_received(self) -> bool:
         if not self.socket or self._association is not None:
             return False
-        return super().eof_received()
+        return self._ended or super().eof_received()
 
     def connection_lost(self, error: Exception | None) -> None:
         if self._late:

@@ -51,7 +51,7 @@ LOOK_EVERY: Final = 4 * 1024 * 1024
 MAX_EARLY: Final = 64
 """Datagrams of one stream that wait for its socket."""
 
-TOO_MANY: Final = Failure(Cause.OVERLOADED, detail="this exit serves too many streams, or too many of yours")
+TOO_MANY: Final = Failure(Cause.OVERLOADED, detail="too many streams at this exit")
 
 ExitEffect = (
     Connect

@@ -25,7 +25,7 @@ IDLE: Final = 7_200.0
 
 FORGOTTEN: Final = Failure(Cause.UNKNOWN, detail="the exit does not know this stream any more")
 NAMELESS: Final = Failure(Cause.NOT_RESOLVED, detail="no host name came with the first packet")
-TOO_MANY: Final = Failure(Cause.OVERLOADED, detail="this exit serves too many streams, or too many of yours")
+TOO_MANY: Final = Failure(Cause.OVERLOADED, detail="too many streams at this exit")
 
 ExitEffect = Connect | WriteSocket | EndSocket | CloseSocket | Reading | Forward | Log
 
