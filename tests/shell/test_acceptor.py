@@ -88,7 +88,7 @@ def test_no_more_are_taken_in_than_there_is_room_for() -> None:
             seen = set[Counting]()
             while clients:
                 seen |= there
-                clients.pop().close()
+                clients.pop(0).close()
                 await asyncio.sleep(0.03)
             assert len(there) == 0
             assert len(seen) > most
