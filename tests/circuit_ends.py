@@ -17,6 +17,7 @@ from masq.core.circuits.passage import Billing
 from masq.core.circuits.relay import PassingCircuits
 from masq.core.circuits.ways import Ways
 from masq.core.effects import EndCircuit, SendFrame, Service
+from masq.core.limits import Limits
 from masq.core.network.routing import Route
 from masq.core.proofs import Proofs
 from masq.core.sockets import Sockets
@@ -190,7 +191,12 @@ def payer_for(reader: PublicKey, wallet: Wallet = WALLET) -> Payer:
 class HonestHop:
     """The circuits of one Node, driven without a Node around them: relay or exit."""
 
-    def __init__(self, exits: bool = True, outbound: Sequence[int] = (ONWARD,)) -> None:
+    def __init__(
+        self,
+        exits: bool = True,
+        outbound: Sequence[int] = (ONWARD,),
+        limits: Limits = Limits(),
+    ) -> None:
         """`outbound`: the links that it has dialled."""
         self.keys = keys()
         self.next: dict[PublicKey, int] = {}
@@ -199,7 +205,7 @@ class HonestHop:
         self.owed = 0
         self.now = 0.0
         self.earned = 0
-        self.sockets, self.tab = Sockets(), Tab()
+        self.sockets, self.tab = Sockets(limits), Tab()
         ways = Ways(self.next.get, lambda link: link in outbound, lambda link: link in self.crowded)
         billing = Billing(DEFAULT_RATE_PACK, self.tab, lambda payer: self.owed)
         self.exit = CircuitExit(billing, self.sockets, ways)

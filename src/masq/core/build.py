@@ -81,7 +81,7 @@ def build_node(config: NodeConfig, saved: SavedState, random: Random, now: float
 
     ways = Ways(secure_link_to, links.is_outbound, links.crowded)
     exits = config.mode is not Mode.CONSUME_ONLY
-    sockets, tab, proofs = Sockets(), Tab(), Proofs(keys, config.wallet)
+    sockets, tab, proofs = Sockets(config.limits), Tab(), Proofs(keys, config.wallet)
     routes = Routes(graph, random)
     package_relay = PackageRelay(keys, config.alias, proofs, charges=not zero_hop)
     package_entry = PackageEntry(keys, config.alias, routes, proofs, hops, sockets, tab, random)

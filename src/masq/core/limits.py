@@ -41,6 +41,15 @@ class Limits:
         return cls(links, served, min(MAX_SERVED, spare - links - served))
 
 
+def has_room(held: int, taken: int, most: int) -> bool:
+    """Whether somebody may hold `held` of the `taken` places, of which there are `most`: no more than are left.
+
+    One alone gets a half, two get a third each, and so on: a newcomer finds room, however many came before and whatever
+    they wanted. A fixed share would be too little for the only one, or too much of many.
+    """
+    return held <= most - taken
+
+
 # --- links (protocol.md 2, 15.2) ---
 
 UNKNOWN_FOR: Final = 10.0

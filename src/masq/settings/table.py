@@ -337,6 +337,16 @@ class Settings:
         default_help="no such server",
         bare="refused",
     )
+    dns_allow_private: bool = _setting(
+        "dns-allow-private",
+        values.on_off,
+        ON_OFF,
+        "Whether programs that ask for a name, by the DNS server or by SOCKS, are told of private addresses. Off: an "
+        "exit, or who owns a name, could have a browser here talk to this machine or its network that way.",
+        "Entry and exit",
+        default="off",
+        bare="refused",
+    )
     dns_servers: tuple[str, ...] = _setting(
         "dns-servers",
         values.ips,

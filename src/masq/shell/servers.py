@@ -10,6 +10,7 @@ from typing import Final
 from masq.core.failure import SERVER, Cause, Failure, FailureError
 from masq.shell.datagrams import ExitSocket
 from masq.shell.journal import Journal
+from masq.shell.process import is_scarcity
 from masq.shell.resolve import Resolver, refusal
 from masq.shell.streams import Reader, StreamConnection
 from masq.wire.circuit import Addresses
@@ -104,6 +105,8 @@ class Servers:
             except (OSError, TimeoutError) as error:
                 words = os.strerror(error.errno) if error.errno else "no answer"
                 cause = Cause.REFUSED if isinstance(error, ConnectionRefusedError) else Cause.NOT_CONNECTED
+                if is_scarcity(error):
+                    raise FailureError(Failure(Cause.OVERLOADED, detail=f"no socket to a server: {words}")) from error
                 problem = Failure(cause, SERVER, f"could not connect to {address}:{port}: {words}")
         raise FailureError(problem)
 
