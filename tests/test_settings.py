@@ -173,6 +173,7 @@ WRONG = {
     "dns-servers": ["1.1.1.1,", "dns.example", "1.1.1.1 9.9.9.9"],
     "exit-allow-private": ["yes"],
     "dns-allow-private": ["yes", ""],
+    "exit-policy": ["reject", "reject *:25,", "reject *:0", "reject 1.2.3.4/33:*", "reject ::1:25"],
     "answer-early": ["yes"],
     "data-directory": ["\0", "~nobody-of-this-name/x"],
     "config-file": ["no-such-file.toml", "./no-such-file.toml", "/no/such/file.toml"],

@@ -40,6 +40,15 @@ class Limits:
         served = min(MAX_SERVED, (spare - links) // 2)
         return cls(links, served, min(MAX_SERVED, spare - links - served))
 
+    @property
+    def look_ups(self) -> int:
+        """Names looked up at the same time: a quarter of what is served may be under look-up, with two sockets each."""
+        return min(LOOK_UPS, max(2, self.served // 8))
+
+    def pressed(self, served: int) -> bool:
+        """Whether so many streams are so near the bound that those without a use have to go."""
+        return 4 * served > 3 * self.served
+
 
 def has_room(held: int, taken: int, most: int) -> bool:
     """Whether somebody may hold `held` of the `taken` places, of which there are `most`: no more than are left.
@@ -92,6 +101,44 @@ BOX_COST: Final = 250e-6
 OPEN_COST: Final = 500e-6
 """Of opening the element of an OPEN and checking who pays."""
 BYTE_COST: Final = 5e-9
+
+# --- look-ups at the exit (protocol.md 15.4) ---
+
+LOOK_UPS: Final = 256
+"""Names that are looked up at the same time, each with two sockets; fewer where there are few descriptors."""
+LOOK_UPS_EACH: Final = 8
+"""Of one payer, of those: as many as a page's first moment has a use for."""
+LOOK_UPS_WAITING_EACH: Final = 128
+"""Look-ups of one payer that wait for their turn."""
+LOOK_UPS_WAITING: Final = 4_096
+"""Of all payers. Over it, who has most waiting loses the last of them to who has none."""
+LOOK_UPS_PER_MINUTE: Final = 300
+"""Names of one payer that DNS servers are asked for; more of them fail. They are not paid for, so they are few:
+a user who opens ten crowded pages in a minute has that many."""
+LOOK_UPS_PER_SECOND: Final = 250
+"""Names of all payers that DNS servers are asked for: each takes 1 ms of CPU time, so a quarter of a core."""
+LOOK_UP_PATIENCE: Final = 1.0
+"""Seconds after which a look-up gives way where others wait for its place. Most names take a tenth of it."""
+
+# --- datagrams at the exit ---
+
+DATAGRAMS_PER_NAME: Final = 8
+"""Datagrams that wait for one name's look-up, and of a stream that wait for its socket: the first of a conversation."""
+NAMES_PER_SOCKET: Final = 16
+"""Names of one socket that are looked up at the same time."""
+DATAGRAM_BYTES: Final = 256 * 1024
+"""Bytes of one socket's datagrams that wait for look-ups."""
+DATAGRAM_BYTES_TOTAL: Final = 16 * MIB
+"""Bytes of all sockets' datagrams that do."""
+
+# --- streams of which one direction is over ---
+
+QUIET_FOR: Final = 30.0
+"""Seconds without a byte after which a stream is over both ways: its client is gone most likely."""
+QUIET_UNDER_PRESSURE: Final = 5.0
+"""The same, where more than three quarters of what may be served is in use."""
+STALLED_FOR: Final = 600.0
+"""Seconds that the same stream has if bytes wait, which its reader doesn't take."""
 
 
 def prefix(ip: str) -> str:

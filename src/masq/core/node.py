@@ -135,6 +135,7 @@ class Node:
         if now - self._housekept >= HOUSEKEEPING:
             self._housekept = now
             effects += self._carry(self.package_exit.tick(now), now)
+            effects += self._carry(self.circuit_exit.tick(now), now)
             effects += self._carry(self.circuits.tick(now), now)
             effects += self._upgrade_links(now)
             for link in self.links.spare(now):

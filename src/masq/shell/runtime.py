@@ -26,7 +26,9 @@ from masq.shell.acceptor import Acceptor
 from masq.shell.bank import BankConfig
 from masq.shell.control import ControlSocket
 from masq.shell.driver import Driver, DriverConfig
+from masq.shell.exit_policy import exit_policy
 from masq.shell.log import configure, log
+from masq.shell.look_ups import LookUps
 from masq.shell.places import Place, find_place
 from masq.shell.process import raise_descriptors
 from masq.shell.resolve import Resolver
@@ -192,9 +194,8 @@ def _driver_config(settings: Settings, place: Place, wallet: Wallet | None, limi
             earning_wallet=settings.earning_wallet,
         ),
         bind_ip=place.local_ip,
-        resolver=Resolver(settings.dns_servers),
-        own_addresses=[place.address.ip] if place.address else [],
-        allow_private=settings.exit_allow_private,
+        look_ups=LookUps(Resolver(settings.dns_servers)),
+        exit_policy=exit_policy(settings, [place.address.ip] if place.address else []),
         package_data=settings.package_data,
         answer_early=settings.answer_early,
         limits=limits,

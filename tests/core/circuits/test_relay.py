@@ -114,7 +114,7 @@ def test_a_relay_hands_open_on_shifted_under_an_id_of_its_side_of_the_link(outbo
 def test_an_exit_accepts_open_without_a_word_and_connects_for_the_first_cell() -> None:
     hop, user = at_exit()
     (connect,) = hop.hears(user.cell(begin(7, "example.com", 443), (7, Command.DATA, b"hello")))
-    assert connect == Connect(hop.next_socket, "example.com", 443)
+    assert connect == Connect(hop.next_socket, "example.com", 443, WALLET.address)
     written = hop.exit.connected(hop.next_socket, "192.0.2.1", hop.now)
     assert written == [WriteSocket(hop.next_socket, b"hello")]
     (said,) = user.hears(sent(hop.flush(after=1.0), BACK))
