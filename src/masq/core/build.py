@@ -12,7 +12,7 @@ from masq.core.circuits.exit import CircuitExit
 from masq.core.circuits.origin import OwnCircuits
 from masq.core.circuits.passage import Billing
 from masq.core.circuits.relay import PassingCircuits
-from masq.core.circuits.ways import Ways
+from masq.core.circuits.ways import Peer, Ways
 from masq.core.limits import Limits
 from masq.core.links.door import Door
 from masq.core.links.links import Links
@@ -79,7 +79,13 @@ def build_node(config: NodeConfig, saved: SavedState, random: Random, now: float
         address = graph.address(key)
         return links.secure_link(address.ip, key) if address else None
 
-    ways = Ways(secure_link_to, links.is_outbound, links.crowded)
+    def peer_at(link: int) -> Peer:
+        entry = links.get(link)
+        if entry is None:
+            return Peer("", b"", False)
+        return Peer(entry.peer.ip, entry.key, graph.is_full(graph.root_key, entry.key))
+
+    ways = Ways(secure_link_to, links.is_outbound, links.crowded, peer_at)
     exits = config.mode is not Mode.CONSUME_ONLY
     sockets, tab, proofs = Sockets(config.limits), Tab(), Proofs(keys, config.wallet)
     routes = Routes(graph, random)

@@ -134,6 +134,7 @@ class Node:
             effects += [CloseLink(link), *self.link_closed(link, now)]
         if now - self._housekept >= HOUSEKEEPING:
             self._housekept = now
+            self.package_relay.tick(now)
             effects += self._carry(self.package_exit.tick(now), now)
             effects += self._carry(self.circuit_exit.tick(now), now)
             effects += self._carry(self.circuits.tick(now), now)
