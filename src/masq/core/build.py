@@ -23,7 +23,7 @@ from masq.core.proofs import Proofs
 from masq.core.sockets import Sockets
 from masq.core.tab import Tab
 from masq.crypto import Keys, Random
-from masq.types import Address, LinkPolicy, Mode, PackagePolicy, PublicKey
+from masq.types import Address, Endpoint, LinkPolicy, Mode, PackagePolicy, PublicKey
 from masq.wire.circuit import EXTENSION
 
 
@@ -62,7 +62,17 @@ def build_node(config: NodeConfig, saved: SavedState, random: Random, now: float
     port = profile.address.ports[0] if profile.address else 0
     accountant = Accountant(config.accountant, saved, config.epoch)
     links = Links(keys, config.contract, port, profile.extensions, config.link_policy, random)
-    neighborhood = Neighborhood(keys, profile, list(config.contacts), config.hops, config.first_version, now)
+
+    def is_linked(key: PublicKey, ip: str, but: Endpoint) -> bool:
+        """Whether a link stands to a Node: one that proved its key, or one of JSON at its address, other than `but`."""
+        return any(
+            link.key == key if link.secure is not None else link.peer.ip == ip and link.peer != but
+            for link in links
+            if link.up
+        )
+
+    contacts = list(config.contacts)
+    neighborhood = Neighborhood(keys, profile, contacts, config.hops, config.first_version, now, is_linked)
     graph = neighborhood.graph
 
     def secure_link_to(key: PublicKey) -> int | None:

@@ -60,6 +60,47 @@ UNFINISHED_TOTAL: Final = 64 * MIB
 MAX_MALFORMED: Final = 64
 """Frames that make no sense, of one link, until it ends; one is forgiven each second. 0.9.1 sends some by accident."""
 
+# --- gossip (neighborhood.md 2.9); bounds of one record are in wire/message.py ---
+
+MAX_MESSAGE: Final = 512 * 1024
+"""Bytes of a gossip message of ours: some 300 usual records. Others may be far from their neighbors, or slow."""
+MAX_KNOWN: Final = 2_000
+"""Records that are kept: what neighbors invent beyond that is not taken in."""
+KNOWN_SHARE: Final = 4
+"""One of so many records may be known by the word of one neighbor."""
+BELIEVED_AT_ONCE: Final = 64
+"""New Nodes taken in at once on the word of one neighbor, at a radius of three: it, and two full rings of five around
+it, are 31. Twice as many for each step that the radius is longer."""
+BELIEVED_PER_SECOND: Final = 1.0
+MAX_UNPROVEN: Final = 8
+"""Messages over JSON that wait for a secure link to prove who speaks."""
+PROVE_WITHIN: Final = 10.0
+"""Seconds that such a message waits: what a handshake may take."""
+
+# --- neighbors (neighborhood.md 1.6) ---
+
+MAX_DEGREE: Final = 5
+"""Full neighbors that accept connections."""
+KEPT_PLACES: Final = 2
+"""Of these, places for Nodes that we chose ourselves, while there is somebody to choose: visitors can't have all."""
+MAX_VISITORS: Final = 4
+"""Nodes that debuted to us and haven't listed us yet."""
+FRESH: Final = 10.0
+"""Seconds that such a visitor keeps its place when another one wants it. Whoever is honest has listed us by then."""
+MAX_LEAVES: Final = 6
+"""Neighbors that accept no connections: the network's own tests have six of them at one Node."""
+MAX_LISTED: Final = 16
+"""Neighbors that we list, confirmed or not."""
+NEIGHBORS_PER_PREFIX: Final = 2
+"""Neighbors in one /24 (`prefix`). Who owns a network of 256 addresses gets no more of our places than that."""
+NEIGHBORS_PER_WALLET: Final = 1
+"""Neighbors with one earning wallet: it is one owner. The wallet that stands where none is set is nobody's."""
+SHOWN_PER_HOUR: Final = 6
+"""Different Nodes whose addresses are shown to one /24 in an hour, by Passes and Introductions. Who joins needs one or
+two; who asks on collects addresses."""
+MAX_ASKERS: Final = 1_024
+"""Prefixes for which it is remembered what they were shown."""
+
 
 def prefix(ip: str) -> str:
     """What addresses of one owner share most often: the /24 of an IPv4 address, the /48 of an IPv6 address."""

@@ -23,6 +23,7 @@ from masq.core.effects import (
     Log,
     OuterEffect,
     Overrun,
+    Prove,
     SendFrame,
     Tell,
 )
@@ -426,6 +427,8 @@ class Node:
                 out += self._forward(effect.key, effect.package, effect.flow, now)
             elif isinstance(effect, Tell):
                 out += self._tell(effect, now)
+            elif isinstance(effect, Prove):
+                out += self.links.upgrade(effect.endpoint, effect.key, now)
             elif isinstance(effect, EndCircuit):
                 leg = (effect.link, effect.circuit)
                 out += self._carry(self.circuits.end(leg, effect.reason, effect.detail), now)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 from masq.core.attempt import MAX_UNANSWERED
 from masq.core.circuits.exit import LOOK_EVERY
 from masq.core.circuits.exit import MAX_HELD as MAX_HELD_AT_EXIT
+from masq.core.limits import MAX_DEGREE, MAX_LISTED
 from masq.core.links.links import BATCH, MAX_LINKS, MAX_QUEUE, MAX_ROUTE
-from masq.core.network.neighborhood import MAX_DEGREE, MAX_LISTED
 from masq.core.packages.flow import MAX_HELD
 from masq.sim.host import SOCKET_HIGH_WATER
 from masq.sim.network import HIGH_WATER
