@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import ipaddress
+from dataclasses import dataclass, field, replace
 
 from masq.chain.wallet import Wallet
 from masq.core.accountant.accountant import Accountant, AccountantConfig, SavedState
@@ -12,7 +13,10 @@ from masq.core.circuits.origin import OwnCircuits
 from masq.core.circuits.passage import Billing
 from masq.core.circuits.relay import PassingCircuits
 from masq.core.circuits.ways import Ways
+from masq.core.limits import Limits
+from masq.core.links.door import Door
 from masq.core.links.links import Links
+from masq.core.network.bans import Bans
 from masq.core.network.neighborhood import Contact, Neighborhood, Profile
 from masq.core.network.routing import Routes
 from masq.core.node import Node, Parts, Rules
@@ -49,6 +53,9 @@ class NodeConfig:
     package_policy: PackagePolicy = PackagePolicy.AUTO
     epoch: float = 0.0
     """Unix time where `now` is 0."""
+    limits: Limits = field(default_factory=Limits)
+    bans: str | None = None
+    """What was saved of bans."""
 
 
 def build_node(config: NodeConfig, saved: SavedState, random: Random, now: float) -> Node:
@@ -61,7 +68,6 @@ def build_node(config: NodeConfig, saved: SavedState, random: Random, now: float
         profile = replace(profile, extensions=tuple(name for name in profile.extensions if name != EXTENSION))
     port = profile.address.ports[0] if profile.address else 0
     accountant = Accountant(config.accountant, saved, config.epoch)
-    links = Links(keys, config.contract, port, profile.extensions, config.link_policy, random)
 
     def is_linked(key: PublicKey, ip: str, but: Endpoint) -> bool:
         """Whether a link stands to a Node: one that proved its key, or one of JSON at its address, other than `but`."""
@@ -72,8 +78,12 @@ def build_node(config: NodeConfig, saved: SavedState, random: Random, now: float
         )
 
     contacts = list(config.contacts)
+    profile = replace(profile, diverse=profile.diverse or _in_the_world(profile, contacts))
     neighborhood = Neighborhood(keys, profile, contacts, config.hops, config.first_version, now, is_linked)
     graph = neighborhood.graph
+    door = Door(config.limits, neighborhood.is_close, profile.diverse)
+    links = Links(keys, config.contract, port, profile.extensions, config.link_policy, random, config.limits, door)
+    bans = Bans(config.bans, config.epoch)
 
     def secure_link_to(key: PublicKey) -> int | None:
         address = graph.address(key)
@@ -115,5 +125,13 @@ def build_node(config: NodeConfig, saved: SavedState, random: Random, now: float
         circuit_entry=circuit_entry,
         sockets=sockets,
         tab=tab,
+        bans=bans,
     )
     return Node(keys, rules, parts, now)
+
+
+def _in_the_world(profile: Profile, contacts: list[Contact]) -> bool:
+    """Whether our neighbors are strangers, rather than Nodes of one house or machine: as our own address shows, or,
+    without one, those of our contacts."""
+    places = [profile.address] if profile.address else [contact.address for contact in contacts]
+    return any(ipaddress.ip_address(place.ip).is_global for place in places)

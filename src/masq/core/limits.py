@@ -59,6 +59,28 @@ UNFINISHED_TOTAL: Final = 64 * MIB
 """Bytes of unfinished frames of all links. Over it the link that holds most ends."""
 MAX_MALFORMED: Final = 64
 """Frames that make no sense, of one link, until it ends; one is forgiven each second. 0.9.1 sends some by accident."""
+CONNECTS_PER_SECOND: Final = 1.0
+CONNECTS_AT_ONCE: Final = 12
+"""Connections from one address: each may cost a handshake, which is 0.6 ms."""
+STRANGER_READ: Final = 32 * 1024
+"""Bytes read at once of a link to no neighbor: what it can make us do between two looks at others."""
+NEIGHBOR_READ: Final = 512 * 1024
+STRANGER_WORK: Final = 0.05
+"""Of a core that one address may take which is no neighbor's; its links are read no faster."""
+STRANGERS_WORK: Final = 0.15
+"""And all of them together."""
+WORK_SAVED: Final = 0.3
+"""Seconds of work that may be taken at once."""
+STUCK: Final = 256 * 1024
+"""Bytes that wait for a link to no neighbor from which on it isn't read: who doesn't read isn't listened to."""
+FLOW_COST: Final = 800
+"""Bytes that a queue costs, whatever it holds."""
+
+# Nominal costs, in seconds of a core.
+FRAME_COST: Final = 10e-6
+BOX_COST: Final = 250e-6
+"""Of opening a sealed box: a JSON package, or the element of an OPEN."""
+BYTE_COST: Final = 5e-9
 
 # --- gossip (neighborhood.md 2.9); bounds of one record are in wire/message.py ---
 
