@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import itertools
 import random
-from typing import Final
+from collections.abc import Iterable
+from types import SimpleNamespace
 
 from masq.core.effects import Log, Tell
 from masq.core.offence import Rule
 from masq.crypto import CryptDE
-from masq.sim.host import Host
+from masq.sim.host import SimNode as Host
 from masq.sim.world import CHAIN, PORT, World
-from masq.types import DEFAULT_RATE_PACK, Address, Endpoint, NodeAddress, PublicKey, RatePack
+from masq.types import DEFAULT_RATE_PACK, Address, Endpoint, Mode, NodeAddress, PublicKey, RatePack
 from masq.wire.frame import mask
 from masq.wire.message import Gossip, GossipFailure, GossipRecord, NodeRecord, encode_message
 from masq.wire.package import Package, single_hop
-
-NUMBERS: Final = itertools.count(10_000)
 
 
 def key_pair(seed: int) -> CryptDE:
@@ -43,65 +42,73 @@ def at(record: NodeRecord, ip: str | None = None, port: int = PORT) -> GossipRec
 class Stranger:
     """Somebody at an address of a world, who takes every connection and hears what he is told, without a word.
 
-    It stands in for a Host where the network wants one.
+    He stands in for a Node, and the turn it takes, where the network wants one.
     """
 
     def __init__(self, world: World, ip: str, seed: int = 1) -> None:
         self.world, self.ip, self.keys = world, ip, key_pair(seed)
-        self.number, self.alive, self.listens = next(NUMBERS), True, True
         self.heard = 0
+        self.alive = True
         self.node = self
-        self._links = itertools.count(1)
+        self.rules = SimpleNamespace(mode=Mode.STANDARD)
+        self._numbers = itertools.count(1)
         self._by_ip: dict[str, int] = {}
-        world.by_ip[ip] = self  # type: ignore[assignment]
+        self._links = world.network.join(self, ip)  # type: ignore[arg-type]
 
     def say(self, host: Host, *messages: Gossip | GossipFailure) -> None:
         """Over JSON, on one connection for all."""
         if host.ip not in self._by_ip:
-            self._by_ip[host.ip] = next(self._links)
-            self.world.network.dial(self, self._by_ip[host.ip], Endpoint(host.ip, PORT))  # type: ignore[arg-type]
-        wire = self.world.network.of(self, self._by_ip[host.ip])  # type: ignore[arg-type]
+            self._by_ip[host.ip] = next(self._numbers)
+            self.world.network.dial(self._links, self._by_ip[host.ip], Endpoint(host.ip, PORT))
         key = host.node.keys.public_key
         for message in messages:
             package = Package(single_hop(self.keys, key), self.keys.seal(key, encode_message(message)))
-            if wire is not None:
-                wire.write(mask(self.keys.seal(key, package.encode())))
+            self._links.write(self._by_ip.get(host.ip, 0), mask(self.keys.seal(key, package.encode())))
         self.world.run(0.5)
 
     def hang_up(self) -> None:
-        for wire in self.world.network.all_of(self):  # type: ignore[arg-type]
-            wire.close()
+        self._links.close_all()
         self._by_ip.clear()
         self.world.run(0.5)
 
-    # What the network calls.
+    # --- what the network calls ---
 
-    def accept(self, peer: Endpoint, now: float) -> int:
-        return next(self._links)
+    @property
+    def now(self) -> float:
+        return self.world.now
 
-    def dialled(self, link: int) -> None: ...
+    def carry(self, effects: Iterable[object]) -> None: ...
 
-    def dial_failed(self, link: int) -> None:
-        self._by_ip = {ip: other for ip, other in self._by_ip.items() if other != link}
+    def accept(self, peer: Endpoint, now: float) -> tuple[int, list[object]]:
+        return next(self._numbers), []
 
-    def link_heard(self, link: int, data: bytes) -> None:
+    def dialled(self, link: int, now: float) -> list[object]:
+        return []
+
+    def dial_failed(self, link: int, reason: str, now: float) -> list[object]:
+        return self.link_closed(link, now)
+
+    def link_received(self, link: int, data: memoryview, now: float) -> list[object]:
         self.heard += len(data)
+        return []
 
-    def link_lost(self, link: int) -> None:
-        self.dial_failed(link)
+    def link_closed(self, link: int, now: float) -> list[object]:
+        self._by_ip = {ip: other for ip, other in self._by_ip.items() if other != link}
+        return []
 
-    def link_congested(self, link: int) -> None: ...
+    def link_congested(self, link: int, now: float) -> list[object]:
+        return []
 
-    def link_drained(self, link: int) -> bool:
-        return False
+    def link_drained(self, link: int, now: float) -> list[object]:
+        return []
 
 
 def tell(rogue: Host, victim: Host, message: Gossip | GossipFailure) -> None:
     """A Node of the network sends a message over its own link."""
     endpoint = Endpoint(victim.ip, PORT)
     said = Tell(victim.node.keys.public_key, endpoint, message)
-    rogue.carry(rogue.node._carry([said], rogue.world.now))
-    rogue.world.run(0.5)
+    rogue.carry(rogue.node._carry([said], rogue.turn.now))
+    rogue.turn.clock.run(0.5)
 
 
 def record_of(host: Host) -> NodeRecord:

@@ -6,7 +6,7 @@ import pytest
 from tests.attacks.stranger import Stranger, at, invented, is_full, key_pair, offences, record_of, tell
 
 from masq.core.offence import Rule
-from masq.sim.host import Host
+from masq.sim.host import SimNode as Host
 from masq.sim.world import World
 from masq.types import NodeAddress
 from masq.wire.message import Gossip, GossipRecord, NodeRecord

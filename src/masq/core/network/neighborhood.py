@@ -475,6 +475,8 @@ class Neighborhood:
             if self._may_show(address.ip, introducee, now):
                 self._pending.introduced[key] = (introducee, now + WITHHOLD)
                 return [*effects, self._tell(key, address, self._gossip_about(graph.root_key, introducee))]
+        if candidates:
+            effects += self._greed(address.ip, now)
         return [*effects, self._tell(key, address, self._short_answer(key))]
 
     def _why_no_debut(
@@ -517,10 +519,13 @@ class Neighborhood:
             return [Tell(debuter, address.endpoint, GossipFailure.NO_SUITABLE_NEIGHBORS)]
         if self._may_show(address.ip, target, now):
             return [self._tell(debuter, address, self._gossip_about(target))]
-        effects: list[NeighborhoodEffect] = [Tell(debuter, address.endpoint, GossipFailure.NO_SUITABLE_NEIGHBORS)]
-        if self._shown.greedy(address.ip, now):
-            effects.append(Offence(Rule.HARVEST, address.ip, detail="it was shown as many Nodes as anybody needs"))
-        return effects
+        return [Tell(debuter, address.endpoint, GossipFailure.NO_SUITABLE_NEIGHBORS), *self._greed(address.ip, now)]
+
+    def _greed(self, ip: str, now: float) -> list[NeighborhoodEffect]:
+        """Somebody was shown nobody, as his network was shown enough: it is his fault if he was shown all of them."""
+        if not self._shown.greedy(ip, now):
+            return []
+        return [Offence(Rule.HARVEST, ip, detail="it was shown as many Nodes as anybody needs")]
 
     def _may_show(self, ip: str, key: PublicKey, now: float) -> bool:
         return not self._profile.diverse or self._shown.may_show(ip, key, now)
