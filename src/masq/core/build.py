@@ -18,7 +18,7 @@ from masq.core.links.door import Door
 from masq.core.links.links import Links
 from masq.core.network.bans import Bans
 from masq.core.network.neighborhood import Contact, Neighborhood, Profile
-from masq.core.network.routing import Routes
+from masq.core.network.routing import Ceiling, Routes
 from masq.core.node import Node, Parts, Rules
 from masq.core.packages.entry import PackageEntry
 from masq.core.packages.exit import PackageExit
@@ -53,6 +53,7 @@ class NodeConfig:
     package_policy: PackagePolicy = PackagePolicy.AUTO
     epoch: float = 0.0
     """Unix time where `now` is 0."""
+    ceiling: Ceiling = field(default_factory=Ceiling)
     limits: Limits = field(default_factory=Limits)
     bans: str | None = None
     """What was saved of bans."""
@@ -92,7 +93,7 @@ def build_node(config: NodeConfig, saved: SavedState, random: Random, now: float
     ways = Ways(secure_link_to, links.is_outbound, links.crowded)
     exits = config.mode is not Mode.CONSUME_ONLY
     sockets, tab, proofs = Sockets(), Tab(), Proofs(keys, config.wallet)
-    routes = Routes(graph, random)
+    routes = Routes(graph, random, config.ceiling)
     package_relay = PackageRelay(keys, config.alias, proofs, charges=not zero_hop)
     package_entry = PackageEntry(keys, config.alias, routes, proofs, hops, sockets, tab, random)
     package_exit = PackageExit(keys, profile.rates, sockets, tab)

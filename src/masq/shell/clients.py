@@ -29,6 +29,7 @@ GREETING_TIMEOUT: Final = 30.0
 REPLIES: Final = {
     Cause.NO_WALLET: Reply.NO_WALLET,
     Cause.NO_ROUTE: Reply.NO_ROUTE,
+    Cause.BUDGET: Reply.NO_ROUTE,
     Cause.POLICY: Reply.NOT_ALLOWED,
     Cause.REFUSED: Reply.REFUSED,
 }

@@ -18,6 +18,7 @@ from masq.chain.wallet import Wallet
 from masq.core.accountant.accountant import AccountantConfig, Scan
 from masq.core.build import NodeConfig, build_node
 from masq.core.network.neighborhood import Contact, Profile
+from masq.core.network.routing import Ceiling
 from masq.crypto import CryptDE, Keys, NullCryptDE
 from masq.errors import CryptoError, LocalError, SettingError
 from masq.settings import Settings
@@ -112,6 +113,7 @@ async def _start(
         link_policy=settings.link_policy,
         package_policy=settings.package_policy,
         epoch=time.time() - started,
+        ceiling=Ceiling(settings.max_rate_pack, settings.max_price_per_gb),
         bans=store.get("bans"),
     )
     driver = Driver(
@@ -248,6 +250,7 @@ def _accountant(settings: Settings, wallet: Wallet | None) -> AccountantConfig:
             Scan.PAYABLES: float(intervals.payable),
             Scan.RECEIVABLES: float(intervals.receivable),
         },
+        max_spending=settings.max_spending_per_hour or None,
     )
 
 

@@ -15,6 +15,7 @@ from typing import Final
 from masq.chain.erc20 import Transfer
 from masq.chain.receipt import Receipt
 from masq.chain.transaction import SignedTransaction
+from masq.core.accountant.budget import Budget
 from masq.core.accountant.effects import (
     AccountantEffect,
     AskReceipts,
@@ -79,6 +80,8 @@ class AccountantConfig:
     intervals: dict[Scan, float] = field(default_factory=lambda: dict.fromkeys(Scan, 600.0))
     confirmations: int = 0
     """Blocks that have to follow the one of a payment before it counts."""
+    max_spending: int | None = None
+    """Wei that our own user may spend in an hour; None: without bound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +115,7 @@ class Accountant:
         """Creditors whose last payment was reverted: when to try again, and after how many seconds the time after."""
         self._mined = 0
         """One more than the highest nonce of a payment with a receipt: no lower one can be used again."""
+        self.budget = Budget(config.max_spending)
         self._unsaved_since: float | None = None
         self.paid = self.earned = 0
         """Wei confirmed since the start, out and in."""
@@ -126,6 +130,10 @@ class Accountant:
             return [Notice("error", f"a charge of {wei} wei for {address_text(wallet)} is absurd and was not booked")]
         if self._unsaved_since is None:
             self._unsaved_since = now
+        if payable:
+            warning = self.budget.spend(wei, now)
+            if warning:
+                return [Notice("warning", warning)]
         return []
 
     def is_delinquent(self, wallet: Address) -> bool:
