@@ -125,6 +125,13 @@ two; who asks on collects addresses."""
 MAX_ASKERS: Final = 1_024
 """Prefixes for which it is remembered what they were shown."""
 
+# --- money (accounting.md 2.9); what strangers may owe follows from the thresholds, in core/accountant/strangers.py ---
+
+MAX_ACCOUNTS: Final = 20_000
+"""Debtors that are remembered. Beyond that the smallest debts are forgiven: a wallet costs its owner nothing."""
+MAX_PAYERS: Final = 10_000
+"""Wallets that are known to have paid."""
+
 
 def prefix(ip: str) -> str:
     """What addresses of one owner share most often: the /24 of an IPv4 address, the /48 of an IPv6 address."""

@@ -72,6 +72,21 @@ class Ledger:
         account.wei = max(account.wei - wei, -LIMIT)
         self._changed[payable, wallet] = None
 
+    def forgive(self, clock: int, below: int, after: int, most: int) -> tuple[Address, ...]:
+        """Forget receivables, and credit, below so many wei and older than `after` seconds; and, if there are more than
+        `most`, the smallest of all, a tenth at once. Returns whose they were."""
+        book = self.receivables
+        gone = [wallet for wallet, each in book.items() if abs(each.wei) < below and clock - each.since > after]
+        surplus = len(book) - len(gone) - most
+        if surplus > 0:
+            dust = set(gone)
+            rest = sorted((abs(each.wei), wallet) for wallet, each in book.items() if wallet not in dust)
+            gone += [wallet for _, wallet in rest[: surplus + most // 10]]
+        for wallet in gone:
+            del book[wallet]
+            self._changed.pop((False, wallet), None)
+        return tuple(gone)
+
     def take_changes(self) -> tuple[BookEntry, ...]:
         """The accounts to be saved; they count as saved from here on."""
         changes = []
