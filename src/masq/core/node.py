@@ -23,10 +23,11 @@ from masq.core.effects import (
     Log,
     OuterEffect,
     Overrun,
+    Prove,
     SendFrame,
     Tell,
 )
-from masq.core.failure import NO_WALLET, Cause, Failure, FailureError
+from masq.core.failure import BUDGET, NO_WALLET, Cause, Failure, FailureError
 from masq.core.limits import BOX_COST, OPEN_COST
 from masq.core.links.links import GOSSIP_FLOW, Link, Links, LinksEffect, LinkUp, Written
 from masq.core.network.bans import Bans
@@ -325,7 +326,7 @@ class Node:
         `group` isolates: streams of different groups share no route. `eager`: the client says nothing until it is
         told, by Accepted, that the server is reached.
         """
-        self._check_wallet()
+        self._check_purse(now)
         if self.hops and self.rules.package_policy is not PackagePolicy.MASQ:
             try:
                 socket, opened = self.circuit_entry.open(Wish.STREAM, host, port, group, now, eager)
@@ -345,7 +346,7 @@ class Node:
         return self._over_circuit(Wish.RESOLUTION, host, group, now)
 
     def _over_circuit(self, kind: Wish, host: str, group: str, now: float) -> tuple[int, list[NodeEffect]]:
-        self._check_wallet()
+        self._check_purse(now)
         if not self.hops or self.rules.package_policy is PackagePolicy.MASQ:
             words = "only circuits carry this, and this Node is set to use none"
             raise FailureError(Failure(Cause.NO_ROUTE, detail=words))
@@ -356,9 +357,12 @@ class Node:
             words = f"only circuits carry this: {error}"
             raise FailureError(replace(error.failure, detail=words)) from error
 
-    def _check_wallet(self) -> None:
+    def _check_purse(self, now: float) -> None:
+        """FailureError if our user can't pay, or has spent enough."""
         if not self.rules.pays and self.hops:
             raise FailureError(NO_WALLET)
+        if self.accountant.budget.used_up(now):
+            raise FailureError(BUDGET)
 
     def connected(self, socket: int, address: str, now: float) -> list[NodeEffect]:
         """The exit has reached a server, at this address, or has a socket for datagrams."""
@@ -472,6 +476,8 @@ class Node:
                 out += self._forward(effect.key, effect.package, effect.flow, now)
             elif isinstance(effect, Tell):
                 out += self._tell(effect, now)
+            elif isinstance(effect, Prove):
+                out += self.links.upgrade(effect.endpoint, effect.key, now)
             elif isinstance(effect, EndCircuit):
                 leg = (effect.link, effect.circuit)
                 out += self._carry(self.circuits.end(leg, effect.reason, effect.detail), now)
