@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.network_ends import End, Peer, frame, links, visited, written
 
@@ -284,6 +284,7 @@ def test_whatever_is_sent_each_flow_keeps_its_order_and_nothing_is_lost(play: li
     assert got == {flow: list(range(count)) for flow, count in sent.items()}
 
 
+@settings(max_examples=30)
 @given(st.lists(st.tuples(st.integers(1, 3), st.integers(1, 30), st.integers(1, 5 * MIB)), max_size=40))
 def test_no_more_waits_than_may(play: list[tuple[int, int, int]]) -> None:
     ours = links()
