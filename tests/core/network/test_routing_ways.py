@@ -151,10 +151,11 @@ def test_if_no_way_back_is_found_the_way_over_leads_back() -> None:
     assert net.numbers(route.back) == (3, 2, 1, 0)
 
 
-def test_the_way_back_may_take_cheaper_relays_than_the_way_over() -> None:
+@pytest.mark.parametrize("silent", [[], [0]])
+def test_the_way_back_may_take_cheaper_relays_than_the_way_over(silent: list[int]) -> None:
     # A request is small: charges per package count. Its answer is large: charges per byte do.
     by_byte, by_package = RatePack(1_000, 0, 1, 1), RatePack(1, 2_000_000, 1, 1)
-    net = Net([(0, 1), (1, 3), (0, 2), (2, 3)], rates={1: by_byte, 2: by_package})
+    net = Net([(0, 1), (1, 3), (0, 2), (2, 3)], rates={1: by_byte, 2: by_package}, silent=silent)
     route = net.find(2)
     assert net.numbers(route.over) == (0, 1, 3)
     assert net.numbers(route.back) == (3, 2, 0)
