@@ -131,6 +131,11 @@ DATAGRAM_BYTES: Final = 256 * 1024
 DATAGRAM_BYTES_TOTAL: Final = 16 * MIB
 """Bytes of all sockets' datagrams that do."""
 
+# --- joining (neighborhood.md 2) ---
+
+MAX_PASSES: Final = 32
+"""Nodes that we are passed on to in a minute: who passes us on without end makes us dial no more."""
+
 # --- streams of which one direction is over ---
 
 QUIET_FOR: Final = 30.0
