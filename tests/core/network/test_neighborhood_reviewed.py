@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from tests.network_ends import ROOT, Ours, Peer, dialled, links, peers, visited
 
-from masq.core.effects import Tell
+from masq.core.effects import Dial, ReadLink, Tell
 from masq.core.limits import MAX_PASSES
 from masq.core.network.gossip import may_be_dialled
 from masq.core.network.neighborhood import CONFIRM, MAX_DEGREE, MAX_LISTED
@@ -109,7 +109,8 @@ def test_the_answer_to_a_debut_does_not_change_rates_either() -> None:
     dear = GossipRecord(HOST.record(ours.key, version=2, rates=RatePack(9, 9, 9, 9)), HOST.address)
     ours.hears(HOST, dear, NOISE, ALPHA.hidden(version=1))
     record = ours.graph.record(HOST.key)
-    assert record and record.rates == HOST.record().rates
+    assert record
+    assert record.rates == HOST.record().rates
 
 
 def test_a_bad_signature_is_no_answer() -> None:
