@@ -98,14 +98,18 @@ def build_node(config: NodeConfig, saved: SavedState, random: Random, now: float
 
     ways = Ways(secure_link_to, links.is_outbound, links.crowded, peer_at)
     exits = config.mode is not Mode.CONSUME_ONLY
+
+    def refuses(wallet: Address) -> bool:
+        return accountant.is_delinquent(wallet) or bans.refuses_wallet(wallet)
+
     sockets, tab, proofs = Sockets(config.limits), Tab(), Proofs(keys, config.wallet)
-    routes = Routes(graph, random, config.ceiling)
+    routes = Routes(graph, random, config.ceiling, bans.refuses_key)
     package_relay = PackageRelay(keys, config.alias, proofs, charges=not zero_hop)
     package_entry = PackageEntry(keys, config.alias, routes, proofs, hops, sockets, tab, random)
     package_exit = PackageExit(keys, profile.rates, sockets, tab, config.limits)
     billing = Billing(profile.rates, tab, accountant.owed_by)
     circuit_exit = CircuitExit(billing, sockets, ways, config.limits)
-    circuits = PassingCircuits(keys, proofs, billing, circuit_exit, ways, accountant.is_delinquent, exits, config.epoch)
+    circuits = PassingCircuits(keys, proofs, billing, circuit_exit, ways, refuses, exits, config.epoch)
     own_circuits = OwnCircuits(keys, routes, proofs, tab, hops, random, ways, circuits.new_id, config.epoch)
     circuit_entry = CircuitEntry(own_circuits, sockets, ways)
     rules = Rules(

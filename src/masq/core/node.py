@@ -42,7 +42,7 @@ from masq.core.tab import Tab
 from masq.core.view import NodeView, RoutesView
 from masq.crypto import Keys
 from masq.errors import CryptoError, PeerError, UnavailableError
-from masq.types import Endpoint, Mode, PackagePolicy, PublicKey, RatePack
+from masq.types import Address, Endpoint, Mode, PackagePolicy, PublicKey, RatePack
 from masq.wire.circuit import EXTENSION, Addresses, circuit_of
 from masq.wire.frame import unmask
 from masq.wire.message import encode_message
@@ -450,14 +450,14 @@ class Node:
             case Relayed(forward, payer, size):
                 if not self.rules.relays:
                     return [Log("info", "package_dropped", f"from {source}: this Node relays nothing")]
-                if self.accountant.is_delinquent(payer):
+                if self._refuses(payer):
                     return [_delinquent(payer, source)]
                 self.tab.earn(payer, self.rules.rates.routing_charge(size))
                 return self._carry([forward], now)
             case ForExit(request, hop, package, payer):
                 if not self.rules.exits:
                     return [Log("info", "package_dropped", f"from {source}: this Node is no exit")]
-                if payer is not None and self.accountant.is_delinquent(payer):
+                if payer is not None and self._refuses(payer):
                     return [_delinquent(payer, source)]
                 return self._carry(self.package_exit.request(request, hop, package, payer, now), now)
             case ForEntry(message, return_id, payload_size):
@@ -465,6 +465,9 @@ class Node:
             case ForNeighborhood(gossip):
                 effects = self._carry(self.neighborhood.receive(gossip, source, now, sender), now)
                 return effects + self._look_for_route(now)
+
+    def _refuses(self, payer: Address) -> bool:
+        return self.accountant.is_delinquent(payer) or self.bans.refuses_wallet(payer)
 
     def _carry(self, effects: Iterable[Effect | AccountantEffect], now: float) -> list[NodeEffect]:
         """Hand on what concerns a sibling; the rest is for the driver."""

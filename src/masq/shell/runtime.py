@@ -253,6 +253,7 @@ def _accountant(settings: Settings, wallet: Wallet | None) -> AccountantConfig:
         earning_wallet=settings.earning_wallet,
         consuming_wallet=wallet.address if wallet else None,
         sign=sign if wallet else None,
+        most_gas_price=settings.chain.most_gas_price,
         thresholds=settings.payment_thresholds,
         intervals={
             Scan.PENDING_PAYABLES: float(intervals.pending_payable),

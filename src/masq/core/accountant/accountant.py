@@ -83,6 +83,8 @@ class AccountantConfig:
     sign: Signer | None = None
     thresholds: PaymentThresholds = DEFAULT_THRESHOLDS
     intervals: dict[Scan, float] = field(default_factory=lambda: dict.fromkeys(Scan, 600.0))
+    most_gas_price: int = MOST_GAS_PRICE
+    """Wei per gas beyond which nothing is paid: each chain has its own."""
     confirmations: int = 0
     """Blocks that have to follow the one of a payment before it counts."""
     max_spending: int | None = None
@@ -232,7 +234,7 @@ class Accountant:
         """The chain's answer: sign what can be afforded, save it, send it."""
         if self._running.pop(Scan.PAYABLES, None) is None or self._config.sign is None:
             return []
-        if terms.gas_price > MOST_GAS_PRICE or terms.pending_nonce > MOST_NONCE:
+        if terms.gas_price > self._config.most_gas_price or terms.pending_nonce > MOST_NONCE:
             text = f"a gas price of {terms.gas_price} wei and nonce {terms.pending_nonce}"
             text = f"nothing is paid, as what the provider says can't be right: {text}. If it lasts, use another one"
             return [Notice("warning", text)]

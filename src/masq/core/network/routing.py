@@ -63,7 +63,15 @@ class Route:
 class Routes:
     """Searches a graph. What the searches need of it is derived once per revision of the graph."""
 
-    def __init__(self, graph: Graph, random: Callable[[int], bytes], ceiling: Ceiling = Ceiling()) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        random: Callable[[int], bytes],
+        ceiling: Ceiling = Ceiling(),
+        banned: Callable[[PublicKey], bool] = lambda key: False,
+    ) -> None:
+        """`banned`: whether a Node is no hop of ours, whatever it costs."""
+        self._banned = banned
         self._graph = graph
         self._random = random
         self._ceiling = ceiling
@@ -164,7 +172,7 @@ class Routes:
             steps = []
             for record in self._neighbors.get(path[-1], ()):
                 key = record.public_key
-                if key in path or key in avoid or (target is not None and (key == target) != last):
+                if key in path or key in avoid or self._banned(key) or (target is not None and (key == target) != last):
                     continue
                 if not record.routes_data and key != target:
                     continue
