@@ -182,6 +182,10 @@ class Ours:
         """Of the log so far."""
         return [log.event for log in self.logs]
 
+    def close(self, peer: Peer, proven: PublicKey = b"") -> bool:
+        """Whether a link to where a peer is is a neighbor's or contact's."""
+        return self.core.is_close(peer.ip, proven)
+
     # --- inputs ---
 
     def starts(self) -> list[Tell]:

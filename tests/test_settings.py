@@ -175,6 +175,8 @@ WRONG = {
     "dns-port": ["65536", "dns"],
     "dns-servers": ["1.1.1.1,", "dns.example", "1.1.1.1 9.9.9.9"],
     "exit-allow-private": ["yes"],
+    "dns-allow-private": ["yes", ""],
+    "exit-policy": ["reject", "reject *:25,", "reject *:0", "reject 1.2.3.4/33:*", "reject ::1:25"],
     "answer-early": ["yes"],
     "data-directory": ["\0", "~nobody-of-this-name/x"],
     "config-file": ["no-such-file.toml", "./no-such-file.toml", "/no/such/file.toml"],
@@ -457,6 +459,31 @@ def test_own_address_0_0_0_0_asks_the_router() -> None:
 
 def test_an_open_entry_is_warned_of() -> None:
     assert any(warning.startswith("entry-ip") for warning in valid(entry_ip="0.0.0.0").warnings)
+
+
+@pytest.mark.parametrize(
+    ("url", "warned"),
+    [
+        ("https://provider.example/key", False),
+        ("http://127.0.0.1:8545", False),
+        ("http://localhost:8545/", False),
+        ("http://[::1]:8545/", False),
+        ("http://192.168.1.5:8545", False),
+        ("http://provider.example/key", True),
+        ("http://8.8.8.8/", True),
+        ("http://localhost.example/", True),
+        ("http://user@127.0.0.1.example/", True),
+        ("HTTP://provider.example", True),
+    ],
+)
+def test_a_provider_that_others_can_listen_to_is_warned_of(url: str, warned: bool) -> None:
+    warnings = valid(blockchain_service_url=url).warnings
+    assert any(warning.startswith("blockchain-service-url: http://") for warning in warnings) == warned
+
+
+def test_private_addresses_for_programs_are_warned_of() -> None:
+    assert any(warning.startswith("dns-allow-private") for warning in valid(dns_allow_private="on").warnings)
+    assert not any(warning.startswith("dns-allow-private") for warning in valid().warnings)
 
 
 def test_gather_asks_for_nothing_but_single_values() -> None:

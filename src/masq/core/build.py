@@ -12,7 +12,7 @@ from masq.core.circuits.exit import CircuitExit
 from masq.core.circuits.origin import OwnCircuits
 from masq.core.circuits.passage import Billing
 from masq.core.circuits.relay import PassingCircuits
-from masq.core.circuits.ways import Ways
+from masq.core.circuits.ways import Peer, Ways
 from masq.core.limits import Limits
 from masq.core.links.door import Door
 from masq.core.links.links import Links
@@ -90,15 +90,21 @@ def build_node(config: NodeConfig, saved: SavedState, random: Random, now: float
         address = graph.address(key)
         return links.secure_link(address.ip, key) if address else None
 
-    ways = Ways(secure_link_to, links.is_outbound, links.crowded)
+    def peer_at(link: int) -> Peer:
+        entry = links.get(link)
+        if entry is None:
+            return Peer("", b"", False)
+        return Peer(entry.peer.ip, entry.key, graph.is_full(graph.root_key, entry.key))
+
+    ways = Ways(secure_link_to, links.is_outbound, links.crowded, peer_at)
     exits = config.mode is not Mode.CONSUME_ONLY
-    sockets, tab, proofs = Sockets(), Tab(), Proofs(keys, config.wallet)
+    sockets, tab, proofs = Sockets(config.limits), Tab(), Proofs(keys, config.wallet)
     routes = Routes(graph, random, config.ceiling)
     package_relay = PackageRelay(keys, config.alias, proofs, charges=not zero_hop)
     package_entry = PackageEntry(keys, config.alias, routes, proofs, hops, sockets, tab, random)
-    package_exit = PackageExit(keys, profile.rates, sockets, tab)
+    package_exit = PackageExit(keys, profile.rates, sockets, tab, config.limits)
     billing = Billing(profile.rates, tab, accountant.owed_by)
-    circuit_exit = CircuitExit(billing, sockets, ways)
+    circuit_exit = CircuitExit(billing, sockets, ways, config.limits)
     circuits = PassingCircuits(keys, proofs, billing, circuit_exit, ways, accountant.is_delinquent, exits, config.epoch)
     own_circuits = OwnCircuits(keys, routes, proofs, tab, hops, random, ways, circuits.new_id, config.epoch)
     circuit_entry = CircuitEntry(own_circuits, sockets, ways)

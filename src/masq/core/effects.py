@@ -62,18 +62,26 @@ class ReadLink:
 
 @dataclass(frozen=True, slots=True)
 class Connect:
-    """Resolve and connect to a server; reported by `connected` or `connect_failed`."""
+    """Resolve and connect to a server; reported by `connected` or `connect_failed`.
+
+    `payer`, here and below: whose turn it is at look-ups. None: a zero-hop Node's own user.
+    """
 
     socket: int
     host: str
     port: int
+    payer: Address | None
 
 
 @dataclass(frozen=True, slots=True)
 class Bind:
-    """Open a socket for datagrams to any server; reported by `connected` or `connect_failed`."""
+    """Open a socket for datagrams to any server; reported by `connected` or `connect_failed`.
+
+    While its datagrams wait for look-ups it is congested.
+    """
 
     socket: int
+    payer: Address | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +100,7 @@ class Resolve:
 
     socket: int
     host: str
+    payer: Address | None
 
 
 @dataclass(frozen=True, slots=True)

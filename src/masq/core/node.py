@@ -135,7 +135,9 @@ class Node:
             effects += [CloseLink(link), *self.link_closed(link, now)]
         if now - self._housekept >= HOUSEKEEPING:
             self._housekept = now
+            self.package_relay.tick(now)
             effects += self._carry(self.package_exit.tick(now), now)
+            effects += self._carry(self.circuit_exit.tick(now), now)
             effects += self._carry(self.circuits.tick(now), now)
             effects += self._upgrade_links(now)
             for link in self.links.spare(now):
@@ -192,6 +194,7 @@ class Node:
             return [CloseLink(link)]
         effects: list[NodeEffect] = []
         answers: list[LinksEffect] = []
+        """What the link says itself, before anything else: it is sealed already, what comes of frames is not yet."""
         frames: list[Effect] = []
         try:
             for arrival in self.links.received(link, data, now, answers):
@@ -199,16 +202,16 @@ class Node:
                     # Frames lie side by side in `data`: what comes of all of them is carried out together.
                     frames += self._circuit_frame(link, arrival, now)
                     continue
-                effects += [*self._carry(frames, now), *self._settled(answers, now)]
+                effects += [*self._settled(answers, now), *self._carry(frames, now)]
                 frames.clear()
                 answers.clear()
                 effects += self._on_link(entry, arrival, now)
                 if self.links.get(link) is None:
                     return effects  # It was too much of the same.
-            effects += [*self._carry(frames, now), *self._settled(answers, now)]
+            effects += [*self._settled(answers, now), *self._carry(frames, now)]
         except PeerError as error:
             # A handshake that fails gets no word of explanation on the wire.
-            effects += [*self._carry(frames, now), *self._settled(answers, now)]
+            effects += [*self._settled(answers, now), *self._carry(frames, now)]
             effects += [Log("warning", "link_refused", f"{entry.peer}: {error}"), *self._end_link(link, now)]
             effects += self._judge(Offence(Rule.MALFORMED, entry.peer.ip, detail=str(error)), now)
         return effects

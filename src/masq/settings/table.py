@@ -11,6 +11,7 @@ from typing import Literal, TypeVar, cast, overload
 
 from masq.core.accountant.thresholds import PaymentThresholds
 from masq.settings import values
+from masq.settings.exit_rules import DEFAULT_RULES, ExitRule, exit_rules
 from masq.settings.values import (
     CrashPoint,
     LogLevel,
@@ -365,6 +366,16 @@ class Settings:
         default_help="no such server",
         bare="refused",
     )
+    dns_allow_private: bool = _setting(
+        "dns-allow-private",
+        values.on_off,
+        ON_OFF,
+        "Whether programs that ask for a name, by the DNS server or by SOCKS, are told of private addresses. Off: an "
+        "exit, or who owns a name, could have a browser here talk to this machine or its network that way.",
+        "Entry and exit",
+        default="off",
+        bare="refused",
+    )
     dns_servers: tuple[str, ...] = _setting(
         "dns-servers",
         values.ips,
@@ -381,6 +392,17 @@ class Settings:
         "Whether others may reach this machine and its private network through this Node's exit. For tests.",
         "Entry and exit",
         default="off",
+        bare="refused",
+    )
+    exit_policy: tuple[ExitRule, ...] = _setting(
+        "exit-policy",
+        exit_rules,
+        "a list of rules, separated by commas",
+        "Which targets this Node serves as exit, in tor's words: the first of these rules that fits says. An address "
+        "is *, *4, *6, private, 192.0.2.1, 192.0.2.0/24 or [2001:db8::]/32, a port *, 80 or 80-90. Unless one is for "
+        "*:*, the rules by default follow. `masq exit-policy` prints all that is refused.",
+        "Entry and exit",
+        default=DEFAULT_RULES,
         bare="refused",
     )
     data_directory: Path = _setting(

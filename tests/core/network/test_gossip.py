@@ -205,6 +205,13 @@ def test_lists_that_are_known_from_before_lead_nowhere() -> None:
     assert list(patch(Gossip((ALPHA.hidden(version=2), GAMMA.hidden())), graph, 3)) == [ALPHA.key]
 
 
+def test_records_at_one_distance_are_believed_in_the_order_of_their_keys() -> None:
+    crowd = peers(8, 10)
+    graph = graph_of(ROOT.record(*(peer.key for peer in crowd)))
+    gossip = Gossip(tuple(peer.hidden() for peer in crowd))
+    assert list(patch(gossip, graph, 3)) == sorted(peer.key for peer in crowd), "the same in every run"
+
+
 @pytest.mark.parametrize("turned", [False, True])
 def test_of_two_records_with_one_key_the_newer_counts(turned: bool) -> None:
     items = [ALPHA.hidden(BETA.key, version=2), ALPHA.hidden(GAMMA.key, version=3), BETA.hidden(), GAMMA.hidden()]

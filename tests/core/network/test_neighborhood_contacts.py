@@ -241,3 +241,37 @@ def test_with_contacts_of_the_operator_alone_the_lost_find_no_place() -> None:
     ours.loses(ALPHA)
     asked = {tell.key for tell in ours.waits(2_000.0)}
     assert asked == {contact.key for contact in contacts}
+
+
+# --- who is close ---
+
+
+def test_neighbors_are_close_by_their_address_until_a_link_proves_another_key() -> None:
+    ours = Ours()
+    ours.befriends(ALPHA)
+    assert ours.close(ALPHA)
+    assert ours.close(ALPHA, ALPHA.key)
+    assert not ours.close(ALPHA, BETA.key)
+
+
+def test_a_neighbor_that_has_proved_its_key_is_close_wherever_it_comes_from() -> None:
+    ours = Ours()
+    ours.befriends(ALPHA)
+    assert ours.close(BETA, ALPHA.key)
+
+
+def test_contacts_are_close_by_the_half_of_the_key_that_is_known() -> None:
+    ours = Ours(HOST.contact(whole_key=False))
+    assert ours.close(HOST)
+    assert ours.close(HOST, HOST.key)
+    assert not ours.close(HOST, BETA.key)
+
+
+def test_strangers_are_not_close_nor_those_who_are_merely_known() -> None:
+    ours = Ours()
+    ours.befriends(ALPHA)
+    ours.hears(ALPHA, ALPHA.shown(ours.key, BETA.key, version=3), BETA.hidden(ALPHA.key), GAMMA.hidden())
+    ours.graph.learn_address(BETA.key, BETA.address)
+    assert not ours.close(BETA)
+    assert not ours.close(BETA, BETA.key)
+    assert not ours.close(OTHER)

@@ -233,6 +233,16 @@ def test_who_answers_our_debut_with_a_round_is_taken_up_though_nobody_lists_it()
     assert HOST.key in ours.full
 
 
+def test_who_answers_with_an_older_record_is_taken_up_with_the_newer_one() -> None:
+    ours = joining()
+    ours.befriends(ALPHA)
+    newer = HOST.hidden(ours.key, ALPHA.key, version=9)
+    ours.hears(ALPHA, ALPHA.shown(ours.key, HOST.key, version=3), newer, GAMMA.hidden())
+    ours.hears(HOST, HOST.shown(ours.key, version=2), BETA.hidden(HOST.key))
+    assert HOST.key in ours.full
+    assert ours.graph.record(HOST.key) == newer.record
+
+
 def test_who_sends_a_round_unasked_is_not_taken_up() -> None:
     ours = joining()
     ours.hears(BETA, BETA.shown(ours.key, GAMMA.key), GAMMA.hidden(BETA.key))

@@ -88,7 +88,7 @@ class AnyGossip(RuleBasedStateMachine):
 
 
 AnyGossip.TestCase.settings = settings(
-    max_examples=60, stateful_step_count=25, suppress_health_check=[HealthCheck.too_slow], deadline=None
+    max_examples=40, stateful_step_count=25, suppress_health_check=[HealthCheck.too_slow], deadline=None
 )
 TestAnyGossip = AnyGossip.TestCase
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import replace
@@ -13,6 +12,7 @@ from masq.core.limits import MAX_MESSAGE
 from masq.core.network.graph import Graph
 from masq.core.offence import Rule
 from masq.types import Endpoint, NodeAddress, PublicKey
+from masq.wire.internet import judged
 from masq.wire.message import MAX_RECORDS, Gossip, GossipRecord
 
 LONGEST_WAY: Final = 7
@@ -224,8 +224,11 @@ def _size(item: GossipRecord) -> int:
 
 def may_be_dialled(address: NodeAddress, own: NodeAddress | None) -> bool:
     """Whether a peer may send us there: not to ourselves, nor to what can't be a Node (neighborhood.md 10.4 B3)."""
-    ip = ipaddress.ip_address(address.ip)
-    if ip.is_multicast or ip.is_unspecified or min(address.ports) < 1025 or (own and own.ip == address.ip):
+    ip = judged(address.ip)
+    if ip.is_multicast or ip.is_unspecified or ip.is_reserved or min(address.ports) < 1025:
+        return False
+    own_ip = judged(own.ip) if own else None
+    if ip == own_ip:
         return False
     # Loopback makes sense only among Nodes of one machine, as in the demo.
-    return not (ip.is_loopback or ip.is_link_local) or bool(own and ipaddress.ip_address(own.ip).is_loopback)
+    return not (ip.is_loopback or ip.is_link_local) or bool(own_ip and own_ip.is_loopback)

@@ -13,6 +13,7 @@ from masq.core.limits import (
     MAX_DEGREE,
     MAX_LEAVES,
     MAX_LISTED,
+    MAX_PASSES,
     MAX_UNPROVEN,
     MAX_VISITORS,
     NEIGHBORS_PER_PREFIX,
@@ -218,7 +219,8 @@ class Neighborhood:
         if key is None or key == self.graph.root_key:
             return []
         address, record = self.graph.address(key), self.graph.record(key)
-        if address and record and record.accepts_connections and key in self.graph.root.neighbors and not contact:
+        wanted = record is not None and record.accepts_connections and key in self.graph.root.neighbors
+        if address and wanted and not contact and may_be_dialled(address, self.graph.root_address):
             self._add_contact(Contact(key, address, 1, now + FIRST_RETRY))
         self.graph.forget_address(key)
         if key in self.graph.root.neighbors:
@@ -240,7 +242,10 @@ class Neighborhood:
     def tick(self, now: float) -> list[NeighborhoodEffect]:
         """Does what is due: rounds, Debuts, and forgetting."""
         effects: list[NeighborhoodEffect] = []
-        for key, since in list(self._pending.listed.items()):
+        for key in self.graph.root.neighbors:
+            if not self.graph.is_full(self.graph.root_key, key):  # Also who listed us once, and does no more.
+                self._pending.listed.setdefault(key, now)
+        for key, since in sorted(self._pending.listed.items()):
             if key not in self.graph.root.neighbors or self.graph.is_full(self.graph.root_key, key):
                 del self._pending.listed[key]
             elif now - since > CONFIRM:
@@ -536,6 +541,9 @@ class Neighborhood:
         # Over JSON nothing shows who passes us on: that it is where we asked has to do.
         if not self._solicited(source.ip, now, sender):
             return [Log("info", "pass_unsolicited", f"Pass from {source} ignored: we did not debut there")]
+        passes = self._pending.passes
+        if len(passes) >= MAX_PASSES and sum(now - then <= SOLICITED for then in passes.values()) >= MAX_PASSES:
+            return [Log("info", "pass_refused", f"Pass from {source} ignored: there were enough of them")]
         before = self._pending.passes.get(target.ip)
         self._pending.passes[target.ip] = now
         if before is not None and now - before <= SOLICITED:
@@ -670,6 +678,8 @@ class Neighborhood:
                 return False
             self._verify(item)
             known = graph.record(key)
+            if known is not None and known.rates != record.rates:
+                return False  # Prices hold for as long as we know somebody (neighborhood.md 2.7).
             if known is None or known.version <= record.version:
                 graph.add(record, item.address, now)
             elif graph.address(key) is None and item.address:
@@ -809,12 +819,14 @@ class Neighborhood:
         keys = frozenset(record.public_key for record in full)
         if keys == self._saved_neighbors or not keys:
             return []
-        self._saved_neighbors = keys
         lines = []
         for record in full:
             address = self.graph.address(record.public_key)
             if address:
                 lines.append(f"{record.public_key.hex()}@{address.endpoint}")
+        if not lines:
+            return []  # Those of before are better than nobody.
+        self._saved_neighbors = keys
         return [SaveConfig("past_neighbors", ",".join(lines))]
 
 
