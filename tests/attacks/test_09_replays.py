@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 from tests.attacks.stranger import Stranger, at, invented, is_full, key_pair, offences, record_of, tell
+from tests.network_ends import Ours, Peer
 
+from masq.core.limits import MAX_UNPROVEN, PROVE_WITHIN
 from masq.core.offence import Rule
 from masq.sim.host import SimNode as Host
 from masq.sim.world import World
@@ -128,3 +130,42 @@ def test_09_a_move_to_another_address_is_believed_from_who_proves_its_key() -> N
     world.run(10)
     assert graph.is_full(graph.root_key, key)
     assert graph.at(neighbor.ip) == key
+
+
+def test_09_what_waits_for_a_proof_is_not_displaced_by_who_replays_it_and_is_bounded() -> None:
+    ours, honest = Ours(), Peer(1)
+    said = GossipRecord(honest.record(extensions=("circuit1",)), honest.address)
+    assert ours.hears(honest, said) == []
+    assert ours.asked == [honest.key]
+    for number in range(20):
+        liar = Peer(10 + number)
+        ours.hears(liar, GossipRecord(said.record, liar.address))
+    assert len(ours.core._pending.unproven) == MAX_UNPROVEN
+    assert not ours.record.neighbors
+    (answer,) = ours.has_proof(honest.key, honest)
+    assert answer.key == honest.key
+    assert ours.record.neighbors == {honest.key}
+    assert ours.graph.at(honest.ip) == honest.key
+    assert ours.offences == []
+
+
+def test_09_what_waits_too_long_counts_no_more() -> None:
+    ours, honest = Ours(), Peer(1)
+    ours.hears(honest, GossipRecord(honest.record(extensions=("circuit1",)), honest.address))
+    ours.now += PROVE_WITHIN + 1
+    assert ours.has_proof(honest.key, honest) == []
+    assert not ours.record.neighbors
+
+
+def test_09_a_node_of_0_9_1_that_begins_again_is_believed_where_it_was_and_nowhere_else() -> None:
+    ours, elder = Ours(), Peer(1)
+    ours.befriends(elder)  # Version 2.
+    ours.linked.add(elder.key)
+    ours.hears(Peer(5), GossipRecord(elder.record(version=0), Peer(5).address))
+    assert elder.key in ours.full
+    ours.linked.clear()
+    ours.loses(elder)
+    ours.hears(Peer(5), GossipRecord(elder.record(version=0), Peer(5).address))
+    assert not ours.lists(elder)
+    ours.hears(elder, elder.shown(version=0))
+    assert ours.lists(elder)

@@ -114,8 +114,8 @@ class _Pending:
     introduced: dict[PublicKey, tuple[PublicKey, float]] = field(default_factory=dict)
     untold: float | None = None
     """Since when an introducer of ours doesn't know that we list it."""
-    unproven: dict[PublicKey, tuple[Gossip, Endpoint, float]] = field(default_factory=dict)
-    """What was said over JSON for a Node that can prove its key, and is asked to."""
+    unproven: dict[tuple[PublicKey, str], tuple[Gossip, Endpoint, float]] = field(default_factory=dict)
+    """What was said over JSON, from an address, for a Node that can prove its key and is asked to."""
     left: dict[PublicKey, str] = field(default_factory=dict)
     """IP addresses of neighbors that were lost."""
 
@@ -205,8 +205,8 @@ class Neighborhood:
             free = not self._held(peer.ip, key, peer) and known.accepts_connections == bool(port)
             if free and key in self.graph.root.neighbors:
                 self.graph.learn_address(key, place)
-        gossip, source, until = self._pending.unproven.pop(key, (None, peer, 0.0))
-        if gossip is None or now > until or source.ip != peer.ip:
+        gossip, source, until = self._pending.unproven.pop((key, peer.ip), (None, peer, 0.0))
+        if gossip is None or now > until:
             return []
         return self.receive(gossip, source, now, key)
 
@@ -337,15 +337,15 @@ class Neighborhood:
     ) -> list[NeighborhoodEffect]:
         """Keep what came over JSON until a secure link to that address proves the key, or for ever."""
         waiting = self._pending.unproven
-        for key in [key for key, (_, _, until) in waiting.items() if now > until]:
-            del waiting[key]
+        for who in [who for who, (_, _, until) in waiting.items() if now > until]:
+            del waiting[who]
         key = claim.record.public_key
         assert claim.address
-        if key not in waiting and len(waiting) >= MAX_UNPROVEN:
+        if (key, source.ip) not in waiting and len(waiting) >= MAX_UNPROVEN:
             return [Log("info", "gossip_unproven", f"gossip from {source} ignored: it came over JSON")]
         if not may_be_dialled(claim.address, self.graph.root_address):
             return []
-        waiting[key] = message, source, now + PROVE_WITHIN
+        waiting[key, source.ip] = message, source, now + PROVE_WITHIN
         return [Prove(key, claim.address.endpoint)]
 
     def _verify(self, item: GossipRecord) -> None:
