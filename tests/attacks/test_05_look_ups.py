@@ -18,6 +18,7 @@ from tests.attacks.rogue import RogueCircuit, Stranger
 from tests.attacks.victims import cost_to, descriptors, started
 from tests.circuit_ends import begin
 
+from masq.core.limits import LOOK_UPS
 from masq.wire.circuit import Command, StreamEnd, decode_resolved, encode_end
 
 SERVER = "127.0.9.53"
@@ -124,6 +125,7 @@ def test_05_silent_names_of_many_wallets_don_t_stop_a_quick_one(
             time.sleep(max(0.0, begun + number - time.monotonic()))
         tell(f"{wallets} wallets: at most {max(waits):.2f} s, {descriptors(victim)} descriptors")
         assert max(waits) < 5
+        assert descriptors(victim) < 2 * LOOK_UPS + 100
     tell(f"{wallets} wallets: {cost}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -130,3 +131,23 @@ def test_the_system_s_servers_are_asked_and_asked_again_where_they_change(
         assert system._system.now().nameservers == ["127.0.0.2"]
 
     with_nameserver(work)
+
+
+@pytest.mark.parametrize("turns", range(8))
+def test_a_look_up_that_is_given_up_leaves_no_socket(turns: int) -> None:
+    """Whenever that is: uvloop forgets sockets that are just being made."""
+    uvloop = pytest.importorskip("uvloop")
+
+    async def run() -> None:
+        resolver = Resolver(["127.0.0.1"], 5.0, 9)
+        before = len(os.listdir("/proc/self/fd"))
+        for _ in range(20):
+            asking = asyncio.create_task(resolver.look_up("silent.example"))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
+        await asyncio.sleep(0.05)
+        assert len(os.listdir("/proc/self/fd")) <= before
+
+    uvloop.run(run())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from masq.core.failure import SERVER, Cause, Failure, FailureError
 from masq.shell.system_names import HOSTS, RESOLV_CONF, Watched, asker, hosts
@@ -33,6 +33,7 @@ class Resolver:
         self._hosts = None if servers else Watched(HOSTS, hosts)
         self._given = self._made(servers) if servers else None
         self._system = Watched(RESOLV_CONF, asker)
+        self._backend: Any = None
 
     async def addresses(self, host: str) -> list[str]:
         """All addresses of a host, IPv4 first; an IP literal is itself. FailureError if there are none."""
@@ -79,13 +80,16 @@ class Resolver:
         import dns.exception
         import dns.resolver
 
+        from masq.shell.dns_sockets import CleanBackend
+
         if not 0 < len(host) <= LONGEST_NAME:
             return Resolution((), "it is no name")
         resolver = self._given or self._system.now()
+        backend = self._backend = self._backend or CleanBackend()
 
         async def ask(kind: str) -> Resolution:
             try:
-                answer = await resolver.resolve(host, kind, search=False, lifetime=self._timeout)
+                answer = await resolver.resolve(host, kind, search=False, lifetime=self._timeout, backend=backend)
             except dns.resolver.NXDOMAIN:
                 return Resolution((), NO_SUCH_NAME)
             except dns.resolver.NoAnswer:
