@@ -47,6 +47,14 @@ def only(kind: type[T], effects: Iterable[object]) -> list[T]:
     return [each for each in effects if isinstance(each, kind)]
 
 
+def said(effects: list[object]) -> list[tuple[int, bytes, bool, int | None]]:
+    """What the originator hears: number, data, whether it is the last one, credit."""
+    return [
+        (each.packet.sequence, each.packet.data, each.packet.last, each.window)
+        for each in only(ClientResponse, effects)
+    ]
+
+
 class Stop:
     """A Node that packages come to. The `number`-th of several that could serve is the dearer the higher it is."""
 
