@@ -165,6 +165,23 @@ class Nodes:
         to = Endpoint(other.ip, PORT)
         self.do(one, one.node.links.send(to, key, package, GOSSIP_FLOW, able, self.now))
 
+    def learn(self, *nodes: One, extensions: Sequence[str]) -> None:
+        """All these Nodes advertise more, and each hears of it."""
+        known = {one.ip: one.node.neighborhood.graph.root for one in nodes}
+        for one in nodes:
+            for other in nodes:
+                record = record_of(other, known[other.ip].neighbors, extensions)
+                graph = one.node.neighborhood.graph
+                if one is other:
+                    graph.set_root(record)
+                else:
+                    graph.update(record, None, self.now)
+
+    def dial(self, one: One, other: One) -> None:
+        """A second secure link, beside the one that there is."""
+        del one.node.links._by_ip[other.ip]
+        self.greet(one, other)
+
     # --- time and effects ---
 
     def do(self, one: One, effects: Iterable[object]) -> None:
@@ -252,7 +269,8 @@ class Nodes:
         return asked.socket
 
 
-def record_of(one: One, neighbors: frozenset[bytes]) -> NodeRecord:
+def record_of(one: One, neighbors: frozenset[bytes], extensions: Sequence[str] | None = None) -> NodeRecord:
+    """What a Node says of itself; `extensions` if it advertises others than it did."""
     profile = one.config.profile
     return NodeRecord.sign(
         one.config.keys,
@@ -263,7 +281,7 @@ def record_of(one: One, neighbors: frozenset[bytes]) -> NodeRecord:
         profile.routes_data,
         1,
         None,
-        one.node.neighborhood.graph.root.extensions,
+        one.node.neighborhood.graph.root.extensions if extensions is None else tuple(extensions),
     )
 
 
