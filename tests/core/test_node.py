@@ -266,14 +266,13 @@ def test_without_a_wallet_nothing_is_opened() -> None:
     nodes = Nodes()
     user, exit = nodes.add(pays=False), nodes.add()
     nodes.line(user, exit)
-    for wish in (
-        lambda: user.node.open("a.test", 80, "", 0.0),
-        lambda: user.node.resolve("a.test", "", 0.0),
-        lambda: user.node.open_datagrams("", 0.0),
-    ):
-        with pytest.raises(FailureError) as raised:
-            wish()
-        assert raised.value.failure is NO_WALLET
+    with pytest.raises(FailureError) as stream:
+        user.node.open("a.test", 80, "", 0.0)
+    with pytest.raises(FailureError) as question:
+        user.node.resolve("a.test", "", 0.0)
+    with pytest.raises(FailureError) as datagrams:
+        user.node.open_datagrams("", 0.0)
+    assert {raised.value.failure for raised in (stream, question, datagrams)} == {NO_WALLET}
 
 
 def test_where_circuits_are_demanded_a_route_without_them_is_none() -> None:

@@ -69,6 +69,13 @@ def test_a_proof_is_made_once_for_each_node() -> None:
     assert proofs.of(key_pair(2).public_key) != one
 
 
+def test_a_proof_that_was_checked_is_believed_the_next_time() -> None:
+    theirs, payer = Proofs(READER, None), Proofs(keys(), WALLET).of(READER.public_key)
+    for _ in range(2):
+        assert theirs.payer_of(hop(payer)) == WALLET.address
+    assert theirs._proven == {payer}
+
+
 def test_a_wrong_proof_is_refused_each_time() -> None:
     proofs, wrong = Proofs(keys(), None), hop(Proofs(keys(), WALLET).of(b"k" * 64))
     for _ in range(2):

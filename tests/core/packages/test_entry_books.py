@@ -80,7 +80,8 @@ def test_bytes_in_are_bytes_out_and_books_of_both_ends_and_all_relays_agree(
             both.at_exit(exit.ended(both.server, 0.0))
         both.run()
     assert (both.to_server, both.to_client) == (said["client"], said["server"])
-    assert list(user.entry) == list(exit) == []
+    assert list(user.entry) == []
+    assert list(exit) == []
     owed, earned = both.books()
     assert owed == earned
 

@@ -254,6 +254,14 @@ def test_any_request_arrives_as_it_was_sent(request: ClientRequest) -> None:
 # --- what is remembered ---
 
 
+def test_an_element_is_opened_once_however_many_packages_repeat_it() -> None:
+    ours = relay()
+    first = answer(RESPONSE, 7)
+    assert ours.arrive(first) == ForEntry(RESPONSE, 7, len(first.payload))
+    assert ours.arrive(replace(first, payload=sealed(FAILED, ALIAS))) == ForEntry(FAILED, 7, len(sealed(FAILED)))
+    assert len(ours._hops) == len(ours._return_ids) == 1
+
+
 def test_only_so_many_elements_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(relay_module, "CACHE", 3)
     ours = relay()
