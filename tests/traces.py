@@ -15,9 +15,10 @@ from typing import Final
 
 from masq.core.accountant.thresholds import PaymentThresholds
 from masq.errors import UnavailableError
-from masq.sim.host import Host
+from masq.sim.host import SimNode
 from masq.sim.network import Conditions
-from masq.sim.workloads import Application, Download, Echo, Greeter, HangsUp, SlowReader
+from masq.sim.workloads.application import Application
+from masq.sim.workloads.browsing import Download, Echo, Greeter, HangsUp, SlowReader
 from masq.sim.world import World
 from masq.types import Mode
 
@@ -26,7 +27,7 @@ QUICK: Final = PaymentThresholds(2, 1, 20, 1, 1, 1)
 SERVER: Final = "192.0.2.1"
 
 
-def _open(host: Host, application: Application, target: str, port: int, words: bytes = b"", group: str = "") -> None:
+def _open(host: SimNode, application: Application, target: str, port: int, words: bytes = b"", group: str = "") -> None:
     try:
         host.open(application, target, port, group)
     except UnavailableError:

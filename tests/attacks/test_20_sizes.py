@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from masq.core.circuits.passage import End
-from masq.core.effects import Effect
-from masq.sim.host import Host
-from masq.sim.workloads import Application, Download
+from masq.core.circuits.passage import Leg
+from masq.core.circuits.relay import CircuitEffect
+from masq.sim.host import SimNode
+from masq.sim.workloads.application import Application
+from masq.sim.workloads.browsing import Download
 from masq.sim.world import World
 from masq.wire import cbor
 from masq.wire.circuit import data_of
@@ -17,15 +18,15 @@ Seen = list[list[int]]
 """The sizes of the elements of each OPEN."""
 
 
-def look(host: Host, seen: Seen) -> None:
+def look(host: SimNode, seen: Seen) -> None:
     """Note what a Node sees of each OPEN."""
     circuits = host.node.circuits
     honest = circuits.frame
 
-    def frame(end: End, frame: Frame, now: float, socket: Callable[[], int]) -> Sequence[Effect]:
+    def frame(leg: Leg, frame: Frame, now: float) -> Sequence[CircuitEffect]:
         if frame.type == FrameType.OPEN:
             seen.append([len(element) for element in cbor.array(cbor.decode(bytes(data_of(frame.wire))), "OPEN")])
-        return honest(end, frame, now, socket)
+        return honest(leg, frame, now)
 
     circuits.frame = frame  # type: ignore[method-assign, assignment]
 

@@ -13,9 +13,11 @@ from tests.worlds import books_agree, complaints
 from masq.core.circuits.origin import IDLE, LIFE, OwnCircuit
 from masq.core.effects import Log
 from masq.core.failure import Cause, Failure, name_of
-from masq.sim.host import SOCKET_HIGH_WATER, Host
+from masq.sim.connection import SOCKET_HIGH_WATER
+from masq.sim.host import SimNode
 from masq.sim.network import Conditions
-from masq.sim.workloads import Application, Download, Echo, HangsUp, SlowReader, content_of
+from masq.sim.workloads.application import Application
+from masq.sim.workloads.browsing import Download, Echo, HangsUp, SlowReader, content_of
 from masq.sim.world import World
 from masq.wire.circuit import MAX_PLAIN, STREAM_CREDIT
 
@@ -62,7 +64,7 @@ def network(seed: int, count: int = 14, conditions: Conditions = Conditions()) -
     return world
 
 
-def client(host: Host, target: str, port: int, words: bytes = b"", group: str = "") -> Application:
+def client(host: SimNode, target: str, port: int, words: bytes = b"", group: str = "") -> Application:
     application = Application()
     host.open(application, target, port, group)
     if words:
@@ -75,14 +77,14 @@ def circuits(world: World) -> int:
     return sum(len(list(host.node.circuits)) + len(list(host.node.own_circuits)) for host in world.hosts if host.alive)
 
 
-def circuit_of(user: Host) -> OwnCircuit:
+def circuit_of(user: SimNode) -> OwnCircuit:
     """The circuit of the one stream that there is."""
     (stream,) = user.node.circuit_entry.streams()
     assert stream.circuit
     return stream.circuit
 
 
-def hop_of(world: World, own: OwnCircuit, position: int) -> Host:
+def hop_of(world: World, own: OwnCircuit, position: int) -> SimNode:
     """The Node at a position of a circuit, the first relay at 0."""
     return next(host for host in world.hosts if host.node.keys.public_key == own.route.over[position + 1])
 
@@ -95,28 +97,28 @@ def named(own: OwnCircuit, position: int) -> str:
 # --- books ---
 
 
-def download(world: World, user: Host) -> None:
+def download(world: World, user: SimNode) -> None:
     one = client(user, "files.test", 80, b"3000000\n")
     assert world.run_until(lambda: one.ended, 60)
     assert one.received == content_of(3_000_000)
     one.end()
 
 
-def upload(world: World, user: Host) -> None:
+def upload(world: World, user: SimNode) -> None:
     one = client(user, "sink.test", 9, content_of(3_000_000))
     one.end()
     assert world.run_until(lambda: one.closed, 60)
     assert one.received == b"3000000"
 
 
-def both_ways_at_once(world: World, user: Host) -> None:
+def both_ways_at_once(world: World, user: SimNode) -> None:
     one = client(user, "echo.test", 7, content_of(1_500_000))
     one.end()
     assert world.run_until(lambda: one.closed, 60)
     assert one.received == content_of(1_500_000)
 
 
-def many_small_ones(world: World, user: Host) -> None:
+def many_small_ones(world: World, user: SimNode) -> None:
     many = [client(user, "files.test", 80, b"%d\n" % (1_000 + number), str(number % 3)) for number in range(60)]
     assert world.run_until(lambda: all(one.ended for one in many), 60)
     assert all(one.received == content_of(1_000 + number) for number, one in enumerate(many))
@@ -124,40 +126,40 @@ def many_small_ones(world: World, user: Host) -> None:
         one.end()
 
 
-def client_hangs_up(world: World, user: Host) -> None:
+def client_hangs_up(world: World, user: SimNode) -> None:
     one = client(user, "files.test", 80, b"5000000\n")
     assert world.run_until(lambda: len(one.received) > 1_000_000, 60)
     one.abort()
 
 
-def server_hangs_up(world: World, user: Host) -> None:
+def server_hangs_up(world: World, user: SimNode) -> None:
     one = client(user, "rude.test", 3, b"hello")
     assert world.run_until(lambda: one.closed, 60)
 
 
-def nobody_is_there(world: World, user: Host) -> None:
+def nobody_is_there(world: World, user: SimNode) -> None:
     one = client(user, "nowhere.test", 80, b"hello")
     assert world.run_until(lambda: one.closed, 60)
     assert "nowhere.test:80 refuses" in str(one.reason)
 
 
-def datagrams(world: World, user: Host) -> None:
+def datagrams(world: World, user: SimNode) -> None:
     socket = user.open_datagrams()
     world.run(1)
     for number in range(100):
         user.datagram(socket, "dns.test", 53, b"question %d" % number)
     world.run(1)
-    answers = user.datagrams[socket]
+    answers = user.clients.datagrams[socket]
     assert len(answers) == 200
     assert all(host == DNS and port == 53 for host, port, _ in answers)
     assert {data for _, _, data in answers} >= {b"question 42", b"question 42"[::-1]}
     user.carry(user.node.socket_closed(socket, Failure(Cause.CLOSED), world.now))
 
 
-def questions(world: World, user: Host) -> None:
+def questions(world: World, user: SimNode) -> None:
     sockets = [user.resolve(host) for host in ("files.test", "nowhere.test")]
-    assert world.run_until(lambda: len(user.resolutions) == 2, 60)
-    good, bad = (user.resolutions[socket] for socket in sockets)
+    assert world.run_until(lambda: len(user.clients.resolutions) == 2, 60)
+    good, bad = (user.clients.resolutions[socket] for socket in sockets)
     assert good == ((DNS, 60),)
     assert isinstance(bad, Failure)
 
@@ -184,7 +186,7 @@ WORK = [
     ],
 )
 def test_all_books_are_equal_to_the_wei_also_when_the_circuits_have_ended(
-    work: Callable[[World, Host], None], conditions: Conditions
+    work: Callable[[World, SimNode], None], conditions: Conditions
 ) -> None:
     world = network(101, 8)
     world.network.conditions = conditions
@@ -271,8 +273,8 @@ def test_a_stream_that_one_exit_refuses_goes_over_another() -> None:
     user = world.hosts[MIDDLE]
     refused: list[int] = []
 
-    def refuse_first(host: Host) -> None:
-        connect = host._connect
+    def refuse_first(host: SimNode) -> None:
+        connect = host.servers._connect
 
         def picky(socket: int, target: str, port: int) -> None:
             if refused and refused[0] != host.number:
@@ -281,7 +283,7 @@ def test_a_stream_that_one_exit_refuses_goes_over_another() -> None:
             refused.append(host.number)
             host.carry(host.node.connect_failed(socket, Failure(Cause.POLICY), world.now))
 
-        host._connect = picky  # type: ignore[method-assign]
+        host.servers._connect = picky  # type: ignore[method-assign]
 
     for host in world.hosts:
         refuse_first(host)
@@ -305,8 +307,8 @@ def test_a_question_that_one_exit_can_t_answer_is_answered_by_another_and_a_name
 
         host.node.resolved = resolved  # type: ignore[method-assign]
     socket = user.resolve("files.test")
-    assert world.run_until(lambda: socket in user.resolutions, 30)
-    assert user.resolutions[socket] == ((DNS, 60),)
+    assert world.run_until(lambda: socket in user.clients.resolutions, 30)
+    assert user.clients.resolutions[socket] == ((DNS, 60),)
     assert len(set(asked)) == 2
     for host in world.hosts:
 
@@ -315,8 +317,8 @@ def test_a_question_that_one_exit_can_t_answer_is_answered_by_another_and_a_name
 
         host.node.resolved = unknown  # type: ignore[method-assign]
     socket = user.resolve("nowhere.test")
-    assert world.run_until(lambda: socket in user.resolutions, 30)
-    unknown_name = user.resolutions[socket]
+    assert world.run_until(lambda: socket in user.clients.resolutions, 30)
+    unknown_name = user.clients.resolutions[socket]
     assert isinstance(unknown_name, Failure)
     assert unknown_name.cause is Cause.NO_SUCH_NAME
     assert len(asked) == 3
@@ -362,7 +364,7 @@ def test_many_streams_and_datagrams_fail_over_together(position: int) -> None:
     assert world.run_until(lambda: all(one.received == b"x" for one in many), 60)
     user.datagram(socket, "dns.test", 53, b"still there")
     world.run(1)
-    assert (DNS, 53, b"still there") in user.datagrams[socket]
+    assert (DNS, 53, b"still there") in user.clients.datagrams[socket]
 
 
 def test_a_lost_link_in_the_middle_names_who_lost_it() -> None:
@@ -372,8 +374,8 @@ def test_a_lost_link_in_the_middle_names_who_lost_it() -> None:
     assert world.run_until(lambda: one.received == b"yes", 60)
     own = circuit_of(user)
     first, second = hop_of(world, own, 0), hop_of(world, own, 1)
-    for wire in world.network.all_of(first):
-        if wire.other.host is second:
+    for wire in first.links:
+        if wire.other.owner is second.links:
             wire.cut()
     assert world.run_until(lambda: one.closed, 60)
     assert one.reason == f"{named(own, 0)}: next hop unreachable (the link to it was lost)"
@@ -451,7 +453,7 @@ def held(world: World) -> int:
         for streams in (host.node.circuit_exit.streams(), host.node.circuit_entry.streams()):
             for stream in streams:
                 total += sum(map(len, stream.backlog)) + len(stream.early)
-        total += sum(len(entry.unread) for entry in host._sockets.values())
+        total += sum(host.sockets.unread())
     return total
 
 
@@ -487,7 +489,7 @@ def test_servers_that_do_not_read_make_their_exit_hold_no_more_than_two_credits_
     world.run(2)
     # One that came before the server was reached, and is written to it at once, and one after.
     assert held(world) <= len(uploads) * (2 * STREAM_CREDIT + 2 * MAX_PLAIN)
-    assert user.waiting_at_servers() > 16_000_000, "the clients are not read"
+    assert user.sockets.waiting() > 16_000_000, "the clients are not read"
 
 
 def test_clients_that_pause_hold_up_no_other_stream_of_their_circuit() -> None:
@@ -531,7 +533,7 @@ def test_servers_that_pause_hold_up_no_other_stream_of_their_circuit() -> None:
 
 def test_the_same_seed_gives_the_same_trace_with_circuits_datagrams_questions_and_crashes() -> None:
     program = (
-        "from masq.sim.world import *; from masq.sim.workloads import *\n"
+        "from masq.sim.world import *; from masq.sim.workloads.browsing import *\n"
         "w = World(9); w.join(9); w.run(5); u = w.hosts[0]\n"
         "w.servers |= {('f', 1): Download, ('e', 2): Echo}\n"
         "w.datagram_servers['d', 53] = lambda data: [data]; w.names['f'] = '192.0.2.1'\n"
@@ -542,7 +544,7 @@ def test_the_same_seed_gives_the_same_trace_with_circuits_datagrams_questions_an
         "u.resolve('f'); u.resolve('nowhere', '2'); w.run(0.03)\n"
         "next(h for h in w.hosts if list(h.node.circuit_exit.streams())).crash()\n"
         "w.run(5); u.datagram(s, 'd', 53, b'late'); opens(b'9\\n', ('f', 1), ''); w.run(700)\n"
-        "print(w.trace, len(u.datagrams[s]), len(u.resolutions))"
+        "print(w.trace, len(u.clients.datagrams[s]), len(u.clients.resolutions))"
     )
     traces = [
         subprocess.run(

@@ -10,7 +10,8 @@ from masq.core.accountant.thresholds import PaymentThresholds
 from masq.core.effects import Log
 from masq.errors import UnavailableError
 from masq.sim.network import Conditions
-from masq.sim.workloads import Application, Download, Echo, HangsUp, SlowReader, content_of
+from masq.sim.workloads.application import Application
+from masq.sim.workloads.browsing import Download, Echo, HangsUp, SlowReader, content_of
 from masq.sim.world import World
 
 KINDS = [
@@ -79,7 +80,7 @@ def test_a_server_that_reads_slowly_holds_its_client_back() -> None:
     client.send(content_of(2 * SIZE))
     client.end()
     world.run(5)
-    assert world.hosts[0].waiting_at_servers() >= SIZE, "the client is not read"
+    assert world.hosts[0].sockets.waiting() >= SIZE, "the client is not read"
     assert world.run_until(lambda: servers[0].ended, 120)
     assert servers[0].received == content_of(2 * SIZE)
 

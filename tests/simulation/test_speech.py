@@ -6,8 +6,9 @@ import pytest
 
 from masq.core.effects import WriteLink
 from masq.core.node import NodeEffect
-from masq.sim.host import Host
-from masq.sim.workloads import Application, Download, Echo, content_of
+from masq.sim.host import SimNode
+from masq.sim.workloads.application import Application
+from masq.sim.workloads.browsing import Download, Echo, content_of
 from masq.sim.world import World
 from masq.wire.secure_link import MAGIC
 
@@ -38,7 +39,7 @@ def network(seed: int, policies: list[str]) -> OverheardWorld:
     return world
 
 
-def assert_streams_work(world: World, hosts: list[Host]) -> None:
+def assert_streams_work(world: World, hosts: list[SimNode]) -> None:
     for host in hosts:
         echo, download = Application(), Application()
         host.open(echo, "echo.test", 7)

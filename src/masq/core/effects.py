@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from masq.core.failure import Failure
+from masq.core.offence import Offence
 from masq.types import Address, Endpoint, PublicKey, RatePack
 from masq.wire.circuit import Addresses, Close
 from masq.wire.message import Gossip, GossipFailure
@@ -46,6 +47,14 @@ class WriteLink(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class CloseLink:
     link: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReadLink:
+    """Read at most so many bytes of a link at once; 0: stop reading, until told otherwise."""
+
+    link: int
+    most: int
 
 
 # --- sockets: connections of clients to the entry, and of the exit to servers ---
@@ -197,10 +206,10 @@ class Log:
     detail: str = ""
 
 
-LinkEffect = Dial | WriteLink | CloseLink
+LinkEffect = Dial | WriteLink | CloseLink | ReadLink
 SocketEffect = (
     Connect | Bind | Resolve | Resolved | SendDatagram | Accepted | WriteSocket | EndSocket | CloseSocket | Reading
 )
-InnerEffect = Tell | Forward | SendFrame | Overrun | EndCircuit
+InnerEffect = Tell | Forward | SendFrame | Overrun | EndCircuit | Offence
 OuterEffect = LinkEffect | SocketEffect | SaveConfig | Log
 Effect = OuterEffect | InnerEffect

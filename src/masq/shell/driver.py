@@ -17,6 +17,7 @@ from masq.core.effects import (
     EndSocket,
     Log,
     Reading,
+    ReadLink,
     Resolve,
     Resolved,
     SaveConfig,
@@ -102,6 +103,8 @@ class Driver:
                 self.clients.resolved(socket, found)
             case Dial(link, endpoint):
                 self.links.dial(link, endpoint)
+            case ReadLink(link, most):
+                self.links.read(link, most)
             case CloseLink(link):
                 self.links.close(link)
             case SaveConfig(name, value):

@@ -112,6 +112,7 @@ async def _start(
         link_policy=settings.link_policy,
         package_policy=settings.package_policy,
         epoch=time.time() - started,
+        bans=store.get("bans"),
     )
     driver = Driver(
         build_node(config, store.load(), os.urandom, started),

@@ -1,0 +1,102 @@
+"""Order that matters (ARCHITECTURE.md): each of these once looked as if it didn't."""
+
+from __future__ import annotations
+
+import pytest
+from tests.charges import consumed
+from tests.circuit_ends import BACK, ONWARD, Entry, HonestHop, Line, Originator, begin, close_frame, sent
+
+from masq.chain.erc20 import sign_transfer
+from masq.chain.transaction import SignedTransaction
+from masq.chain.wallet import Wallet
+from masq.core.accountant.accountant import Accountant, AccountantConfig, SavedState, Terms
+from masq.core.accountant.effects import Save, SendPayments
+from masq.core.accountant.thresholds import PaymentThresholds
+from masq.core.circuits.passage import BILL_SECONDS
+from masq.core.circuits.terminal import PACK_AT
+from masq.core.effects import Connect, Overrun, SendFrame
+from masq.core.links.links import Links, Written
+from masq.sim.workloads import Application, Download
+from masq.sim.world import World
+from masq.types import CHAINS, DEFAULT_RATE_PACK
+from masq.wire.circuit import circuit_frame
+from masq.wire.secure_link import BODY, LENGTH, FrameType
+
+
+def test_payments_are_written_down_before_they_are_sent() -> None:
+    payer, chain = Wallet(b"\x01" * 32), CHAINS["dev"]
+
+    def sign(nonce: int, gas_price: int, recipient: bytes, wei: int) -> SignedTransaction:
+        return sign_transfer(payer, chain, nonce=nonce, gas_price=gas_price, recipient=recipient, amount=wei)
+
+    config = AccountantConfig(
+        earning_wallet=b"e" * 20,
+        consuming_wallet=payer.address,
+        sign=sign,
+        thresholds=PaymentThresholds(2, 1, 20, 1, 1, 1),
+    )
+    books = Accountant(config, SavedState(), 1e9)
+    consumed(books, (b"c" * 20, DEFAULT_RATE_PACK, 100_000), [], 0, 0.0)
+    books.start_scans(10.0)
+    effects = books.terms(Terms(10**9, 10**18, 10**24, 0), 10.0)
+    (saved,) = [at for at, effect in enumerate(effects) if isinstance(effect, Save) and effect.payments]
+    (sending,) = [at for at, effect in enumerate(effects) if isinstance(effect, SendPayments)]
+    assert saved < sending
+
+
+def test_a_bill_follows_the_cell_that_it_was_layered_after() -> None:
+    line = Line(HonestHop(), HonestHop())
+    user = Originator(*(hop.key for hop in line.hops))
+    line.hears(user.open())
+    line.hears(user.cell(begin()))
+    (connect,) = line.effects[1]
+    assert isinstance(connect, Connect)
+    relay, exit = line.hops
+    line.carry(1, exit.exit.connected(connect.socket, "", 0.0))
+    line.carry(1, exit.flush(1.0))
+    relay.now = BILL_SECONDS + 1
+    effects = [*exit.exit.received(connect.socket, memoryview(bytes(1_000)), 0.0), *exit.flush()]
+    (cell,) = sent(effects, BACK)
+    kinds = [frame.type for frame in sent(relay.hears(cell, ONWARD), BACK)]
+    assert kinds == [FrameType.CELL, FrameType.CONTROL]
+
+
+def test_what_an_input_sends_for_a_circuit_comes_before_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(1)
+    world.servers["files.test", 80] = Download
+    world.join(8)
+    world.run(10)
+    user = world.hosts[0]
+    client = Application()
+    user.open(client, "files.test", 80)
+    client.send(b"1000\n")
+    world.run(5)
+    (own,) = user.node.own_circuits
+    link, circuit = own.terminal.link, own.terminal.circuit
+    written: list[int] = []
+
+    def written_down(links: Links, link: int, frame: bytearray | memoryview, circuit: int) -> list[Written]:
+        written.append(frame[LENGTH])
+        return []
+
+    monkeypatch.setattr(Links, "send_frame", written_down)
+    cell = circuit_frame(FrameType.CELL, circuit, bytes(100))
+    user.node._carry([Overrun(link, circuit), SendFrame(link, cell, circuit)], world.now)
+    assert written[0] == FrameType.CELL
+    assert written[1] == FrameType.CLOSE
+
+
+def test_a_view_that_is_not_copied_leaves_at_once() -> None:
+    entry = Entry()
+    socket = entry.open(b"first")
+    entry.ways[0].take_said()
+    read = bytearray(b"x" * PACK_AT)
+    effects = list(entry.entry.received(socket, memoryview(read), entry.now))
+    read[:] = bytes(PACK_AT)  # The next read.
+    (cell,) = sent(effects, BACK)
+    assert entry.ways[0].hears(cell) == [(1, 3, b"x" * PACK_AT)]
+
+
+def test_frames_are_told_apart_by_the_byte_that_these_tests_look_at() -> None:
+    assert close_frame(1).wire[LENGTH] == FrameType.CLOSE
+    assert LENGTH + 1 == BODY
