@@ -15,6 +15,8 @@ from tests.secure_ends import link as secure_end
 from tests.strategies import key_pair
 
 from masq.core.effects import Dial, Log, SaveConfig, Tell, WriteLink
+from masq.core.limits import Limits
+from masq.core.links.door import Door
 from masq.core.links.links import LinkArrival, Links, LinksEffect
 from masq.core.network.gossip import GossipKind, classify
 from masq.core.network.graph import Graph
@@ -235,14 +237,22 @@ class Ours:
 # --- links ---
 
 
-def links(own: CryptDE = ROOT.keys, policy: LinkPolicy = LinkPolicy.AUTO) -> Links:
-    return Links(own, DEV, 6001, ("circuit1",), policy, os.urandom)
+def open_door(close: bool = True) -> Door:
+    """To neighbors, or to strangers."""
+    return Door(Limits(), lambda ip, key: close, False)
+
+
+def links(own: CryptDE = ROOT.keys, policy: LinkPolicy = LinkPolicy.AUTO, close: bool = True) -> Links:
+    return Links(own, DEV, 6001, ("circuit1",), policy, os.urandom, Limits(), open_door(close))
 
 
 def arrive(ours: Links, id: int, data: bytes, now: float = 0.0) -> tuple[list[LinkArrival], bytes]:
     """What arrives, and what is answered."""
     effects: list[LinksEffect] = []
     arrivals = list(ours.received(id, memoryview(bytearray(data)), now, effects))
+    known = ours.get(id)
+    if known is not None and known.secure is None and arrivals:
+        ours.introduce(known)  # As the Node does with a package that opens.
     return arrivals, written(effects, id)
 
 
@@ -284,7 +294,7 @@ def frame(circuit: int, number: int, size: int = 100) -> bytearray:
 
 def visited(ours: Links, visitor: Peer, now: float = 0.0, own: CryptDE = ROOT.keys, ip: str = "") -> End:
     """A secure link that a peer has made to us."""
-    id = ours.accept(Endpoint(ip or visitor.ip, 40_000), now)
+    id, _ = ours.accept(Endpoint(ip or visitor.ip, 40_000), now)
     assert id is not None
     theirs = secure_end(visitor.keys)
     _, second = arrive(ours, id, theirs.dial(own.public_key), now)

@@ -73,13 +73,15 @@ WORK_SAVED: Final = 0.3
 """Seconds of work that may be taken at once."""
 STUCK: Final = 256 * 1024
 """Bytes that wait for a link to no neighbor from which on it isn't read: who doesn't read isn't listened to."""
-FLOW_COST: Final = 800
-"""Bytes that a queue costs, whatever it holds."""
+STUCK_FLOWS: Final = 256
+"""And so many queues, each of which costs 800 bytes though it may hold next to nothing."""
 
 # Nominal costs, in seconds of a core.
 FRAME_COST: Final = 10e-6
 BOX_COST: Final = 250e-6
-"""Of opening a sealed box: a JSON package, or the element of an OPEN."""
+"""Of opening a sealed box: a JSON package."""
+OPEN_COST: Final = 500e-6
+"""Of opening the element of an OPEN and checking who pays."""
 BYTE_COST: Final = 5e-9
 
 

@@ -27,7 +27,7 @@ from masq.core.effects import (
     Tell,
 )
 from masq.core.failure import NO_WALLET, Cause, Failure, FailureError
-from masq.core.limits import BOX_COST
+from masq.core.limits import BOX_COST, OPEN_COST
 from masq.core.links.links import GOSSIP_FLOW, Link, Links, LinksEffect, LinkUp, Written
 from masq.core.network.bans import Bans
 from masq.core.network.neighborhood import Neighborhood
@@ -46,7 +46,7 @@ from masq.wire.circuit import EXTENSION, Addresses, circuit_of
 from masq.wire.frame import unmask
 from masq.wire.message import encode_message
 from masq.wire.package import Package, single_hop
-from masq.wire.secure_link import Frame
+from masq.wire.secure_link import Frame, FrameType
 
 ROUTE_CHECK: Final = 10_000
 """Bytes of the imagined request with which a Node looks whether it has a route."""
@@ -198,21 +198,28 @@ class Node:
                     # Frames lie side by side in `data`: what comes of all of them is carried out together.
                     frames += self._circuit_frame(link, arrival, now)
                     continue
-                effects += [*self._carry(frames, now), *answers]
+                effects += [*self._carry(frames, now), *self._settled(answers, now)]
                 frames.clear()
                 answers.clear()
                 effects += self._on_link(entry, arrival, now)
                 if self.links.get(link) is None:
                     return effects  # It was too much of the same.
-            effects += [*self._carry(frames, now), *answers]
+            effects += [*self._carry(frames, now), *self._settled(answers, now)]
         except PeerError as error:
             # A handshake that fails gets no word of explanation on the wire.
-            effects += [*self._carry(frames, now), *answers]
+            effects += [*self._carry(frames, now), *self._settled(answers, now)]
             effects += [Log("warning", "link_refused", f"{entry.peer}: {error}"), *self._end_link(link, now)]
             effects += self._judge(Offence(Rule.MALFORMED, entry.peer.ip, detail=str(error)), now)
-        for effect in answers:
-            if isinstance(effect, CloseLink):  # Too much of unfinished frames: somebody has to go.
-                effects += self.link_closed(effect.link, now)
+        return effects
+
+    def _settled(self, answers: list[LinksEffect], now: float) -> list[NodeEffect]:
+        """What links want done of themselves; one that holds too much of an unfinished frame ends."""
+        effects: list[NodeEffect] = []
+        for answer in answers:
+            if isinstance(answer, CloseLink):
+                effects += self._end_link(answer.link, now)
+            else:
+                effects.append(answer)
         return effects
 
     def _end_link(self, link: int, now: float) -> list[NodeEffect]:
@@ -255,7 +262,11 @@ class Node:
             return self.circuit_entry.frame(own, frame, now)
         if not self.rules.relays:
             return []
-        return self.circuits.frame((link, circuit), frame, now)
+        effects: Sequence[Effect] = self.circuits.frame((link, circuit), frame, now)
+        if frame.type == FrameType.OPEN:
+            known = self.links.get(link)
+            return [*effects, *self.links.worked(known, OPEN_COST, now)] if known else effects
+        return effects
 
     def _upgrade_links(self, now: float) -> list[NodeEffect]:
         """Neighbors that we speak JSON to though they know secure links: the one with the lower key dials."""

@@ -108,7 +108,7 @@ def test_a_batch_is_no_larger_than_one_item_more_than_it_may_be() -> None:
 def test_a_batch_of_a_link_that_is_gone_or_not_up_is_empty() -> None:
     ours = links()
     assert ours.drained(99) == []
-    id = ours.accept(VISITOR.source, 0.0)
+    id, _ = ours.accept(VISITOR.source, 0.0)
     assert id
     assert ours.drained(id) == []
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from tests.network_ends import Peer, arrive, dialled, frame, links, peers, visited, written
+from tests.network_ends import Peer, arrive, dialled, frame, links, open_door, peers, visited, written
 from tests.recorded import captured
 from tests.secure_ends import heard
 from tests.secure_ends import link as secure_end
 
 from masq.core.effects import CloseLink, Dial, Log, WriteLink
-from masq.core.links.links import DEAD_AFTER, HANDSHAKE, MAX_LINKS, PING_AFTER, SPARE_FOR, TRY_FOR, Links, LinkUp
+from masq.core.limits import MAX_LINKS, UNKNOWN_FOR, Limits
+from masq.core.links.links import DEAD_AFTER, PING_AFTER, SPARE_FOR, TRY_FOR, Links, LinkUp
 from masq.crypto import NullCryptDE
 from masq.errors import PeerError
 from masq.types import Endpoint, LinkPolicy
@@ -33,7 +34,7 @@ def send(ours: Links, peer: Peer, known: bool | None = True, now: float = 0.0) -
 
 def json_visitor(ours: Links, peer: Peer, now: float = 0.0) -> int:
     """A link that a peer made to us and spoke JSON over."""
-    id = ours.accept(peer.source, now)
+    id, _ = ours.accept(peer.source, now)
     assert id is not None
     assert arrive(ours, id, JSON, now) == ([JSON], b"")
     return id
@@ -118,8 +119,8 @@ def test_a_circuits_frame_does_not_travel_over_json() -> None:
 def test_there_are_no_more_links_than_may_be() -> None:
     ours = links()
     for number in range(MAX_LINKS):
-        assert ours.accept(Peer(number + 10).source, 0.0) is not None
-    assert ours.accept(ALPHA.source, 0.0) is None
+        json_visitor(ours, Peer(number + 10))
+    assert ours.accept(ALPHA.source, 0.0)[0] is None
     (log,) = send(ours, ALPHA)
     assert isinstance(log, Log)
     assert log.event == "too_many_links"
@@ -129,7 +130,7 @@ def test_with_all_links_in_use_nobody_is_dialled_beside_one() -> None:
     ours = links()
     json_visitor(ours, ALPHA)
     for number in range(MAX_LINKS - 1):
-        ours.accept(Peer(number + 10).source, 0.0)
+        json_visitor(ours, Peer(number + 10))
     assert ours.upgrade(at(ALPHA), ALPHA.key, 0.0) == []
 
 
@@ -143,7 +144,7 @@ def test_with_policy_secure_who_knows_no_secure_links_is_not_dialled() -> None:
 
 
 def test_keys_without_secure_links_speak_json_alone() -> None:
-    ours = Links(NullCryptDE(b"key"), b"", 6001, (), LinkPolicy.AUTO, lambda size: bytes(size))
+    ours = Links(NullCryptDE(b"key"), b"", 6001, (), LinkPolicy.AUTO, lambda size: bytes(size), Limits(), open_door())
     (dial,) = ours.send(at(ALPHA), b"other", PACKAGE, b"flow", True, 0.0)
     assert isinstance(dial, Dial)
     (write,) = ours.dialled(dial.link, 0.0)
@@ -221,8 +222,8 @@ def test_a_handshake_that_was_dialled_has_ten_seconds() -> None:
     (dial,) = send(ours, ALPHA)
     assert isinstance(dial, Dial)
     ours.dialled(dial.link, 5.0)
-    assert ours.tick(5.0 + HANDSHAKE - 0.1) == ([], [])
-    assert ours.tick(5.0 + HANDSHAKE) == ([dial.link], [])
+    assert ours.tick(5.0 + UNKNOWN_FOR - 0.1) == ([], [])
+    assert ours.tick(5.0 + UNKNOWN_FOR) == ([dial.link], [])
 
 
 def test_it_wants_to_be_woken_when_an_attempt_ends_or_soon() -> None:
@@ -251,7 +252,7 @@ def test_of_two_visits_the_later_one_is_written_to_and_the_other_takes_its_place
 def test_a_visitor_that_has_proved_nothing_takes_nobodys_place() -> None:
     ours = links()
     first = visited(ours, ALPHA)
-    silent = ours.accept(ALPHA.source, 1.0)
+    silent, _ = ours.accept(ALPHA.source, 1.0)
     assert silent
     assert carrier(ours, ALPHA) == first.id
     assert ours.closed(first.id, 2.0) == (ALPHA.ip, []), "nor keeps it"

@@ -11,12 +11,12 @@ from typing import Final
 from masq.core.effects import CloseLink, Dial, Log, Overrun, ReadLink, WriteLink
 from masq.core.limits import (
     BYTE_COST,
-    FLOW_COST,
     FRAME_COST,
     MAX_MALFORMED,
     NEIGHBOR_READ,
     STRANGER_READ,
     STUCK,
+    STUCK_FLOWS,
     UNFINISHED_FOR,
     UNFINISHED_TOTAL,
     UNKNOWN_FOR,
@@ -200,7 +200,6 @@ class Links:
             return None, [Log("info", "link_refused", f"{peer}: {refusal}")]
         link = self._add(peer, False, LinkSpeech.UNKNOWN, now)
         link.connected = True
-        link.close = self._door.is_close(peer.ip)
         surplus = self._door.surplus(self._links.values())
         if surplus is None:
             return link.id, []
@@ -331,7 +330,8 @@ class Links:
         return [ReadLink(link.id, 0)]
 
     def _may_go_on(self, link: Link, now: float) -> bool:
-        return link.close or (link.queued <= STUCK and self._door.rested(link.peer.ip, now))
+        stuck = link.queued > STUCK or len(link.queues) > STUCK_FLOWS
+        return link.close or (not stuck and self._door.rested(link.peer.ip, now))
 
     def _read_size(self, link: Link) -> int:
         return NEIGHBOR_READ if link.close else STRANGER_READ
@@ -508,14 +508,13 @@ class Links:
         if queue is None:
             queue = link.queues[flow] = deque()
             link.fresh[flow] = None
-            size += FLOW_COST
-            waiting += FLOW_COST
         # What lies in a buffer of the driver's can't stay there.
         queue.append(bytearray(item) if isinstance(item, memoryview) else item)
         link.waiting[flow] = waiting
         link.queued += size
         self._queued += size
-        rest: list[Written] = [*self._rest(link)] if link.queued > STUCK and not link.close else []
+        stuck = not link.close and (link.queued > STUCK or len(link.queues) > STUCK_FLOWS)
+        rest: list[Written] = [*self._rest(link)] if stuck else []
         return rest + self._drop(*self._largest()) if self._queued > MAX_QUEUE else rest
 
     def _largest(self) -> tuple[Link, Flow]:
@@ -553,12 +552,11 @@ class Links:
             known.fresh.pop(flow, None)
             queue = known.queues.pop(flow)
             item = queue.popleft()
-            freed = len(item) if queue else known.waiting[flow]
-            known.queued -= freed
-            self._queued -= freed
+            known.queued -= len(item)
+            self._queued -= len(item)
             if queue:
                 known.queues[flow] = queue
-                known.waiting[flow] -= freed
+                known.waiting[flow] -= len(item)
             else:
                 del known.waiting[flow]
             data = self._encode(known, item)
