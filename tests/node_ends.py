@@ -229,7 +229,10 @@ class Nodes:
 
     def _dial(self, one: One, dial: Dial) -> None:
         other = next((each for each in self.all if each.ip == dial.endpoint.ip), None)
-        there = other.node.accept(Endpoint(one.ip, 40_000), self.now) if other else None
+        there = None
+        if other is not None:
+            there, effects = other.node.accept(Endpoint(one.ip, 40_000), self.now)
+            self._perform(other, effects)
         if other is None or there is None:
             self._perform(one, one.node.dial_failed(dial.link, "nobody answers", self.now))
             return

@@ -10,7 +10,8 @@ from tests.secure_ends import Rogue, greeting, keys
 
 from masq.core.effects import CloseLink, CloseSocket, Connect, Dial, Forward, Log, Reading, Tell, WriteLink
 from masq.core.failure import Cause
-from masq.core.links.links import DEAD_AFTER, HANDSHAKE, MAX_LINKS, PING_AFTER, SPARE_FOR
+from masq.core.limits import LINKS_PER_ADDRESS, UNKNOWN_FOR
+from masq.core.links.links import DEAD_AFTER, PING_AFTER, SPARE_FOR
 from masq.types import Endpoint, LinkPolicy, Mode, PackagePolicy
 from masq.wire.frame import mask
 from masq.wire.message import Gossip, GossipFailure
@@ -38,7 +39,8 @@ def hear(one: One, link: int, data: bytes, now: float = 0.0) -> list[object]:
 
 
 def visited(one: One) -> int:
-    link = one.node.accept(PEER, 0.0)
+    link, effects = one.node.accept(PEER, 0.0)
+    assert effects == []
     assert link is not None
     return link
 
@@ -125,11 +127,13 @@ def test_who_could_not_take_our_debut_is_heard() -> None:
 # --- connections ---
 
 
-def test_so_many_links_and_no_more() -> None:
+def test_a_visitor_for_whom_there_is_no_room_is_told_to_nobody_but_the_log() -> None:
     one = Nodes().add()
-    ids = [one.node.accept(PEER, 0.0) for _ in range(MAX_LINKS + 1)]
-    assert ids[-1] is None
-    assert len(set(ids)) == MAX_LINKS + 1
+    links = [one.node.accept(PEER, 0.0) for _ in range(LINKS_PER_ADDRESS + 1)]
+    assert len({link for link, _ in links}) == LINKS_PER_ADDRESS + 1
+    link, effects = links[-1]
+    assert link is None
+    assert [log.event for log in effects if isinstance(log, Log)] == ["link_refused"]
 
 
 def test_a_link_that_is_not_known_is_closed() -> None:
@@ -158,9 +162,10 @@ def test_a_dial_that_fails_says_who_and_why() -> None:
 def test_a_handshake_that_is_none_closes_the_link_without_a_word(words: bytes) -> None:
     one = Nodes().add()
     link = visited(one)
-    log, close = hear(one, link, words)
+    log, close, offence = hear(one, link, words)
     assert isinstance(log, Log)
-    assert (log.event, close) == ("link_refused", CloseLink(link))
+    assert isinstance(offence, Log)
+    assert (log.event, close, offence.event) == ("link_refused", CloseLink(link), "offence")
     assert list(one.node.links) == []
 
 
@@ -180,7 +185,7 @@ def test_what_came_before_a_broken_frame_is_carried_out() -> None:
     asker = Originator(one.node.keys.public_key)
     good = b"".join(framed(rogue, each) for each in (asker.open(), asker.cell(begin())))
     effects = hear(one, link, good + b"\0\x20" + bytes(32))
-    assert [type(each) for each in effects] == [Connect, Log, CloseLink, CloseSocket]
+    assert [type(each) for each in effects] == [Connect, Log, CloseLink, CloseSocket, Log]
     assert list(one.node.links) == []
 
 
@@ -188,8 +193,8 @@ def test_a_visitor_that_does_not_finish_its_handshake_is_closed() -> None:
     one = Nodes().add()
     link = visited(one)
     hear(one, link, b"MASQ-link1\n")
-    assert CloseLink(link) not in one.node.tick(HANDSHAKE - 0.1)
-    assert CloseLink(link) in one.node.tick(HANDSHAKE)
+    assert CloseLink(link) not in one.node.tick(UNKNOWN_FOR - 0.1)
+    assert CloseLink(link) in one.node.tick(UNKNOWN_FOR)
 
 
 def test_a_silent_neighbor_is_pinged_and_at_last_left() -> None:

@@ -89,7 +89,8 @@ def test_a_package_for_another_goes_to_its_key_without_our_element() -> None:
 
 def test_a_sealed_package_of_a_link_is_opened_first() -> None:
     package = Package(single_hop(USER, OURS.public_key), sealed(GOSSIP))
-    assert relay().open(USER.seal(OURS.public_key, package.encode())) == ForNeighborhood(GOSSIP)
+    assert relay().open(USER.seal(OURS.public_key, package.encode())) == package
+    assert relay().arrive(package) == ForNeighborhood(GOSSIP)
 
 
 def test_the_same_package_is_passed_on_again() -> None:
@@ -238,8 +239,10 @@ def test_anything_else_is_a_peer_s_fault_and_leaves_nothing_behind(data: bytes) 
             pass
     with pytest.raises(PeerError):
         ours.open(data)
-    with pytest.raises((CryptoError, MalformedError, Misrouted)):
-        ours.open(USER.seal(OURS.public_key, data))
+    try:
+        assert isinstance(ours.open(USER.seal(OURS.public_key, data)), Package)
+    except MalformedError:
+        pass
     assert len(ours._hops) <= 2
 
 
