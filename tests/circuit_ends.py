@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Sized
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
@@ -247,8 +247,8 @@ class HonestHop:
         """Sizes of all that circuits leave behind, but for OPENs that can't be repeated yet."""
         exit, circuits = self.exit, self.circuits
         waiting = exit.departures._waiting
-        kept = (circuits._legs, circuits._on_link, circuits._of_payer, exit._sockets, exit._held, waiting)
-        return tuple(map(len, kept))
+        of_circuits: list[Sized] = [circuits._legs, circuits._on_link, circuits._of_payer]
+        return tuple(len(each) for each in [*of_circuits, exit._sockets, exit._held, waiting])
 
 
 class Line:
@@ -390,7 +390,7 @@ class Entry:
         self.now = 0.0
         self.crowded: set[int] = set()
         self.tab = Tab()
-        ways = Ways(lambda key: BACK, lambda link: True, lambda link: link in self.crowded)
+        links = Ways(lambda key: BACK, lambda link: True, lambda link: link in self.crowded)
         self.own = OwnCircuits(
             self.keys,
             FixedRoutes(self.keys.public_key, *self.ways),  # type: ignore[arg-type]
@@ -398,11 +398,11 @@ class Entry:
             self.tab,
             len(self.ways[0].pairs),
             os.urandom,
-            ways,
+            links,
             self._new_id,
             EPOCH,
         )
-        self.entry = CircuitEntry(self.own, Sockets(), ways)
+        self.entry = CircuitEntry(self.own, Sockets(), links)
         self._id = -1
         self._socket = 0
 

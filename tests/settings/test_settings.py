@@ -48,7 +48,8 @@ def test_defaults(home: Path) -> None:
     assert settings.package_data == 65536
     assert settings.log_level is LogLevel.WARN
     assert settings.neighbors == ()
-    assert settings.ip is settings.clandestine_port is settings.consuming_private_key is settings.new_public_key is None
+    assert (settings.ip, settings.clandestine_port) == (None, None)
+    assert (settings.consuming_private_key, settings.new_public_key) == (None, None)
     assert [warning.partition(":")[0] for warning in settings.warnings] == ["earning-wallet"]
 
 

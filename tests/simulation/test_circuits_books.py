@@ -124,7 +124,7 @@ def test_the_last_bills_are_what_the_originator_has_counted() -> None:
             seen.append((position, int(bill["wei"])))
         return check(own, position, bill, now)
 
-    user.node.own_circuits._check_bill = overheard  # type: ignore[method-assign, assignment]
+    user.node.own_circuits._check_bill = overheard  # type: ignore[method-assign]
     world.run(LIFE + IDLE + 15)
     assert sorted(seen) == [(position, hop.wei) for position, hop in enumerate(own.hops)]
 

@@ -56,7 +56,7 @@ def test_a_stream_that_one_exit_refuses_goes_over_another() -> None:
             refused.append(host.number)
             host.carry(host.node.connect_failed(socket, Failure(Cause.POLICY), world.now))
 
-        host.servers._connect = picky  # type: ignore[method-assign]
+        host.servers._connect = picky  # type: ignore[method-assign,assignment]
 
     for host in world.hosts:
         refuse_first(host)

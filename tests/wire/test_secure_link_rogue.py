@@ -132,10 +132,14 @@ def test_each_altered_bit_of_a_proof_and_each_other_length_are_refused(place: st
     def true_proof(rogue: Rogue) -> bytes:
         return rogue.responder_proof() if place == "second" else rogue.initiator_proof()
 
-    changes: list[Callable[[bytes], bytes]] = [lambda proof: proof[:-1], lambda proof: proof + b"\0"]
-    changes += [lambda proof, at=at: altered(proof, at // 8, 1 << at % 8) for at in range(512)]
-    for change in changes:
-        assert_refused(*offered(place, lambda rogue, do=change: said(place, rogue, signature=do(true_proof(rogue)))))
+    def spoilt(change: Callable[[bytes], bytes]) -> Payload:
+        return lambda rogue: said(place, rogue, signature=change(true_proof(rogue)))
+
+    def flipped(at: int) -> Callable[[bytes], bytes]:
+        return lambda proof: altered(proof, at // 8, 1 << at % 8)
+
+    for change in (lambda proof: proof[:-1], lambda proof: proof + b"\0", *map(flipped, range(512))):
+        assert_refused(*offered(place, spoilt(change)))
 
 
 def test_a_responders_proof_is_none_of_an_initiator() -> None:
@@ -173,12 +177,12 @@ def test_a_second_half_for_which_anybody_can_sign_proves_nothing(place: str, poi
     assert_refused(victim, rogue.frame(rogue.hello(signature=anybodys)))
 
 
+def proof_as(type: FrameType) -> Payload:
+    return lambda rogue: bytes((type,)) + rogue.hello()[1:]
+
+
 EARLY: dict[str, Payload] = {
-    **{
-        f"the proof as {type.name}": lambda rogue, type=type: bytes((type,)) + rogue.hello()[1:]
-        for type in FrameType
-        if type is not FrameType.HELLO
-    },
+    **{f"the proof as {type.name}": proof_as(type) for type in FrameType if type is not FrameType.HELLO},
     "a cell": lambda rogue: bytes((FrameType.CELL,)) + bytes(4_000),
     "an OPEN": lambda rogue: bytes((FrameType.OPEN,)) + bytes(600),
     "a PING": lambda rogue: bytes((FrameType.PING,)) + bytes(8),

@@ -25,6 +25,7 @@ from masq.wire.circuit import (
     CLOSE_TEXTS,
     Close,
     Command,
+    StreamEnd,
     circuit_frame,
     encode_end,
 )
@@ -171,7 +172,7 @@ def test_a_hop_whose_cells_back_were_lost_says_so_in_a_way_that_the_originator_u
 def test_a_stopped_stream_ends_alone() -> None:
     hop, user = at_exit()
     first, second = served(hop, user, 1), served(hop, user, 2)
-    assert others(hop.hears(user.cell((2, Command.END, encode_end(6))))) == [CloseSocket(second)]
-    assert others(hop.hears(user.cell((1, Command.END, encode_end(0))))) == [EndSocket(first)]
+    assert others(hop.hears(user.cell((2, Command.END, encode_end(StreamEnd.STOPPED))))) == [CloseSocket(second)]
+    assert others(hop.hears(user.cell((1, Command.END, encode_end(StreamEnd.DONE))))) == [EndSocket(first)]
     assert others(hop.exit.ended(first, hop.now)) == [CloseSocket(first)]
-    assert user.hears(sent(hop.flush(), BACK)) == [(1, Command.END, encode_end(0))]
+    assert user.hears(sent(hop.flush(), BACK)) == [(1, Command.END, encode_end(StreamEnd.DONE))]

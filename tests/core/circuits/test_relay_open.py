@@ -13,6 +13,7 @@ from tests.circuit_ends import (
     WALLET,
     HonestHop,
     Originator,
+    Said,
     Told,
     begin,
     close_frame,
@@ -159,7 +160,7 @@ def test_an_open_is_good_for_one_circuit_also_after_that_was_closed_and_until_it
     elements = user.elements()
     assert hop.hears(user.open_with(elements)) == []
 
-    def repeated(circuit: int) -> list[object]:
+    def repeated(circuit: int) -> list[Said | Told | Close]:
         other = Originator(hop.key, circuit=circuit)
         return other.hears(sent(hop.hears(other.open_with([elements[0], os.urandom(50)])), BACK))
 

@@ -10,7 +10,7 @@ from tests.secure_ends import link as secure_end
 
 from masq.core.effects import CloseLink, Dial, Log, WriteLink
 from masq.core.limits import MAX_LINKS, UNKNOWN_FOR, Limits
-from masq.core.links.links import DEAD_AFTER, PING_AFTER, SPARE_FOR, TRY_FOR, Links, LinkUp
+from masq.core.links.links import DEAD_AFTER, PING_AFTER, SPARE_FOR, TRY_FOR, Links, LinksEffect, LinkUp
 from masq.crypto import NullCryptDE
 from masq.errors import PeerError
 from masq.types import Endpoint, LinkPolicy
@@ -366,7 +366,7 @@ def test_frames_packages_and_proofs_come_as_what_they_are() -> None:
     ours = links()
     end = visited(ours, ALPHA)
     both = bytes(end.theirs.frame(FrameType.CELL, b"\0\0\0\1body")) + end.theirs.package(PACKAGE)
-    effects: list[Dial | WriteLink | CloseLink | Log] = []
+    effects: list[LinksEffect] = []
     found = []
     for arrival in ours.received(end.id, memoryview(bytearray(both)), 1.0, effects):
         found.append(bytes(arrival.body) if hasattr(arrival, "body") else arrival)
