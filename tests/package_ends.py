@@ -11,6 +11,7 @@ from tests.secure_ends import keys
 
 from masq.chain.wallet import Wallet
 from masq.core.effects import Connect, Forward
+from masq.core.limits import Limits
 from masq.core.network.graph import Graph
 from masq.core.network.routing import Routes
 from masq.core.packages.entry import PackageEntry
@@ -58,14 +59,14 @@ def said(effects: list[object]) -> list[tuple[int, bytes, bool, int | None]]:
 class Stop:
     """A Node that packages come to. The `number`-th of several that could serve is the dearer the higher it is."""
 
-    def __init__(self, number: int = 0, extensions: Sequence[str] = OURS) -> None:
+    def __init__(self, number: int = 0, extensions: Sequence[str] = OURS, limits: Limits = Limits()) -> None:
         self.keys = keys()
         self.extensions = tuple(extensions)
         self.rates = RatePack(10 + number, 1_000 + number, 100 + number, 7_000 + number)
         self.wallet: Address = self.key[:20]
         self.relay = PackageRelay(self.keys, keys(), Proofs(self.keys, None), charges=True)
-        self.tab = Tab()
-        self.exit = PackageExit(self.keys, self.rates, Sockets(), self.tab)
+        self.tab, self.sockets = Tab(), Sockets(limits)
+        self.exit = PackageExit(self.keys, self.rates, self.sockets, self.tab, limits)
 
     @property
     def key(self) -> PublicKey:
@@ -243,8 +244,8 @@ class User:
 class Originator:
     """Who asks one exit for service, and says what a test wants. What the exit answers is opened as he opens it."""
 
-    def __init__(self, credits: bool = True, payer: Address | None = WALLET.address) -> None:
-        self.stop = Stop()
+    def __init__(self, credits: bool = True, payer: Address | None = WALLET.address, limits: Limits = Limits()) -> None:
+        self.stop = Stop(limits=limits)
         self.exit = self.stop.exit
         self.credits = credits
         self.payer = payer

@@ -91,7 +91,7 @@ class SimNode:
         self.turn.alive = False
         self.links.close_all()
 
-    # --- what its user does: UnavailableError if he can't have it ---
+    # --- what its user does: UnavailableError if it can't have it ---
 
     def open(self, application: Application, host: str, port: int, group: str = "") -> None:
         """A client of this Node connects."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from tests.circuit_ends import BACK, HonestHop, Originator, Said, Told, begin, others, sent
 
+from masq.core.circuits.exit import TOO_MANY
 from masq.core.circuits.terminal import LAZY, Terminal
 from masq.core.effects import (
     Connect,
@@ -13,11 +14,15 @@ from masq.core.effects import (
 from masq.wire.circuit import (
     Close,
     Command,
+    StreamEnd,
+    encode_end,
 )
 
 NOTHING = (0,) * 6
 
 PIECE = 64_000
+
+OVERLOADED = encode_end(StreamEnd.OVERLOADED, str(TOO_MANY))
 
 DATA, WINDOW, BEGIN, END = Command.DATA, Command.WINDOW, Command.BEGIN, Command.END
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.circuit_ends import (
     BACK,
+    EPOCH,
     ONWARD,
     HonestHop,
     Line,
@@ -51,6 +52,9 @@ def served(hop: HonestHop, user: Originator, stream: int = 1) -> int:
     hop.exit.connected(connect.socket, "192.0.2.1", hop.now)
     user.hears(sent(hop.flush(after=1.0), BACK))
     return connect.socket
+
+
+NOW = int(EPOCH)
 
 
 def id_onward(hop: HonestHop, number: int = -1) -> int:

@@ -6,7 +6,7 @@ import os
 
 import pytest
 from tests.circuit_ends import BACK, Told, begin, others, sent
-from tests.core.circuits.exit_ends import BEGIN, DATA, END, NOTHING, Circuit, reason
+from tests.core.circuits.exit_ends import BEGIN, DATA, END, NOTHING, OVERLOADED, Circuit, reason
 
 from masq.core.circuits.exit import MAX_STREAMS
 from masq.core.circuits.terminal import PACK_AT
@@ -41,7 +41,7 @@ def test_so_many_streams_are_served_and_one_more_is_told_that_it_is_too_many() -
         assert answers == []
     done, answers = circuit.says(begin(MAX_STREAMS + 1), (MAX_STREAMS + 2, 6, encode_resolve("h")))
     assert done == []
-    assert answers == [(MAX_STREAMS + more, END, encode_end(StreamEnd.OVERLOADED)) for more in (1, 2)]
+    assert answers == [(MAX_STREAMS + more, END, OVERLOADED) for more in (1, 2)]
     circuit.says((5, END, encode_end(StreamEnd.STOPPED)))
     (connect,), _ = circuit.says(begin(MAX_STREAMS + 1))
     assert isinstance(connect, Connect)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.circuit_ends import BACK, begin, sent
+from tests.circuit_ends import BACK, WALLET, begin, sent
 from tests.core.circuits.exit_ends import DATA, END, NOTHING, WINDOW, Circuit, reason
 
 from masq.core.circuits.terminal import LAZY
@@ -14,6 +14,7 @@ from masq.core.effects import (
     SendDatagram,
 )
 from masq.core.failure import Cause, Failure
+from masq.core.limits import DATAGRAMS_PER_NAME
 from masq.types import DEFAULT_RATE_PACK
 from masq.wire.circuit import (
     CIRCUIT_CREDIT,
@@ -85,7 +86,7 @@ def test_datagrams_before_there_is_a_socket_are_kept_to_a_number() -> None:
     assert isinstance(bind, Bind)
     for _ in range(20):
         circuit.says(*[(1, 8, encode_datagram("h", 1, b"x"))] * 100)
-    assert len(circuit.exit.connected(bind.socket, "", 0.0)) == 64
+    assert len(circuit.exit.connected(bind.socket, "", 0.0)) == DATAGRAMS_PER_NAME
 
 
 def test_data_for_a_socket_of_datagrams_or_a_question_is_thrown_away_and_counts() -> None:
@@ -110,7 +111,7 @@ def test_datagrams_for_a_stream_and_for_nobody_are_thrown_away_and_count() -> No
 def test_a_question_is_answered_once_and_forgotten() -> None:
     circuit = Circuit()
     (resolve,), _ = circuit.says((5, Command.RESOLVE, encode_resolve("a.test")))
-    assert resolve == Resolve(circuit.hop.next_socket, "a.test")
+    assert resolve == Resolve(circuit.hop.next_socket, "a.test", WALLET.address)
     found = (("192.0.2.1", 60), ("2001:db8::1", 30))
     answers = circuit.back(circuit.exit.resolved(circuit.hop.next_socket, found, 0.0))
     assert answers == [(5, Command.RESOLVED, encode_resolved(Resolution(found)))]

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import pytest
-from tests.circuit_ends import Said, Told, begin, others
-from tests.core.circuits.exit_ends import DATA, END, Circuit, reason
+from tests.circuit_ends import BACK, HonestHop, Said, Told, begin, others
+from tests.core.circuits.exit_ends import BEGIN, DATA, END, OVERLOADED, Circuit, reason
 
 from masq.core.circuits import exit as circuit_exit
 from masq.core.effects import (
+    Bind,
     CloseSocket,
     WriteSocket,
 )
 from masq.core.failure import Cause, Failure
+from masq.core.limits import Limits
 from masq.wire.circuit import (
     CIRCUIT_CREDIT,
     MAX_DATA,
     Close,
+    Command,
     StreamEnd,
+    encode_begin,
     encode_end,
+    encode_resolve,
 )
 
 
@@ -82,15 +87,25 @@ def test_what_was_read_in_the_end_is_held_no_more() -> None:
     assert circuit.says((1, DATA, b"x"))[0] == [WriteSocket(socket, b"x")]
 
 
-def test_an_exit_serves_so_many_streams_of_all_circuits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(circuit_exit, "MAX_SERVED", 5)
-    one = Circuit()
+def test_an_exit_serves_so_many_streams_of_all_circuits_and_nobody_more_than_are_left() -> None:
+    one = Circuit(HonestHop(limits=Limits(served=6)))
     two = Circuit(one.hop, 3)
     one.begins(1, 2, 3)
-    two.begins(1, 2)
-    assert two.says(begin(3)) == ([], [(3, END, encode_end(StreamEnd.OVERLOADED))])
+    assert one.says(begin(4)) == ([], [(4, END, OVERLOADED)])
+    assert two.says(begin(1)) == ([], [(1, END, OVERLOADED)]), "the payer and the link are the same"
     one.says((1, END, encode_end(StreamEnd.STOPPED)))
-    two.begins(4)
+    two.begins(2)
+    one.hop.circuits.link_lost(BACK)
+    assert one.hop.sockets.served.taken == 0
+
+
+def test_a_socket_for_datagrams_takes_two_places() -> None:
+    circuit = Circuit(HonestHop(limits=Limits(served=6)))
+    ((bind,), _) = circuit.says((1, BEGIN, encode_begin("", 0, udp=True)))
+    assert isinstance(bind, Bind)
+    assert circuit.says((2, BEGIN, encode_begin("", 0, udp=True))) == ([], [(2, END, OVERLOADED)])
+    circuit.says((3, Command.RESOLVE, encode_resolve("h")))
+    assert circuit.hop.sockets.served.taken == 3
 
 
 def test_what_a_server_does_not_read_is_not_kept_for_it_once_its_client_is_gone() -> None:

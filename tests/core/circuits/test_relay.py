@@ -14,7 +14,15 @@ from tests.circuit_ends import (
     others,
     sent,
 )
-from tests.core.circuits.relay_ends import NOTHING, at_exit, at_relay, id_onward, line, served, works_over
+from tests.core.circuits.relay_ends import (
+    NOTHING,
+    at_exit,
+    at_relay,
+    id_onward,
+    line,
+    served,
+    works_over,
+)
 
 from masq.core.circuits.relay import CLOSING, IDLE
 from masq.core.effects import CloseSocket, EndSocket

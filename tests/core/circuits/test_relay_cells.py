@@ -18,7 +18,13 @@ from tests.circuit_ends import (
     others,
     sent,
 )
-from tests.core.circuits.relay_ends import NOTHING, at_exit, line, served, works_over
+from tests.core.circuits.relay_ends import (
+    NOTHING,
+    at_exit,
+    line,
+    served,
+    works_over,
+)
 from tests.secure_ends import joined
 
 from masq.core.effects import CloseSocket, WriteSocket
@@ -75,6 +81,8 @@ def test_each_flipped_byte_of_a_cell_ends_its_circuit_and_nothing_else() -> None
     path, (bystander,), (safe,) = line(1)
     size = BLOCK + TAG
     for at in range(size):
+        for hop in path.hops:
+            hop.now += 0.1  # More slowly than would be refused.
         user = Originator(*(hop.key for hop in path.hops), circuit=3 + 2 * at)
         path.hears(user.open())
         path.hears(user.cell(begin()))

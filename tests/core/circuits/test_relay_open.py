@@ -8,7 +8,6 @@ from collections.abc import Callable
 import pytest
 from tests.circuit_ends import (
     BACK,
-    EPOCH,
     ONWARD,
     WALLET,
     HonestHop,
@@ -21,10 +20,12 @@ from tests.circuit_ends import (
     payer_for,
     sent,
 )
-from tests.core.circuits.relay_ends import NOTHING, at_exit, at_relay, id_onward, served
+from tests.core.circuits.relay_ends import NOTHING, NOW, at_exit, at_relay, id_onward, served
 from tests.secure_ends import keys
 
 from masq.chain.wallet import Wallet
+from masq.core import limits
+from masq.core.circuits import opens
 from masq.core.circuits import relay as circuits
 from masq.core.effects import CloseSocket, Connect, Log, WriteSocket
 from masq.core.failure import Cause, Failure
@@ -61,7 +62,7 @@ def test_a_relay_hands_open_on_shifted_under_an_id_of_its_side_of_the_link(outbo
 def test_an_exit_accepts_open_without_a_word_and_connects_for_the_first_cell() -> None:
     hop, user = at_exit()
     (connect,) = hop.hears(user.cell(begin(7, "example.com", 443), (7, Command.DATA, b"hello")))
-    assert connect == Connect(hop.next_socket, "example.com", 443)
+    assert connect == Connect(hop.next_socket, "example.com", 443, WALLET.address)
     written = hop.exit.connected(hop.next_socket, "192.0.2.1", hop.now)
     assert written == [WriteSocket(hop.next_socket, b"hello")]
     (said,) = user.hears(sent(hop.flush(after=1.0), BACK))
@@ -98,8 +99,6 @@ def unpaid(hop: HonestHop, user: Originator) -> Frame:
 def without_next(hop: HonestHop, user: Originator) -> Frame:
     return user.open(next_key=keys().public_key)
 
-
-NOW = int(EPOCH)
 
 REFUSALS = [
     pytest.param(sealed_to_another, Close.REFUSED, None, id="sealed to another key"),
@@ -173,7 +172,7 @@ def test_an_open_is_good_for_one_circuit_also_after_that_was_closed_and_until_it
     hop.now += 1
     hop.circuits.tick(hop.now)
     assert repeated(3) == [Close.EXPIRED], "and what is forgotten has expired"
-    assert not hop.circuits._seen
+    assert not len(hop.circuits._opens)
 
 
 def test_who_refused_an_open_for_the_moment_doesn_t_take_it_later() -> None:
@@ -217,7 +216,7 @@ def test_an_id_counts_on_one_link_alone() -> None:
 
 
 def test_a_link_has_so_many_circuits_and_others_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(circuits, "MAX_PER_LINK", 3)
+    monkeypatch.setattr(opens, "CIRCUITS_PER_LINK", 3)
     hop = HonestHop()
     users = [at_exit(1 + 2 * number, hop)[1] for number in range(3)]
     more = Originator(hop.key, circuit=7)
@@ -231,7 +230,7 @@ def test_a_link_has_so_many_circuits_and_others_their_own(monkeypatch: pytest.Mo
 
 
 def test_a_wallet_has_so_many_circuits_over_all_links_and_others_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(circuits, "MAX_PER_PAYER", 3)
+    monkeypatch.setattr(circuits, "CIRCUITS_PER_PAYER", 3)
     hop = HonestHop()
     users = [Originator(hop.key) for _ in range(3)]
     for link, user in enumerate(users, 5):
@@ -244,14 +243,14 @@ def test_a_wallet_has_so_many_circuits_over_all_links_and_others_their_own(monke
 
 
 def test_so_many_opens_are_remembered_and_more_are_refused_until_some_expire(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(circuits, "MAX_SEEN", 3)
+    monkeypatch.setattr(opens, "MAX_SEEN", 3)
     hop = HonestHop()
     for number in range(3):
         _, user = at_exit(1 + 2 * number, hop)
         hop.hears(user.close())
     more = Originator(hop.key, circuit=7)
-    assert more.hears(sent(hop.hears(more.open()), BACK)) == [Close.OVERLOADED]
-    assert len(hop.circuits._seen) == 3
+    assert more.hears(sent(hop.hears(more.open()), BACK))[-1] == Close.OVERLOADED
+    assert len(hop.circuits._opens) == 3
     hop.now += OPEN_LIFE + 1
     hop.circuits.tick(hop.now)
     at_exit(9, hop)
@@ -263,6 +262,7 @@ def test_a_flood_of_opens_leaves_nothing_once_they_are_closed_and_expired(
 ) -> None:
     hop = HonestHop()
     for number in range(5_000):
+        hop.now += 1 / limits.ONWARD_SHARE.each_second
         _, user = make(1 + 2 * number, hop)
         if number % 2:
             hop.hears(user.close())
@@ -272,7 +272,7 @@ def test_a_flood_of_opens_leaves_nothing_once_they_are_closed_and_expired(
             hop.circuits.link_lost(BACK)
     hop.circuits.link_lost(BACK)
     assert hop.counters() == NOTHING
-    assert len(hop.circuits._seen) == 5_000
+    assert len(hop.circuits._opens) == 5_000
     hop.now += OPEN_LIFE + 1
     hop.circuits.tick(hop.now)
-    assert not hop.circuits._seen
+    assert not len(hop.circuits._opens)

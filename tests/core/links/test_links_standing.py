@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.network_ends import Peer, arrive, dialled, frame, links, open_door, peers, visited, written
+from tests.network_ends import ROOT, Peer, arrive, dialled, frame, links, open_door, peers, visited, written
 from tests.recorded import captured
 from tests.secure_ends import heard
 from tests.secure_ends import link as secure_end
@@ -390,3 +390,12 @@ def test_a_proof_tells_the_key_and_where_its_node_listens() -> None:
     heard(theirs, written(ours.dialled(dial.link, 0.0), dial.link))
     arrivals, _ = arrive(ours, dial.link, theirs.take_answer())
     assert arrivals == [LinkUp(ALPHA.key, 6001)]
+
+
+def test_what_comes_right_behind_the_proof_arrives_behind_it() -> None:
+    ours, theirs = links(), secure_end(ALPHA.keys)
+    id, _ = ours.accept(ALPHA.source, 0.0)
+    assert id is not None
+    heard(theirs, arrive(ours, id, theirs.dial(ROOT.key))[1])
+    arrivals, _ = arrive(ours, id, theirs.take_answer() + theirs.package(PACKAGE))
+    assert arrivals == [LinkUp(ALPHA.key, 6001), PACKAGE]

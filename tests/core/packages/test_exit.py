@@ -10,7 +10,8 @@ from tests.secure_ends import keys
 
 from masq.core.effects import CloseSocket, Connect, EndSocket, Forward, Log, WriteSocket
 from masq.core.failure import SERVER, Cause, Failure
-from masq.core.packages.exit import IDLE, MAX_STREAMS, MAX_STREAMS_PER_PAYER
+from masq.core.limits import QUIET_FOR, QUIET_UNDER_PRESSURE, STALLED_FOR, Limits
+from masq.core.packages.exit import IDLE, MAX_STREAMS, TOO_MANY
 from masq.core.packages.flow import WINDOW
 from masq.wire.circuit import StreamEnd
 from masq.wire.message import ClientResponse, DnsResolveFailed, decode_message
@@ -30,7 +31,7 @@ def refusal(effects: list[object]) -> tuple[str | None, int | None]:
 @pytest.mark.parametrize("credits", [True, False])
 def test_a_first_request_connects_and_what_came_meanwhile_is_written_in_order(credits: bool) -> None:
     asker = Originator(credits)
-    assert asker.asks(b"GET ") == [Connect(asker.socket, "a.test", 80)]
+    assert asker.asks(b"GET ") == [Connect(asker.socket, "a.test", 80, WALLET.address)]
     assert asker.asks(b"/ ") == []
     assert asker.asks(b"HTTP/1.0") == []
     socket = asker.socket
@@ -162,25 +163,40 @@ def test_without_a_host_name_nothing_is_opened() -> None:
 def fill(asker: Originator, streams: int, payers: int = 1) -> None:
     for number in range(streams):
         asker.payer = bytes((number % payers,)) * 20
-        assert only(Connect, asker.asks(b"x", number.to_bytes(20, "big")))
+        assert only(Connect, asker.asks(b"x", number.to_bytes(20, "big"), by=keys()))
 
 
-def test_one_payer_has_so_many_streams_and_others_are_served_still(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert (MAX_STREAMS, MAX_STREAMS_PER_PAYER) == (8_192, 2_048)
-    monkeypatch.setattr("masq.core.packages.exit.MAX_STREAMS_PER_PAYER", 3)
-    asker = Originator()
+def test_nobody_has_more_streams_than_are_left_and_others_are_served_still() -> None:
+    asker = Originator(limits=Limits(served=6))
     fill(asker, 3)
-    effects = asker.asks(b"x")
-    assert refusal(effects) == ("the exit serves too many streams already", StreamEnd.OVERLOADED)
+    effects = asker.asks(b"x", by=keys())
+    assert refusal(effects) == (str(TOO_MANY), StreamEnd.OVERLOADED)
     assert isinstance(effects[-1], Log)
     asker.payer = WALLET.address
-    assert only(Connect, asker.asks(b"x", OTHER))
-    asker.asks(b"", (1).to_bytes(20, "big"), last=True, window=0)
+    assert only(Connect, asker.asks(b"x", OTHER, by=keys()))
+    for number in (0, 1):
+        asker.asks(b"", number.to_bytes(20, "big"), last=True, window=0)
     asker.payer = bytes(20)
-    assert only(Connect, asker.asks(b"x", b"u" * 20))
+    assert only(Connect, asker.asks(b"x", b"u" * 20, by=keys()))
+
+
+def test_the_neighbor_that_answers_go_to_has_no_more_than_are_left_whoever_pays() -> None:
+    asker = Originator(limits=Limits(served=6))
+    for number in range(4):
+        asker.payer = bytes((number,)) * 20
+        effects = asker.asks(b"x", bytes((number,)) * 20)
+        assert bool(only(Connect, effects)) == (number < 3)
+
+
+def test_a_zero_hop_node_s_own_user_has_all_there_are() -> None:
+    asker = Originator(payer=None, limits=Limits(served=4))
+    for number in range(4):
+        assert only(Connect, asker.asks(b"x", number.to_bytes(20, "big")))
+    assert refusal(asker.asks(b"x"))[1] == StreamEnd.OVERLOADED
 
 
 def test_an_exit_serves_so_many_streams_in_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert MAX_STREAMS == 8_192
     monkeypatch.setattr("masq.core.packages.exit.MAX_STREAMS", 3)
     asker = Originator()
     fill(asker, 3, payers=3)
@@ -317,8 +333,46 @@ def test_a_stream_is_closed_after_two_hours_without_a_byte() -> None:
     assert asker.exit.tick(IDLE) == []
     effects = asker.effects(asker.exit.tick(IDLE + 1))
     assert only(CloseSocket, effects) == [CloseSocket(one)]
-    assert refusal(effects) == ("nothing was sent for two hours", StreamEnd.DONE)
+    assert refusal(effects) == ("nothing was sent any more", StreamEnd.DONE)
     assert asker.stream_count == 1
+
+
+def test_of_a_half_closed_stream_a_quiet_rest_is_closed_as_an_end_and_not_as_a_failure() -> None:
+    asker = Originator()
+    socket = asker.served()
+    asker.asks(b"", last=True)
+    assert asker.exit.tick(QUIET_FOR) == []
+    effects = asker.effects(asker.exit.tick(QUIET_FOR + 1))
+    assert said(effects) == [(0, b"", True, WINDOW)]
+    assert effects[-1] == CloseSocket(socket)
+
+
+def test_after_the_server_s_end_a_quiet_client_is_told_to_stop() -> None:
+    asker = Originator()
+    socket = asker.served()
+    asker.exit.ended(socket, 0.0)
+    effects = asker.effects(asker.exit.tick(QUIET_FOR + 1))
+    assert effects[0] == CloseSocket(socket)
+    assert refusal(effects)[1] == StreamEnd.DONE
+
+
+def test_a_half_closed_stream_that_waits_for_somebody_is_given_more_time() -> None:
+    asker = Originator()
+    socket = asker.served()
+    asker.asks(b"", last=True)
+    asker.exit.congested(socket)
+    assert asker.exit.tick(STALLED_FOR) == []
+    assert only(CloseSocket, asker.exit.tick(STALLED_FOR + 1))
+
+
+def test_where_streams_are_many_quiet_ones_are_closed_sooner() -> None:
+    asker = Originator(payer=None, limits=Limits(served=4))
+    for number in range(4):
+        asker.asks(b"x", bytes((number,)) * 20)
+        asker.connects()
+        asker.asks(b"", bytes((number,)) * 20, last=True)
+    assert asker.exit.tick(QUIET_UNDER_PRESSURE) == []
+    assert len(only(CloseSocket, asker.exit.tick(QUIET_UNDER_PRESSURE + 1))) == 4
 
 
 @pytest.mark.parametrize("whose", ["server", "client", "connecting"])

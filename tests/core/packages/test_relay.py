@@ -93,13 +93,6 @@ def test_a_sealed_package_of_a_link_is_opened_first() -> None:
     assert relay().arrive(package) == ForNeighborhood(GOSSIP)
 
 
-def test_the_same_package_is_passed_on_again() -> None:
-    hops = one_way(USER, (OURS.public_key, NEXT.public_key), PAYS, Component.PROXY_CLIENT)
-    ours = relay()
-    for _ in range(2):
-        assert isinstance(ours.arrive(Package(hops, b"x")), Relayed)
-
-
 @given(payer=payers)
 def test_an_invented_proof_relays_nothing(payer: Payer) -> None:
     package = Package([hop(Component.HOPPER, NEXT.public_key, payer), b"next"], b"x")
