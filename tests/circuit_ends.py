@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Sized
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
@@ -261,9 +261,9 @@ class HonestHop:
         """Sizes of all that circuits leave behind, but for OPENs that can't be repeated yet."""
         exit, circuits = self.exit, self.circuits
         waiting = exit.departures._waiting
-        owners: dict[object, int] = {**circuits._of_payer, **circuits._opens.circuits_of}
-        kept = (circuits._legs, circuits._on_link, owners, exit._sockets, exit._held, waiting)
-        return tuple(map(len, kept))
+        owners: list[object] = [*circuits._of_payer, *circuits._opens.circuits_of]
+        kept: list[Sized] = [circuits._legs, circuits._on_link, owners, exit._sockets, exit._held, waiting]
+        return tuple(len(each) for each in kept)
 
 
 class Line:
@@ -406,7 +406,7 @@ class Entry:
         self.crowded: set[int] = set()
         self.tab = Tab()
         peer = Peer("192.0.2.1", b"first", True)
-        ways = Ways(lambda key: BACK, lambda link: True, lambda link: link in self.crowded, lambda link: peer)
+        links = Ways(lambda key: BACK, lambda link: True, lambda link: link in self.crowded, lambda link: peer)
         self.own = OwnCircuits(
             self.keys,
             FixedRoutes(self.keys.public_key, *self.ways),  # type: ignore[arg-type]
@@ -414,11 +414,11 @@ class Entry:
             self.tab,
             len(self.ways[0].pairs),
             os.urandom,
-            ways,
+            links,
             self._new_id,
             EPOCH,
         )
-        self.entry = CircuitEntry(self.own, Sockets(), ways)
+        self.entry = CircuitEntry(self.own, Sockets(), links)
         self._id = -1
         self._socket = 0
 

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 from masq.core.effects import Log, Tell
 from masq.core.offence import Rule
-from masq.crypto import CryptDE
+from masq.crypto import CryptDE, Keys
 from masq.sim.host import SimNode as Host
 from masq.sim.world import CHAIN, PORT, World
 from masq.types import DEFAULT_RATE_PACK, Address, Endpoint, Mode, NodeAddress, PublicKey, RatePack
@@ -23,7 +23,7 @@ def key_pair(seed: int) -> CryptDE:
 
 
 def invented(
-    keys: CryptDE,
+    keys: Keys,
     neighbors: frozenset[PublicKey] = frozenset(),
     version: int = 0,
     *,

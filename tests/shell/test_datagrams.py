@@ -132,7 +132,7 @@ def test_a_machine_without_ipv6_has_a_socket_all_the_same(monkeypatch: pytest.Mo
             raise OSError("no such family")
         return real(family, kind)
 
-    monkeypatch.setattr(datagrams.sockets, "socket", four_only)
+    monkeypatch.setattr("masq.shell.datagrams.sockets.socket", four_only)
     made, mapped = datagrams._bound()
     made.close()
     assert (made.family, mapped) == (socket.AF_INET, False)

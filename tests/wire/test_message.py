@@ -67,6 +67,7 @@ def test_the_fast_way_writes_what_the_generic_one_does(message: Message) -> None
 def test_the_shape_of_the_envelope_makes_no_difference(message: Message) -> None:
     name, inner = type(message).__name__, list(message.inner())
     version = {"major": 0, "minor": 1}
+    body: object
     for body in (
         {"phantom": None, "bytes": inner, "version": version},
         {"version": {"minor": 1, "major": 0}, "bytes": inner, "phantom": None, "more": [{}]},

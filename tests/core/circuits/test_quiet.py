@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import pytest
-from tests.circuit_ends import BACK, Entry, others, sent
-from tests.core.circuits.test_exit import Circuit
+from tests.circuit_ends import BACK, Entry, Said, Told, others, sent
+from tests.core.circuits.exit_ends import Circuit
 
 from masq.core.circuits.entry import Wish
 from masq.core.effects import CloseSocket, WriteSocket
 from masq.core.failure import SERVER, Cause, Failure
 from masq.core.limits import QUIET_FOR, QUIET_UNDER_PRESSURE, STALLED_FOR, Limits
 from masq.wire import cbor
-from masq.wire.circuit import STREAM_CREDIT, Command, StreamEnd, encode_end, end_of
+from masq.wire.circuit import STREAM_CREDIT, Close, Command, StreamEnd, encode_end, end_of
 
 DATA, END, WINDOW = Command.DATA, Command.END, Command.WINDOW
 DONE = encode_end(StreamEnd.DONE)
 
 
-def ticked(circuit: Circuit, now: float) -> tuple[list[object], list[object]]:
+def ticked(circuit: Circuit, now: float) -> tuple[list[object], list[Said]]:
     """What an exit closes at a time, and what the originator hears of it."""
     effects = circuit.exit.tick(now)
     circuit.hop.now = now
-    return others(effects), list(circuit.back(effects))
+    heard = circuit.back(effects)
+    return others(effects), [said for said in heard if not isinstance(said, Told | Close)]
 
 
 def test_a_server_that_ignores_the_client_s_end_is_closed_after_a_while() -> None:
@@ -29,7 +30,7 @@ def test_a_server_that_ignores_the_client_s_end_is_closed_after_a_while() -> Non
     (socket,) = circuit.begins(1)
     circuit.says((1, END, DONE))
     assert ticked(circuit, QUIET_FOR - 1) == ([], [])
-    closed, ((stream, command, data),) = ticked(circuit, QUIET_FOR)  # type: ignore[misc]
+    closed, ((stream, command, data),) = ticked(circuit, QUIET_FOR)
     assert closed == [CloseSocket(socket)]
     assert (stream, command, end_of(memoryview(data))[0]) == (1, END, StreamEnd.DONE)
     assert not circuit.terminal.streams
@@ -41,7 +42,7 @@ def test_a_client_that_ignores_the_server_s_end_is_told_to_stop() -> None:
     (socket,) = circuit.begins(1)
     circuit.back(circuit.exit.ended(socket, 0.0))
     assert ticked(circuit, QUIET_FOR - 1) == ([], [])
-    closed, ((_, _, data),) = ticked(circuit, QUIET_FOR)  # type: ignore[misc]
+    closed, ((_, _, data),) = ticked(circuit, QUIET_FOR)
     assert closed == [CloseSocket(socket)]
     assert end_of(memoryview(data))[0] == StreamEnd.STOPPED
 
@@ -131,7 +132,8 @@ def test_the_entry_closes_a_client_that_half_closed_and_gets_nothing() -> None:
 
 
 def nodes_link(entry: Entry) -> int:
-    return own(entry).terminal.link
+    link: int = own(entry).terminal.link
+    return link
 
 
 def own(entry: Entry):  # type: ignore[no-untyped-def]

@@ -5,14 +5,8 @@ from __future__ import annotations
 import pytest
 from tests.network_ends import STEP, Ours, Peer, peers, told_record
 
-from masq.core.network.neighborhood import (
-    FIRST_RETRY,
-    LAST_RETRY,
-    MAX_DEGREE,
-    MAX_LISTED,
-    WANTED_NEIGHBORS,
-    Contact,
-)
+from masq.core.limits import MAX_DEGREE, MAX_LISTED
+from masq.core.network.neighborhood import FIRST_RETRY, LAST_RETRY, WANTED_NEIGHBORS, Contact
 
 ALPHA, BETA, GAMMA, DELTA = peers(4)
 HOST, OTHER = peers(2, 30)
