@@ -19,6 +19,7 @@ from masq.core.accountant.accountant import AccountantConfig, Scan
 from masq.core.build import NodeConfig, build_node
 from masq.core.limits import Limits
 from masq.core.network.neighborhood import Contact, Profile
+from masq.core.network.routing import Ceiling
 from masq.crypto import CryptDE, Keys, NullCryptDE
 from masq.errors import CryptoError, LocalError, SettingError
 from masq.settings import Settings
@@ -118,6 +119,7 @@ async def _start(
         link_policy=settings.link_policy,
         package_policy=settings.package_policy,
         epoch=time.time() - started,
+        ceiling=Ceiling(settings.max_rate_pack, settings.max_price_per_gb),
         bans=store.get("bans"),
         limits=limits,
     )
@@ -251,12 +253,14 @@ def _accountant(settings: Settings, wallet: Wallet | None) -> AccountantConfig:
         earning_wallet=settings.earning_wallet,
         consuming_wallet=wallet.address if wallet else None,
         sign=sign if wallet else None,
+        most_gas_price=settings.chain.most_gas_price,
         thresholds=settings.payment_thresholds,
         intervals={
             Scan.PENDING_PAYABLES: float(intervals.pending_payable),
             Scan.PAYABLES: float(intervals.payable),
             Scan.RECEIVABLES: float(intervals.receivable),
         },
+        max_spending=settings.max_spending_per_hour or None,
     )
 
 
