@@ -10,7 +10,7 @@ from typing import Final
 
 from masq.core.effects import WriteLink
 from masq.core.limits import MAX_LINKS, NEIGHBOR_READ, STRANGER_READ
-from masq.shell.acceptor import Acceptor
+from masq.shell.acceptor import OPENING, Acceptor
 from masq.shell.connection import Connection
 from masq.shell.turn import Turn
 from masq.types import Endpoint
