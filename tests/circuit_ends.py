@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Sized
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
@@ -17,6 +17,7 @@ from masq.core.circuits.passage import Billing
 from masq.core.circuits.relay import PassingCircuits
 from masq.core.circuits.ways import Peer, Ways
 from masq.core.effects import EndCircuit, SendFrame, Service
+from masq.core.limits import Limits
 from masq.core.network.routing import Route
 from masq.core.proofs import Proofs
 from masq.core.sockets import Sockets
@@ -190,7 +191,12 @@ def payer_for(reader: PublicKey, wallet: Wallet = WALLET) -> Payer:
 class HonestHop:
     """The circuits of one Node, driven without a Node around them: relay or exit."""
 
-    def __init__(self, exits: bool = True, outbound: Sequence[int] = (ONWARD,)) -> None:
+    def __init__(
+        self,
+        exits: bool = True,
+        outbound: Sequence[int] = (ONWARD,),
+        limits: Limits = Limits(),
+    ) -> None:
         """`outbound`: the links that it has dialled."""
         self.keys = keys()
         self.next: dict[PublicKey, int] = {}
@@ -199,7 +205,7 @@ class HonestHop:
         self.owed = 0
         self.now = 0.0
         self.earned = 0
-        self.sockets, self.tab = Sockets(), Tab()
+        self.sockets, self.tab = Sockets(limits), Tab()
         self.strangers: dict[int, str] = {}
         """Links of who is no neighbor, and their addresses."""
         ways = Ways(self.next.get, lambda link: link in outbound, lambda link: link in self.crowded, self.peer)
@@ -255,9 +261,9 @@ class HonestHop:
         """Sizes of all that circuits leave behind, but for OPENs that can't be repeated yet."""
         exit, circuits = self.exit, self.circuits
         waiting = exit.departures._waiting
-        owners: dict[object, int] = {**circuits._of_payer, **circuits._opens.circuits_of}
-        kept = (circuits._legs, circuits._on_link, owners, exit._sockets, exit._held, waiting)
-        return tuple(map(len, kept))
+        owners: list[object] = [*circuits._of_payer, *circuits._opens.circuits_of]
+        kept: list[Sized] = [circuits._legs, circuits._on_link, owners, exit._sockets, exit._held, waiting]
+        return tuple(len(each) for each in kept)
 
 
 class Line:
@@ -400,7 +406,7 @@ class Entry:
         self.crowded: set[int] = set()
         self.tab = Tab()
         peer = Peer("192.0.2.1", b"first", True)
-        ways = Ways(lambda key: BACK, lambda link: True, lambda link: link in self.crowded, lambda link: peer)
+        links = Ways(lambda key: BACK, lambda link: True, lambda link: link in self.crowded, lambda link: peer)
         self.own = OwnCircuits(
             self.keys,
             FixedRoutes(self.keys.public_key, *self.ways),  # type: ignore[arg-type]
@@ -408,11 +414,11 @@ class Entry:
             self.tab,
             len(self.ways[0].pairs),
             os.urandom,
-            ways,
+            links,
             self._new_id,
             EPOCH,
         )
-        self.entry = CircuitEntry(self.own, Sockets(), ways)
+        self.entry = CircuitEntry(self.own, Sockets(), links)
         self._id = -1
         self._socket = 0
 

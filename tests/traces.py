@@ -15,9 +15,10 @@ from typing import Final
 
 from masq.core.accountant.thresholds import PaymentThresholds
 from masq.errors import UnavailableError
-from masq.sim.host import Host
+from masq.sim.host import SimNode
 from masq.sim.network import Conditions
-from masq.sim.workloads import Application, Download, Echo, Greeter, HangsUp, SlowReader
+from masq.sim.workloads.application import Application
+from masq.sim.workloads.browsing import Download, Echo, Greeter, HangsUp, SlowReader
 from masq.sim.world import World
 from masq.types import Mode
 
@@ -26,7 +27,7 @@ QUICK: Final = PaymentThresholds(2, 1, 20, 1, 1, 1)
 SERVER: Final = "192.0.2.1"
 
 
-def _open(host: Host, application: Application, target: str, port: int, words: bytes = b"", group: str = "") -> None:
+def _open(host: SimNode, application: Application, target: str, port: int, words: bytes = b"", group: str = "") -> None:
     try:
         host.open(application, target, port, group)
     except UnavailableError:
@@ -35,7 +36,7 @@ def _open(host: Host, application: Application, target: str, port: int, words: b
         application.send(words)
 
 
-def _network(seed: int, count: int = 8, **settings: object) -> World:
+def _network(seed: int, /, count: int = 8, **settings: object) -> World:
     world = World(seed)
     world.servers |= {
         ("echo.test", 7): Echo,
@@ -132,7 +133,7 @@ def trace(workload: str, seed: int) -> str:
         world.hosts.insert(0, world.hosts.pop(world.hosts.index(world.add(world.hosts[-2:], mode=Mode.ORIGINATE_ONLY))))
         world.run(10)
     else:
-        world = _network(seed, **settings)
+        world = _network(seed, 8, **settings)
     work(world)
     return world.written
 

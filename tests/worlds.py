@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from masq.core.effects import Log
-from masq.sim.host import Host
+from masq.sim.host import SimNode
 from masq.sim.world import World
 
 
-def books_agree(world: World, originator: Host) -> bool:
+def books_agree(world: World, originator: SimNode) -> bool:
     """Whether each hop has booked what the originator has booked for it, to the wei."""
     owed = {wallet: account.wei for wallet, account in originator.node.accountant.ledger.payables.items()}
     earned = {}

@@ -12,8 +12,9 @@ import pytest
 from masq.core.circuits.origin import OwnCircuit
 from masq.core.circuits.passage import Leg
 from masq.core.effects import Effect
-from masq.sim.host import Host
-from masq.sim.workloads import Application, Download, Echo, content_of
+from masq.sim.host import SimNode
+from masq.sim.workloads.application import Application
+from masq.sim.workloads.browsing import Download, Echo, content_of
 from masq.sim.world import World
 from masq.types import PublicKey
 from masq.wire.secure_link import Frame, FrameType
@@ -32,7 +33,7 @@ class Silent(Application):
     """Hears, and says nothing."""
 
 
-def network(seed: int) -> tuple[World, Host]:
+def network(seed: int) -> tuple[World, SimNode]:
     """A world, and the Node of its user."""
     world = World(seed)
     world.join(14)
@@ -41,26 +42,26 @@ def network(seed: int) -> tuple[World, Host]:
     return world, world.hosts[MIDDLE]
 
 
-def client(host: Host, target: str, port: int, words: bytes, group: str = "") -> Application:
+def client(host: SimNode, target: str, port: int, words: bytes, group: str = "") -> Application:
     application = Application()
     host.open(application, target, port, group)
     application.send(words)
     return application
 
 
-def circuit_of(user: Host) -> OwnCircuit:
+def circuit_of(user: SimNode) -> OwnCircuit:
     """The circuit of the one stream that there is."""
     (stream,) = user.node.circuit_entry.streams()
     assert stream.circuit
     return stream.circuit
 
 
-def hop_of(world: World, own: OwnCircuit, position: int) -> Host:
+def hop_of(world: World, own: OwnCircuit, position: int) -> SimNode:
     key = own.route.over[position + 1]
     return next(host for host in world.hosts if host.node.keys.public_key == key)
 
 
-def swallow(host: Host) -> None:
+def swallow(host: SimNode) -> None:
     """Let a Node accept circuits, and swallow all cells."""
     circuits = host.node.circuits
     honest = circuits.frame
@@ -71,15 +72,15 @@ def swallow(host: Host) -> None:
     circuits.frame = frame  # type: ignore[method-assign, assignment]
 
 
-def lie(host: Host) -> None:
+def lie(host: SimNode) -> None:
     """Let a Node say of all others that it can't reach them."""
     circuits = host.node.circuits
     circuits._ways = circuits._ways._replace(to=lambda key: None)
 
 
-def avoided(user: Host) -> set[PublicKey]:
+def avoided(user: SimNode) -> set[PublicKey]:
     """Whom a Node gives no circuits to for the time being."""
-    return set(user.node.own_circuits.blame.keys(user.world.now))
+    return set(user.node.own_circuits.blame.keys(user.turn.now))
 
 
 @pytest.mark.parametrize("position", [0, 1, 2])

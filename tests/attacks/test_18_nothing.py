@@ -6,13 +6,16 @@ In the simulator: there a Node of a route can be made to do anything, and all bo
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from tests.attacks.test_08_swallowers import avoided, circuit_of, client, hop_of, network
 
-from masq.sim.host import Host
+from masq.core.packages.relay import Relayed
+from masq.sim.host import SimNode
 from masq.types import PackagePolicy
 from masq.wire.circuit import MAX_DATA, MAX_PLAIN, STREAM_CREDIT
+from masq.wire.package import Package
 
 Tell = Callable[[str], None]
 
@@ -22,7 +25,7 @@ MOST = 256 * 1024 + STREAM_CREDIT
 """Bytes of nothing that a user of one stream may have to pay relays for: what that had credit for may be under way."""
 
 
-def spend(exit: Host, kind: str) -> None:
+def spend(exit: SimNode, kind: str, now: float) -> None:
     """Let an exit send cells of nothing over the one circuit that ends at it."""
     node = exit.node
     (passage,) = [each for each in node.circuits if each.terminal is not None]
@@ -31,8 +34,8 @@ def spend(exit: Host, kind: str) -> None:
     message = {"unknown": (1, 99, bytes(MAX_DATA)), "late": (77, 3, bytes(MAX_DATA))}.get(kind)
     for _ in range(CELLS):
         terminal.credit = MAX_PLAIN
-        terminal.post([message or (1, 5, bytes(4))] * (1 if message else MAX_PLAIN // 13), exit.world.now)
-        exit.carry(node._carry(node.circuit_exit._pack(passage, terminal, exit.world.now), exit.world.now))
+        terminal.post([message or (1, 5, bytes(4))] * (1 if message else MAX_PLAIN // 13), now)
+        exit.carry(node._carry(node.circuit_exit._pack(passage, terminal, now), now))
 
 
 @pytest.mark.parametrize("kind", ["unknown", "late", "windows"])
@@ -43,7 +46,7 @@ def test_18_cells_of_nothing_are_paid_for_only_so_far_and_are_the_exit_s_fault(k
     own = circuit_of(user)
     before = own.hops[0].wei
     exit = hop_of(world, own, 2)
-    spend(exit, kind)
+    spend(exit, kind, world.now)
     world.run(5)
     paid = own.hops[0].wei - before
     most = own.hops[0].service.rates.routing_charge(MOST)
@@ -56,12 +59,8 @@ def test_18_cells_of_nothing_are_paid_for_only_so_far_and_are_the_exit_s_fault(k
 
 def test_18_a_package_that_comes_100_times_is_booked_once(tell: Tell) -> None:
     world, user = network(1802)
-    user.node.rules = type(user.node.rules)(
-        **{name: getattr(user.node.rules, name) for name in user.node.rules.__slots__}
-        | {"package_policy": PackagePolicy.MASQ}
-    )
-    victim = next(host for host in world.hosts if host is not user)
-    taken = []
+    user.node.rules = replace(user.node.rules, package_policy=PackagePolicy.MASQ)
+    taken: list[tuple[SimNode, Package]] = []
     for host in world.hosts:
         if host is user:
             continue
@@ -69,7 +68,7 @@ def test_18_a_package_that_comes_100_times_is_booked_once(tell: Tell) -> None:
 
         def noted(package, host=host, arrive=arrive):  # type: ignore[no-untyped-def]
             arrival = arrive(package)
-            if type(arrival).__name__ == "Relayed":
+            if isinstance(arrival, Relayed):
                 taken.append((host, package))
             return arrival
 
@@ -80,7 +79,8 @@ def test_18_a_package_that_comes_100_times_is_booked_once(tell: Tell) -> None:
     link = next(iter(victim.node.links))
 
     def owed() -> int:
-        return victim.node.accountant.owed_by(user.consuming.address)
+        owed: int = victim.node.accountant.owed_by(user.consuming.address)
+        return owed
 
     world.run(5)
     before = owed()

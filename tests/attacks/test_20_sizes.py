@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 
 from masq.core.circuits.passage import Leg
 from masq.core.effects import Effect
-from masq.sim.host import Host
-from masq.sim.workloads import Application, Download
+from masq.sim.host import SimNode
+from masq.sim.workloads.application import Application
+from masq.sim.workloads.browsing import Download
 from masq.sim.world import World
 from masq.wire import cbor
 from masq.wire.circuit import data_of
@@ -17,7 +18,7 @@ Seen = list[list[int]]
 """The sizes of the elements of each OPEN."""
 
 
-def look(host: Host, seen: Seen) -> None:
+def look(host: SimNode, seen: Seen) -> None:
     """Note what a Node sees of each OPEN."""
     circuits = host.node.circuits
     honest = circuits.frame

@@ -124,12 +124,25 @@ def test_failures_say_why_and_are_asked_again() -> None:
             server = DnsServer(look_up, lambda: 0.0)
             failed = await reply(server, "x.example.", use_edns=0)
             assert failed.rcode() == dns.rcode.SERVFAIL
-            assert words in failed.options[0].text  # type: ignore[attr-defined]
+            assert words in failed.options[0].text
         exit = Exit(Failure(Cause.SILENT, detail="timed out"))
         server = DnsServer(exit.look_up, lambda: 0.0)
         for _ in range(2):
             await reply(server, "x.example.")
         assert len(exit.asked) == 2
+
+    run(work)
+
+
+def test_what_was_filtered_is_no_name_and_the_reason_is_told() -> None:
+    async def work() -> None:
+        server = DnsServer(Exit(Failure(Cause.POLICY, detail="it is private")).look_up, lambda: 0.0)
+        answer = await reply(server, "bank.example", use_edns=0)
+        assert answer.rcode() == dns.rcode.NXDOMAIN
+        (why,) = answer.options
+        assert isinstance(why, dns.edns.EDEOption)
+        assert (why.code, why.text) == (dns.edns.EDECode.FILTERED, "it is private")
+        assert (await reply(server, "bank.example")).rcode() == dns.rcode.NXDOMAIN
 
     run(work)
 

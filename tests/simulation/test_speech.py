@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from masq.core.effects import WriteLink
 from masq.core.node import NodeEffect
-from masq.sim.host import Host
-from masq.sim.workloads import Application, Download, Echo, content_of
+from masq.sim.host import SimNode
+from masq.sim.workloads.application import Application
+from masq.sim.workloads.browsing import Download, Echo, content_of
 from masq.sim.world import World
 from masq.wire.secure_link import MAGIC
 
@@ -28,6 +31,10 @@ class OverheardWorld(World):
                     speakers.add(number)
 
 
+def both_are_served(echo: Application, download: Application) -> bool:
+    return echo.received == b"hello" and download.ended
+
+
 def network(seed: int, policies: list[str]) -> OverheardWorld:
     world = OverheardWorld(seed)
     for policy in policies:
@@ -38,14 +45,14 @@ def network(seed: int, policies: list[str]) -> OverheardWorld:
     return world
 
 
-def assert_streams_work(world: World, hosts: list[Host]) -> None:
+def assert_streams_work(world: World, hosts: list[SimNode]) -> None:
     for host in hosts:
         echo, download = Application(), Application()
         host.open(echo, "echo.test", 7)
         echo.send(b"hello")
         host.open(download, "files.test", 80)
         download.send(b"100000\n")
-        assert world.run_until(lambda one=echo, two=download: one.received == b"hello" and two.ended, 60)
+        assert world.run_until(partial(both_are_served, echo, download), 60)
         assert download.received == content_of(100_000)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 from tests.worlds import books_agree, complaints
@@ -15,7 +16,8 @@ from masq.core.links.links import MAX_FLOW
 from masq.core.packages.flow import MAX_HELD
 from masq.errors import UnavailableError
 from masq.sim.network import Conditions
-from masq.sim.workloads import Application, Download, Echo, content_of
+from masq.sim.workloads.application import Application
+from masq.sim.workloads.browsing import Download, Echo, content_of
 from masq.sim.world import World
 from masq.types import DEFAULT_RATE_PACK, NO_RATES, Mode, RatePack
 
@@ -25,6 +27,10 @@ KINDS = [
     pytest.param({"link_policy": "masq"}, id="packages over JSON"),
 ]
 QUICK = PaymentThresholds(2, 1, 20, 1, 1, 1)
+
+
+def has_heard(client: Application) -> bool:
+    return client.received == b"hello"
 
 
 def network(seed: int, count: int, **settings: object) -> World:
@@ -74,7 +80,7 @@ def test_a_slow_reader_stops_the_server_and_nobody_buffers_for_it(settings: dict
     user.open(client, "files.test", 80)
     client.send(b"20000000\n")
     world.run_until(lambda: len(client.received) > 100_000, 10)
-    socket = next(iter(user._sockets))
+    socket = next(iter(user.sockets))
     user.node.socket_congested(socket)
     world.run(10)
     held = len(client.received)
@@ -83,7 +89,7 @@ def test_a_slow_reader_stops_the_server_and_nobody_buffers_for_it(settings: dict
     for host in world.hosts:
         for link in host.node.links:
             assert max(link.waiting.values(), default=0) <= MAX_FLOW
-    assert sum(host.waiting_at_servers() for host in world.hosts) > 10_000_000, "the server is not read any more"
+    assert sum(host.sockets.waiting() for host in world.hosts) > 10_000_000, "the server is not read any more"
     user.carry(user.node.socket_drained(socket, world.now))
     assert world.run_until(lambda: client.ended, 60), "and goes on when the reader does"
     assert client.received == content_of(20_000_000)
@@ -98,7 +104,7 @@ def test_a_client_that_hangs_up_stops_the_exit_within_a_second(settings: dict[st
     world.run_until(lambda: len(client.received) > 100_000, 10)
     client.abort()
     world.run(1)
-    assert not any(host._sockets for host in world.hosts)
+    assert not any(host.sockets for host in world.hosts)
     before = world.trace
     world.run(1)
     assert not any(list(host.node.package_exit) for host in world.hosts)
@@ -147,7 +153,7 @@ def test_a_stream_that_has_delivered_nothing_survives_the_loss_of_a_relay(seed: 
 
 def test_the_same_seed_gives_the_same_trace_whatever_python_s_hash_seed() -> None:
     program = (
-        "from masq.sim.world import *; from masq.sim.workloads import *\n"
+        "from masq.sim.world import *; from masq.sim.workloads.browsing import *\n"
         "w = World(9); w.join(9); w.servers['f', 1] = Download; c = Application()\n"
         "w.run(5); w.hosts[0].open(c, 'f', 1); c.send(b'100000\\n'); w.run(5); print(w.trace)"
     )
@@ -259,7 +265,7 @@ def test_nodes_without_listener_join_and_use_the_network() -> None:
         client = Application()
         user.open(client, "echo.test", 7)
         client.send(b"hello")
-        assert world.run_until(lambda client=client: client.received == b"hello", 10)
+        assert world.run_until(partial(has_heard, client), 10)
         for host in world.hosts:
             route = host.node.routes
             assert route is not None

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from masq.errors import CryptoError, PeerError
+from masq.errors import CryptoError, MalformedError, PeerError
 from masq.wire.circuit import (
     MAX_ADDRESSES,
     MAX_DATA,
@@ -44,7 +44,7 @@ MESSAGES = st.lists(
 
 @given(MESSAGES)
 def test_messages_come_out_as_they_went_in(messages: list[tuple[int, int, bytes]]) -> None:
-    plain = data_of(new_cell(7, messages))[:-TAG]
+    plain = data_of(new_cell(7, list(messages)))[:-TAG]
     assert len(plain) % 512 == 0
     assert [(m.stream, m.command, bytes(m.data)) for m in messages_of(plain)] == messages
 
@@ -130,6 +130,11 @@ def test_reasons_in_words(words: str, code: StreamEnd) -> None:
     assert got == code
     assert detail.isprintable()
     assert len(detail) <= MAX_DETAIL
+
+
+def test_an_address_with_a_zone_is_none() -> None:
+    with pytest.raises(MalformedError):
+        decode_resolved(encode_resolved(Resolution((("fe80::1%eth0", 60),))))
 
 
 @given(st.binary(max_size=100))

@@ -49,23 +49,39 @@ class CloseLink:
     link: int
 
 
+@dataclass(frozen=True, slots=True)
+class ReadLink:
+    """Read at most so many bytes of a link at once; 0: stop reading, until told otherwise."""
+
+    link: int
+    most: int
+
+
 # --- sockets: connections of clients to the entry, and of the exit to servers ---
 
 
 @dataclass(frozen=True, slots=True)
 class Connect:
-    """Resolve and connect to a server; reported by `connected` or `connect_failed`."""
+    """Resolve and connect to a server; reported by `connected` or `connect_failed`.
+
+    `payer`, here and below: whose turn it is at look-ups. None: a zero-hop Node's own user.
+    """
 
     socket: int
     host: str
     port: int
+    payer: Address | None
 
 
 @dataclass(frozen=True, slots=True)
 class Bind:
-    """Open a socket for datagrams to any server; reported by `connected` or `connect_failed`."""
+    """Open a socket for datagrams to any server; reported by `connected` or `connect_failed`.
+
+    While its datagrams wait for look-ups it is congested.
+    """
 
     socket: int
+    payer: Address | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +100,7 @@ class Resolve:
 
     socket: int
     host: str
+    payer: Address | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +161,14 @@ class Tell:
 
 
 @dataclass(frozen=True, slots=True)
+class Prove:
+    """Dial a secure link to a Node that speaks JSON to us, so that it proves its key."""
+
+    key: PublicKey
+    endpoint: Endpoint
+
+
+@dataclass(frozen=True, slots=True)
 class Forward:
     """Send a package to a neighbor. Packages of one `flow` share a bound on what may wait for it."""
 
@@ -198,10 +223,10 @@ class Log:
     detail: str = ""
 
 
-LinkEffect = Dial | WriteLink | CloseLink
+LinkEffect = Dial | WriteLink | CloseLink | ReadLink
 SocketEffect = (
     Connect | Bind | Resolve | Resolved | SendDatagram | Accepted | WriteSocket | EndSocket | CloseSocket | Reading
 )
-InnerEffect = Tell | Forward | SendFrame | Overrun | EndCircuit | Offence
+InnerEffect = Tell | Prove | Forward | SendFrame | Overrun | EndCircuit | Offence
 OuterEffect = LinkEffect | SocketEffect | SaveConfig | Log
 Effect = OuterEffect | InnerEffect

@@ -40,6 +40,24 @@ class Limits:
         served = min(MAX_SERVED, (spare - links) // 2)
         return cls(links, served, min(MAX_SERVED, spare - links - served))
 
+    @property
+    def look_ups(self) -> int:
+        """Names looked up at the same time: a quarter of what is served may be under look-up, with two sockets each."""
+        return min(LOOK_UPS, max(2, self.served // 8))
+
+    def pressed(self, served: int) -> bool:
+        """Whether so many streams are so near the bound that those without a use have to go."""
+        return 4 * served > 3 * self.served
+
+
+def has_room(held: int, taken: int, most: int) -> bool:
+    """Whether somebody may hold `held` of the `taken` places, of which there are `most`: no more than are left.
+
+    One alone gets a half, two get a third each, and so on: a newcomer finds room, however many came before and whatever
+    they wanted. A fixed share would be too little for the only one, or too much of many.
+    """
+    return held <= most - taken
+
 
 # --- links (protocol.md 2, 15.2) ---
 
@@ -59,6 +77,73 @@ UNFINISHED_TOTAL: Final = 64 * MIB
 """Bytes of unfinished frames of all links. Over it the link that holds most ends."""
 MAX_MALFORMED: Final = 64
 """Frames that make no sense, of one link, until it ends; one is forgiven each second. 0.9.1 sends some by accident."""
+CONNECTS_PER_SECOND: Final = 1.0
+CONNECTS_AT_ONCE: Final = 12
+"""Connections from one address: each may cost a handshake, which is 0.6 ms."""
+STRANGER_READ: Final = 32 * 1024
+"""Bytes read at once of a link to no neighbor: what it can make us do between two looks at others."""
+NEIGHBOR_READ: Final = 512 * 1024
+STRANGER_WORK: Final = 0.05
+"""Of a core that one address may take which is no neighbor's; its links are read no faster."""
+STRANGERS_WORK: Final = 0.15
+"""And all of them together."""
+WORK_SAVED: Final = 0.3
+"""Seconds of work that may be taken at once."""
+STUCK: Final = 256 * 1024
+"""Bytes that wait for a link to no neighbor from which on it isn't read: who doesn't read isn't listened to."""
+STUCK_FLOWS: Final = 256
+"""And so many queues, each of which costs 800 bytes though it may hold next to nothing."""
+
+# Nominal costs, in seconds of a core.
+FRAME_COST: Final = 10e-6
+BOX_COST: Final = 250e-6
+"""Of opening a sealed box: a JSON package."""
+OPEN_COST: Final = 500e-6
+"""Of opening the element of an OPEN and checking who pays."""
+BYTE_COST: Final = 5e-9
+
+# --- look-ups at the exit (protocol.md 15.4) ---
+
+LOOK_UPS: Final = 256
+"""Names that are looked up at the same time, each with two sockets; fewer where there are few descriptors."""
+LOOK_UPS_EACH: Final = 8
+"""Of one payer, of those: as many as a page's first moment has a use for."""
+LOOK_UPS_WAITING_EACH: Final = 128
+"""Look-ups of one payer that wait for their turn."""
+LOOK_UPS_WAITING: Final = 4_096
+"""Of all payers. Over it, who has most waiting loses the last of them to who has none."""
+LOOK_UPS_PER_MINUTE: Final = 300
+"""Names of one payer that DNS servers are asked for; more of them fail. They are not paid for, so they are few:
+a user who opens ten crowded pages in a minute has that many."""
+LOOK_UPS_PER_SECOND: Final = 250
+"""Names of all payers that DNS servers are asked for: each takes 1 ms of CPU time, so a quarter of a core."""
+LOOK_UP_PATIENCE: Final = 1.0
+"""Seconds after which a look-up gives way where others wait for its place. Most names take a tenth of it."""
+
+# --- datagrams at the exit ---
+
+DATAGRAMS_PER_NAME: Final = 8
+"""Datagrams that wait for one name's look-up, and of a stream that wait for its socket: the first of a conversation."""
+NAMES_PER_SOCKET: Final = 16
+"""Names of one socket that are looked up at the same time."""
+DATAGRAM_BYTES: Final = 256 * 1024
+"""Bytes of one socket's datagrams that wait for look-ups."""
+DATAGRAM_BYTES_TOTAL: Final = 16 * MIB
+"""Bytes of all sockets' datagrams that do."""
+
+# --- joining (neighborhood.md 2) ---
+
+MAX_PASSES: Final = 32
+"""Nodes that we are passed on to in a minute: who passes us on without end makes us dial no more."""
+
+# --- streams of which one direction is over ---
+
+QUIET_FOR: Final = 30.0
+"""Seconds without a byte after which a stream is over both ways: its client is gone most likely."""
+QUIET_UNDER_PRESSURE: Final = 5.0
+"""The same, where more than three quarters of what may be served is in use."""
+STALLED_FOR: Final = 600.0
+"""Seconds that the same stream has if bytes wait, which its reader doesn't take."""
 
 # --- circuits of others (protocol.md 15.3) ---
 
@@ -124,6 +209,53 @@ PACKAGES_FOR: Final = 60.0
 MAX_PACKAGES: Final = 65_536
 """Packages that are remembered of each of two such times, in 8 bytes each: some 100 MB/s, or 10 MiB of memory. More of
 them in less time shorten it: as each has to be paid for, that is dearer than what could be repeated then."""
+# --- gossip (neighborhood.md 2.9); bounds of one record are in wire/message.py ---
+
+MAX_MESSAGE: Final = 512 * 1024
+"""Bytes of a gossip message of ours: some 300 usual records. Others may be far from their neighbors, or slow."""
+MAX_KNOWN: Final = 2_000
+"""Records that are kept: what neighbors invent beyond that is not taken in."""
+KNOWN_SHARE: Final = 4
+"""One of so many records may be known by the word of one neighbor."""
+BELIEVED_AT_ONCE: Final = 64
+"""New Nodes taken in at once on the word of one neighbor, at a radius of three: it, and two full rings of five around
+it, are 31. Twice as many for each step that the radius is longer."""
+BELIEVED_PER_SECOND: Final = 1.0
+MAX_UNPROVEN: Final = 8
+"""Messages over JSON that wait for a secure link to prove who speaks."""
+PROVE_WITHIN: Final = 10.0
+"""Seconds that such a message waits: what a handshake may take."""
+
+# --- neighbors (neighborhood.md 1.6) ---
+
+MAX_DEGREE: Final = 5
+"""Full neighbors that accept connections."""
+KEPT_PLACES: Final = 2
+"""Of these, places for Nodes that we chose ourselves, while there is somebody to choose: visitors can't have all."""
+MAX_VISITORS: Final = 4
+"""Nodes that debuted to us and haven't listed us yet."""
+FRESH: Final = 10.0
+"""Seconds that such a visitor keeps its place when another one wants it. Whoever is honest has listed us by then."""
+MAX_LEAVES: Final = 6
+"""Neighbors that accept no connections: the network's own tests have six of them at one Node."""
+MAX_LISTED: Final = 16
+"""Neighbors that we list, confirmed or not."""
+NEIGHBORS_PER_PREFIX: Final = 2
+"""Neighbors in one /24 (`prefix`). Who owns a network of 256 addresses gets no more of our places than that."""
+NEIGHBORS_PER_WALLET: Final = 1
+"""Neighbors with one earning wallet: it is one owner. The wallet that stands where none is set is nobody's."""
+SHOWN_PER_HOUR: Final = 6
+"""Different Nodes whose addresses are shown to one /24 in an hour, by Passes and Introductions. Who joins needs one or
+two; who asks on collects addresses."""
+MAX_ASKERS: Final = 1_024
+"""Prefixes for which it is remembered what they were shown."""
+
+# --- money (accounting.md 2.9); what strangers may owe follows from the thresholds, in core/accountant/strangers.py ---
+
+MAX_ACCOUNTS: Final = 20_000
+"""Debtors that are remembered. Beyond that the smallest debts are forgiven: a wallet costs its owner nothing."""
+MAX_PAYERS: Final = 10_000
+"""Wallets that are known to have paid."""
 
 
 def prefix(ip: str) -> str:

@@ -23,14 +23,17 @@ from masq.core.effects import (
     Log,
     OuterEffect,
     Overrun,
+    Prove,
     SendFrame,
     Tell,
 )
-from masq.core.failure import NO_WALLET, Cause, Failure, FailureError
+from masq.core.failure import BUDGET, NO_WALLET, Cause, Failure, FailureError
+from masq.core.limits import BOX_COST, OPEN_COST
 from masq.core.links.links import GOSSIP_FLOW, Link, Links, LinksEffect, LinkUp, Written
+from masq.core.network.bans import Bans
 from masq.core.network.neighborhood import Neighborhood
 from masq.core.network.routing import Routes
-from masq.core.offence import Offence
+from masq.core.offence import Offence, Rule
 from masq.core.packages.entry import PackageEntry
 from masq.core.packages.exit import PackageExit
 from masq.core.packages.relay import ForEntry, ForExit, ForNeighborhood, PackageArrival, PackageRelay, Relayed
@@ -39,12 +42,12 @@ from masq.core.tab import Tab
 from masq.core.view import NodeView, RoutesView
 from masq.crypto import Keys
 from masq.errors import CryptoError, PeerError, UnavailableError
-from masq.types import Endpoint, Mode, PackagePolicy, PublicKey, RatePack
+from masq.types import Address, Endpoint, Mode, PackagePolicy, PublicKey, RatePack
 from masq.wire.circuit import EXTENSION, Addresses, circuit_of
 from masq.wire.frame import unmask
 from masq.wire.message import encode_message
 from masq.wire.package import Package, single_hop
-from masq.wire.secure_link import Frame
+from masq.wire.secure_link import Frame, FrameType
 
 ROUTE_CHECK: Final = 10_000
 """Bytes of the imagined request with which a Node looks whether it has a route."""
@@ -86,6 +89,7 @@ class Parts:
     circuit_entry: CircuitEntry
     sockets: Sockets
     tab: Tab
+    bans: Bans
 
 
 class Node:
@@ -108,6 +112,7 @@ class Node:
         self.circuit_entry = parts.circuit_entry
         self.sockets = parts.sockets
         self.tab = parts.tab
+        self.bans = parts.bans
         self._route_revision = -1
         self.has_route = False
         self._scanning = False
@@ -132,12 +137,14 @@ class Node:
             self._housekept = now
             self.package_relay.tick(now)
             effects += self._carry(self.package_exit.tick(now), now)
+            effects += self._carry(self.circuit_exit.tick(now), now)
             effects += self._carry(self.circuits.tick(now), now)
             effects += self._upgrade_links(now)
             for link in self.links.spare(now):
                 if not self.circuits.uses(link) and not self.own_circuits.over(link):
                     effects += [CloseLink(link), *self.link_closed(link, now)]
         effects += self._carry(self.accountant.tick(now), now)
+        effects += self.bans.tick(now)
         return effects + self._look_for_route(now)
 
     def next_wake(self, now: float) -> float:
@@ -162,9 +169,12 @@ class Node:
 
     # --- links ---
 
-    def accept(self, peer: Endpoint, now: float) -> int | None:
+    def accept(self, peer: Endpoint, now: float) -> tuple[int | None, list[NodeEffect]]:
         """A peer has connected: the id of the link, or None if it is to be refused."""
-        return self.links.accept(peer, now)
+        if self.bans.banned(peer.ip, now):
+            return None, []
+        link, effects = self.links.accept(peer, now)
+        return link, self._carry(effects, now)
 
     def dialled(self, link: int, now: float) -> list[NodeEffect]:
         return list(self.links.dialled(link, now))
@@ -184,6 +194,7 @@ class Node:
             return [CloseLink(link)]
         effects: list[NodeEffect] = []
         answers: list[LinksEffect] = []
+        """What the link says itself, before anything else: it is sealed already, what comes of frames is not yet."""
         frames: list[Effect] = []
         try:
             for arrival in self.links.received(link, data, now, answers):
@@ -191,30 +202,62 @@ class Node:
                     # Frames lie side by side in `data`: what comes of all of them is carried out together.
                     frames += self._circuit_frame(link, arrival, now)
                     continue
-                effects += [*self._carry(frames, now), *answers]
+                effects += [*self._settled(answers, now), *self._carry(frames, now)]
                 frames.clear()
                 answers.clear()
                 effects += self._on_link(entry, arrival, now)
-            effects += [*self._carry(frames, now), *answers]
+                if self.links.get(link) is None:
+                    return effects  # It was too much of the same.
+            effects += [*self._settled(answers, now), *self._carry(frames, now)]
         except PeerError as error:
             # A handshake that fails gets no word of explanation on the wire.
-            effects += [*self._carry(frames, now), *answers]
-            effects += [Log("warning", "link_refused", f"{entry.peer}: {error}"), CloseLink(link)]
-            effects += self.link_closed(link, now)
+            effects += [*self._settled(answers, now), *self._carry(frames, now)]
+            effects += [Log("warning", "link_refused", f"{entry.peer}: {error}"), *self._end_link(link, now)]
+            effects += self._judge(Offence(Rule.MALFORMED, entry.peer.ip, detail=str(error)), now)
         return effects
+
+    def _settled(self, answers: list[LinksEffect], now: float) -> list[NodeEffect]:
+        """What links want done of themselves; one that holds too much of an unfinished frame ends."""
+        effects: list[NodeEffect] = []
+        for answer in answers:
+            if isinstance(answer, CloseLink):
+                effects += self._end_link(answer.link, now)
+            else:
+                effects.append(answer)
+        return effects
+
+    def _end_link(self, link: int, now: float) -> list[NodeEffect]:
+        return [CloseLink(link), *self.link_closed(link, now)]
 
     def _on_link(self, link: Link, arrival: bytes | Package | LinkUp, now: float) -> list[NodeEffect]:
         if isinstance(arrival, LinkUp):
+            if self.bans.banned_key(arrival.key, now):
+                return self._end_link(link.id, now)
             return self._carry(self.neighborhood.proven(arrival.key, link.peer, arrival.port, now), now)
+        relay = self.package_relay
         try:
-            package = (
-                self.package_relay.open(unmask(arrival))
-                if isinstance(arrival, bytes)
-                else self.package_relay.arrive(arrival)
-            )
+            package = relay.open(unmask(arrival)) if isinstance(arrival, bytes) else arrival
         except PeerError as error:
-            return [Log("info", "package_dropped", f"from {link.peer}: {error}")]
-        return self._arrived(package, link.peer, now, link.key if link.secure is not None else b"")
+            return self._malformed(link, error, now)
+        self.links.introduce(link)
+        effects: list[NodeEffect] = [*self.links.worked(link, BOX_COST, now)]
+        try:
+            opened = relay.arrive(package)
+        except PeerError as error:
+            # What lies in a package is its originator's: a neighbor that has passed it on is not to blame.
+            if not link.close:
+                return effects + self._malformed(link, error, now)
+            return [*effects, Log("info", "package_dropped", f"from {link.peer}: {error}")]
+        return effects + self._arrived(opened, link.peer, now, link.key if link.secure is not None else b"")
+
+    def _malformed(self, link: Link, error: PeerError, now: float) -> list[NodeEffect]:
+        """A frame made no sense. Some are borne; then the link ends, and its address has something to answer for."""
+        log = Log("info", "package_dropped", f"from {link.peer}: {error}")
+        effects: list[NodeEffect] = [log, *self.links.worked(link, BOX_COST, now)]
+        if not self.links.malformed(link, now):
+            return effects
+        ended = [*self._end_link(link.id, now), *self._judge(Offence(Rule.FLOOD, link.peer.ip, detail=str(error)), now)]
+        return effects + ended
 
     def _circuit_frame(self, link: int, frame: Frame, now: float) -> Sequence[Effect]:
         circuit = circuit_of(frame.wire)
@@ -223,7 +266,11 @@ class Node:
             return self.circuit_entry.frame(own, frame, now)
         if not self.rules.relays:
             return []
-        return self.circuits.frame((link, circuit), frame, now)
+        effects: Sequence[Effect] = self.circuits.frame((link, circuit), frame, now)
+        if frame.type == FrameType.OPEN:
+            known = self.links.get(link)
+            return [*effects, *self.links.worked(known, OPEN_COST, now)] if known else effects
+        return effects
 
     def _upgrade_links(self, now: float) -> list[NodeEffect]:
         """Neighbors that we speak JSON to though they know secure links: the one with the lower key dials."""
@@ -280,7 +327,7 @@ class Node:
         `group` isolates: streams of different groups share no route. `eager`: the client says nothing until it is
         told, by Accepted, that the server is reached.
         """
-        self._check_wallet()
+        self._check_purse(now)
         if self.hops and self.rules.package_policy is not PackagePolicy.MASQ:
             try:
                 socket, opened = self.circuit_entry.open(Wish.STREAM, host, port, group, now, eager)
@@ -300,7 +347,7 @@ class Node:
         return self._over_circuit(Wish.RESOLUTION, host, group, now)
 
     def _over_circuit(self, kind: Wish, host: str, group: str, now: float) -> tuple[int, list[NodeEffect]]:
-        self._check_wallet()
+        self._check_purse(now)
         if not self.hops or self.rules.package_policy is PackagePolicy.MASQ:
             words = "only circuits carry this, and this Node is set to use none"
             raise FailureError(Failure(Cause.NO_ROUTE, detail=words))
@@ -311,9 +358,12 @@ class Node:
             words = f"only circuits carry this: {error}"
             raise FailureError(replace(error.failure, detail=words)) from error
 
-    def _check_wallet(self) -> None:
+    def _check_purse(self, now: float) -> None:
+        """FailureError if our user can't pay, or has spent enough."""
         if not self.rules.pays and self.hops:
             raise FailureError(NO_WALLET)
+        if self.accountant.budget.used_up(now):
+            raise FailureError(BUDGET)
 
     def connected(self, socket: int, address: str, now: float) -> list[NodeEffect]:
         """The exit has reached a server, at this address, or has a socket for datagrams."""
@@ -400,14 +450,14 @@ class Node:
             case Relayed(forward, payer, size):
                 if not self.rules.relays:
                     return [Log("info", "package_dropped", f"from {source}: this Node relays nothing")]
-                if self.accountant.is_delinquent(payer):
+                if self._refuses(payer):
                     return [_delinquent(payer, source)]
                 self.tab.earn(payer, self.rules.rates.routing_charge(size))
                 return self._carry([forward], now)
             case ForExit(request, hop, package, payer):
                 if not self.rules.exits:
                     return [Log("info", "package_dropped", f"from {source}: this Node is no exit")]
-                if payer is not None and self.accountant.is_delinquent(payer):
+                if payer is not None and self._refuses(payer):
                     return [_delinquent(payer, source)]
                 return self._carry(self.package_exit.request(request, hop, package, payer, now), now)
             case ForEntry(message, return_id, payload_size):
@@ -415,6 +465,9 @@ class Node:
             case ForNeighborhood(gossip):
                 effects = self._carry(self.neighborhood.receive(gossip, source, now, sender), now)
                 return effects + self._look_for_route(now)
+
+    def _refuses(self, payer: Address) -> bool:
+        return self.accountant.is_delinquent(payer) or self.bans.refuses_wallet(payer)
 
     def _carry(self, effects: Iterable[Effect | AccountantEffect], now: float) -> list[NodeEffect]:
         """Hand on what concerns a sibling; the rest is for the driver."""
@@ -427,6 +480,8 @@ class Node:
                 out += self._forward(effect.key, effect.package, effect.flow, now)
             elif isinstance(effect, Tell):
                 out += self._tell(effect, now)
+            elif isinstance(effect, Prove):
+                out += self.links.upgrade(effect.endpoint, effect.key, now)
             elif isinstance(effect, EndCircuit):
                 leg = (effect.link, effect.circuit)
                 out += self._carry(self.circuits.end(leg, effect.reason, effect.detail), now)
@@ -448,9 +503,26 @@ class Node:
         return out
 
     def _judge(self, offence: Offence, now: float) -> list[NodeEffect]:
-        """Hold something against a peer."""
+        """Hold something against a peer; who is banned for it is left at once."""
         who = offence.ip or offence.key.hex()[:8] or "0x" + offence.wallet.hex()
-        return [Log("info", "offence", f"{who} {offence.rule.words}: {offence.detail}")]
+        effects: list[NodeEffect] = [Log("info", "offence", f"{who} {offence.rule.words}: {offence.detail}")]
+        banned = self.bans.offend(offence, now)
+        if not banned:
+            return effects
+        effects.append(Log("warning", "banned", f"{', '.join(banned)} for a while: {offence.rule.words}"))
+        return effects + self._leave_banned(now)
+
+    def _leave_banned(self, now: float) -> list[NodeEffect]:
+        effects: list[NodeEffect] = []
+        for link in list(self.links):
+            if self.bans.banned(link.peer.ip, now) or (link.key and self.bans.banned_key(link.key, now)):
+                effects += self._end_link(link.id, now)
+        return effects
+
+    def ban(self, who: str, seconds: float, now: float) -> list[NodeEffect]:
+        """The operator bans an address, a key or a wallet."""
+        self.bans.add(who, seconds, now)
+        return self._leave_banned(now)
 
     def _book(self, now: float) -> list[NodeEffect]:
         """Tell the Accountant what this input has earned and cost: once, as its cells are many."""
@@ -531,6 +603,7 @@ class Node:
             avoided=self.own_circuits.blame.view(now),
             overbilled=self.own_circuits.view(now),
             links=self.links.view(),
+            bans=self.bans.view(now),
         )
 
 

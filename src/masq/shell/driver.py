@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -17,6 +17,7 @@ from masq.core.effects import (
     EndSocket,
     Log,
     Reading,
+    ReadLink,
     Resolve,
     Resolved,
     SaveConfig,
@@ -25,13 +26,15 @@ from masq.core.effects import (
     WriteSocket,
 )
 from masq.core.failure import Failure
+from masq.core.limits import Limits
 from masq.core.node import Node, NodeEffect
 from masq.errors import LocalError
 from masq.shell.bank import Bank, BankConfig
 from masq.shell.clients import Clients
+from masq.shell.exit_policy import ExitPolicy
 from masq.shell.journal import Journal
 from masq.shell.links import NodeLinks
-from masq.shell.resolve import Resolver
+from masq.shell.look_ups import LookUps
 from masq.shell.servers import Servers
 from masq.shell.store import Store
 from masq.shell.streams import Reader, StreamConnection
@@ -45,13 +48,14 @@ class DriverConfig:
     bank: BankConfig
     bind_ip: str | None
     """The address of this machine that links are dialled from; None: any."""
-    resolver: Resolver
-    own_addresses: Sequence[str]
-    """Addresses that an exit never connects to."""
-    allow_private: bool
+    look_ups: LookUps
+    exit_policy: ExitPolicy
     package_data: int
     """Bytes of a stream that one package may carry."""
     answer_early: bool
+    limits: Limits
+    dns_allow_private: bool
+    """Whether our own user's look-ups may bring addresses of private networks."""
 
 
 class Driver:
@@ -61,10 +65,10 @@ class Driver:
         """`fail` is called with what makes going on impossible, such as a full disk."""
         self.turn = Turn(node, self._perform, fail)
         self.journal = Journal(lambda: self.turn.now)
-        self.links = NodeLinks(self.turn, config.bind_ip)
+        self.links = NodeLinks(self.turn, config.bind_ip, config.limits.links)
         reader = Reader(self.turn, config.package_data)
-        self.servers = Servers(reader, self.journal, config.resolver, config.own_addresses, config.allow_private)
-        self.clients = Clients(reader, self.journal, config.answer_early)
+        self.servers = Servers(reader, self.journal, config.look_ups, config.exit_policy)
+        self.clients = Clients(reader, self.journal, config.answer_early, config.limits.own, config.dns_allow_private)
         self.bank = Bank(self.turn, store, config.bank)
 
     async def stop(self) -> None:
@@ -89,19 +93,21 @@ class Driver:
             case Accepted(socket):
                 if (stream := self._stream(socket)) is not None:
                     stream.accept()
-            case Connect(socket, host, port):
-                self.servers.connect(socket, host, port)
+            case Connect(socket, host, port, payer):
+                self.servers.connect(socket, host, port, payer)
             case SendDatagram(socket, host, port, data):
                 self.servers.send_datagram(socket, host, port, data)
                 self.clients.send_datagram(socket, host, port, data)
-            case Bind(socket):
-                self.servers.bind(socket)
-            case Resolve(socket, host):
-                self.servers.resolve(socket, host)
+            case Bind(socket, payer):
+                self.servers.bind(socket, payer)
+            case Resolve(socket, host, payer):
+                self.servers.resolve(socket, host, payer)
             case Resolved(socket, found):
                 self.clients.resolved(socket, found)
             case Dial(link, endpoint):
                 self.links.dial(link, endpoint)
+            case ReadLink(link, most):
+                self.links.read(link, most)
             case CloseLink(link):
                 self.links.close(link)
             case SaveConfig(name, value):
@@ -124,5 +130,5 @@ class Driver:
         self.turn.sockets.pop(socket, None)
         if stream is not None:
             stream.finish(failure)
-        self.servers.close_datagrams(socket)
+        self.servers.close_socket(socket)
         self.clients.close_datagrams(socket)

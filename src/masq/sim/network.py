@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from masq.core.effects import WriteLink
+from masq.sim.clock import Clock
+from masq.sim.turn import Turn
 from masq.types import Endpoint
-
-if TYPE_CHECKING:
-    from masq.sim.host import Host
-    from masq.sim.world import World
 
 HIGH_WATER: Final = 256 * 1024
 """Bytes written and not yet on their way, from which on a Node is told to stop, as the shell's driver tells it."""
@@ -34,82 +33,17 @@ class Conditions:
     """Mean seconds between losses of one connection, whichever; 0: none is lost."""
 
 
-class Wire:
-    """One end of a connection, at a Node."""
-
-    def __init__(self, network: Network, host: Host, link: int) -> None:
-        self._network = network
-        self.host = host
-        self.link = link
-        self.other: Wire
-        self.buffered = 0
-        self._congested = False
-        self._free = 0.0
-        """When all that was written is on its way."""
-        self._arrival = 0.0
-        self.open = True
-
-    def write(self, data: bytes) -> None:
-        network, world = self._network, self._network.world
-        conditions = network.conditions
-        if conditions.bandwidth is not None:
-            self._free = max(self._free, world.now) + len(data) / conditions.bandwidth
-            self.buffered += len(data)
-            world.at(self._free, lambda: self._departed(len(data)))
-            if self.buffered > HIGH_WATER and not self._congested:
-                self._congested = True
-                self.host.link_congested(self.link)
-        parts = [data]
-        if conditions.split and len(data) > 1:
-            cut = network.random.randrange(1, len(data))
-            parts = [data[:cut], data[cut:]]
-        for part in parts:
-            self._later(part)
-
-    def _later(self, data: bytes | None) -> None:
-        """Let it arrive, after all that was written before; None is the end."""
-        world, other = self._network.world, self.other
-        self._arrival = max(self._arrival, max(self._free, world.now) + self._network.conditions.latency)
-        world.at(self._arrival, lambda: other.arrive(data))
-
-    def _departed(self, size: int) -> None:
-        self.buffered -= size
-        if self._congested and self.buffered <= LOW_WATER and self.open:
-            self._congested = False
-            while not self._congested and self.host.link_drained(self.link):
-                pass
-
-    def arrive(self, data: bytes | None) -> None:
-        if not self.open:
-            return
-        if data is None:
-            self._network.forget(self)
-            self.host.link_lost(self.link)
-        else:
-            self.host.link_heard(self.link, data)
-
-    def close(self) -> None:
-        """This end goes; the other one hears of it after what was written before."""
-        if self.open:
-            self._network.forget(self)
-            self._later(None)
-
-    def cut(self) -> None:
-        """The connection breaks: both ends notice, and what was under way is lost."""
-        for end in (self, self.other):
-            if end.open:
-                self._network.forget(end)
-                end.host.link_lost(end.link)
-
-
 class Network:
-    """All connections that stand."""
+    """All connections that stand, and all Nodes that may be dialled."""
 
-    def __init__(self, world: World, seed: int, conditions: Conditions) -> None:
-        self.world = world
+    def __init__(self, clock: Clock, seed: int, conditions: Conditions) -> None:
+        self.clock = clock
         self.random = random.Random(seed)
         self._conditions = conditions
-        self._wires: dict[tuple[int, int], Wire] = {}
+        self._nodes: dict[str, NodeLinks] = {}
+        """By their addresses."""
+        self._wires: dict[Wire, None] = {}
+        """In the order in which they were laid: which one breaks must not change between runs."""
         self._breaking = False
 
     @property
@@ -123,43 +57,197 @@ class Network:
             self._breaking = True
             self._break_later()
 
-    def __iter__(self) -> Iterator[Wire]:
-        return iter(self._wires.values())
+    def after_latency(self, what: Callable[[], None]) -> None:
+        """Let something happen after the latency, in the order of the calls."""
+        self.clock.later(what, self._conditions.latency)
 
-    def of(self, host: Host, link: int) -> Wire | None:
-        wire = self._wires.get((host.number, link))
-        return wire if wire is not None and wire.host is host else None
+    def join(self, turn: Turn, ip: str) -> NodeLinks:
+        """A Node is there, instead of any that had this address before."""
+        self._nodes[ip] = NodeLinks(self, turn, ip)
+        return self._nodes[ip]
 
-    def all_of(self, host: Host) -> list[Wire]:
-        return [wire for wire in self._wires.values() if wire.host is host]
+    def dial(self, dialler: NodeLinks, link: int, endpoint: Endpoint) -> None:
+        """The dial of a Node has arrived: it stands, or is refused."""
+        turn = dialler.turn
+        if not turn.alive:
+            return
+        target = self._nodes.get(endpoint.ip)
+        refused = self._conditions.refuse and self.random.random() < self._conditions.refuse
+        theirs = None
+        if target is not None and not refused:
+            theirs = target.accept(Endpoint(dialler.ip, 40_000 + link % 20_000))
+        if target is None or theirs is None:
+            turn.carry(turn.node.dial_failed(link, "refused", turn.now))
+            return
+        near, far = Wire(self, dialler, link), Wire(self, target, theirs)
+        near.other, far.other = far, near
+        for wire in (near, far):
+            self._wires[wire] = None
+            wire.owner.wires[wire.link] = wire
+        turn.carry(turn.node.dialled(link, turn.now))
 
     def forget(self, wire: Wire) -> None:
         wire.open = False
-        self._wires.pop((wire.host.number, wire.link), None)
-
-    def dial(self, host: Host, link: int, endpoint: Endpoint) -> None:
-        """The dial of a Node has arrived: it stands, or is refused."""
-        target = self.world.by_ip.get(endpoint.ip)
-        refused = self.conditions.refuse and self.random.random() < self.conditions.refuse
-        theirs = None
-        if target is not None and target.alive and target.listens and not refused:
-            theirs = target.node.accept(Endpoint(host.ip, 40_000 + link % 20_000), self.world.now)
-        if target is None or theirs is None:
-            host.dial_failed(link)
-            return
-        near, far = Wire(self, host, link), Wire(self, target, theirs)
-        near.other, far.other = far, near
-        self._wires[host.number, link] = near
-        self._wires[target.number, theirs] = far
-        host.dialled(link)
+        del self._wires[wire]
+        del wire.owner.wires[wire.link]
 
     def _break_later(self) -> None:
         if not self.conditions.break_every:
             self._breaking = False
             return
-        self.world.later(self._break_one, self.random.expovariate(1 / self.conditions.break_every))
+        self.clock.later(self._break_one, self.random.expovariate(1 / self.conditions.break_every))
 
     def _break_one(self) -> None:
         if self._wires and self.conditions.break_every:
-            self.random.choice(list(self._wires.values())).cut()
+            self.random.choice(list(self._wires)).cut()
         self._break_later()
+
+
+class NodeLinks:
+    """The links of one Node: its ends of connections, by the ids that it knows them by."""
+
+    def __init__(self, network: Network, turn: Turn, ip: str) -> None:
+        self.turn = turn
+        self.ip = ip
+        self.wires: dict[int, Wire] = {}
+        self._network = network
+
+    def __iter__(self) -> Iterator[Wire]:
+        """Those that stand now; they may be closed meanwhile."""
+        return iter(tuple(self.wires.values()))
+
+    def accept(self, peer: Endpoint) -> int | None:
+        """A peer dials: the id of the link, or None if it is refused."""
+        turn = self.turn
+        if not turn.alive or not turn.node.rules.mode.accepts_connections:
+            return None
+        link, effects = turn.node.accept(peer, turn.now)
+        turn.carry(effects)
+        return link
+
+    def dial(self, link: int, endpoint: Endpoint) -> None:
+        self._network.after_latency(lambda: self._network.dial(self, link, endpoint))
+
+    def write(self, link: int, data: bytes | bytearray | memoryview) -> None:
+        wire = self.wires.get(link)
+        if wire is not None:
+            wire.write(bytes(data))
+
+    def close(self, link: int) -> None:
+        wire = self.wires.get(link)
+        if wire is not None:
+            wire.close()
+
+    def read(self, link: int, most: int) -> None:
+        wire = self.wires.get(link)
+        if wire is not None:
+            wire.set_reading(most > 0)
+
+    def close_all(self) -> None:
+        for wire in self:
+            wire.close()
+
+    def cut_all(self) -> None:
+        for wire in self:
+            wire.cut()
+
+
+class Wire:
+    """One end of a connection, at a Node."""
+
+    other: Wire
+
+    def __init__(self, network: Network, owner: NodeLinks, link: int) -> None:
+        self._network = network
+        self._clock = network.clock
+        self._turn = owner.turn
+        self.owner = owner
+        self.link = link
+        self.buffered = 0
+        self._congested = False
+        self._free = 0.0
+        """When all that was written is on its way."""
+        self._arrival = 0.0
+        self.open = True
+        self._unread: list[bytes | None] | None = None
+        """What has arrived while it isn't read; None: it is."""
+
+    def set_reading(self, on: bool) -> None:
+        if not on:
+            self._unread = self._unread or []
+            return
+        unread, self._unread = self._unread, None
+        for data in unread or ():
+            self.arrive(data)
+
+    def write(self, data: bytes) -> None:
+        network = self._network
+        conditions = network.conditions
+        if conditions.bandwidth is not None:
+            self._depart(data, conditions.bandwidth)
+        if conditions.split and len(data) > 1:
+            cut = network.random.randrange(1, len(data))
+            self._send(data[:cut])
+            self._send(data[cut:])
+        else:
+            self._send(data)
+
+    def close(self) -> None:
+        """This end goes; the other one hears of it after what was written before."""
+        if self.open:
+            self._network.forget(self)
+            self._send(None)
+
+    def cut(self) -> None:
+        """The connection breaks: both ends notice, and what was under way is lost."""
+        for end in (self, self.other):
+            if end.open:
+                end.lose()
+
+    def _depart(self, data: bytes, bandwidth: float) -> None:
+        """It leaves after all that was written before, as quickly as the bandwidth lets it."""
+        size = len(data)
+        self._free = max(self._free, self._clock.now) + size / bandwidth
+        self.buffered += size
+        self._clock.at(self._free, lambda: self._departed(size))
+        if self.buffered > HIGH_WATER and not self._congested:
+            self._congested = True
+            turn = self._turn
+            turn.carry(turn.node.link_congested(self.link, self._clock.now))
+
+    def _departed(self, size: int) -> None:
+        self.buffered -= size
+        if self._congested and self.buffered <= LOW_WATER and self.open:
+            self._congested = False
+            while not self._congested and self._drain():
+                pass
+
+    def _drain(self) -> bool:
+        """Whether something was written, so that there may be more."""
+        turn = self._turn
+        effects = turn.node.link_drained(self.link, self._clock.now)
+        turn.carry(effects)
+        return any(isinstance(effect, WriteLink) for effect in effects)
+
+    def _send(self, data: bytes | None) -> None:
+        """Let it arrive, after all that was written before; None is the end."""
+        clock, other = self._clock, self.other
+        self._arrival = max(self._arrival, max(self._free, clock.now) + self._network.conditions.latency)
+        clock.at(self._arrival, lambda: other.arrive(data))
+
+    def arrive(self, data: bytes | None) -> None:
+        if not self.open:
+            return
+        if self._unread is not None:
+            self._unread.append(data)
+        elif data is None:
+            self.lose()
+        else:
+            turn = self._turn
+            turn.carry(turn.node.link_received(self.link, memoryview(bytearray(data)), self._clock.now))
+
+    def lose(self) -> None:
+        """This end notices that the connection is over."""
+        self._network.forget(self)
+        turn = self._turn
+        turn.carry(turn.node.link_closed(self.link, self._clock.now))

@@ -1,9 +1,7 @@
-"""A world in seeded virtual time: its clock, its Nodes, the network between them, and what they reach."""
+"""A world in seeded virtual time: its Nodes, the network between them, the Internet and the chain that they reach."""
 
 from __future__ import annotations
 
-import hashlib
-import heapq
 import random
 from collections.abc import Callable, Iterable
 from typing import Final
@@ -14,22 +12,22 @@ from masq.chain.wallet import Wallet
 from masq.core.accountant.accountant import AccountantConfig, Scan
 from masq.core.accountant.thresholds import DEFAULT_THRESHOLDS, PaymentThresholds
 from masq.core.build import NodeConfig, build_node
-from masq.core.effects import WriteLink, WriteSocket
 from masq.core.network.neighborhood import Contact, Profile
 from masq.core.node import NodeEffect
 from masq.crypto import CryptDE
-from masq.sim import invariants
 from masq.sim.chain import SimulatedChain
-from masq.sim.host import Host, Memory, ip_of
+from masq.sim.clock import Clock
+from masq.sim.host import SimNode, Surroundings
+from masq.sim.invariants import every
+from masq.sim.memory import Memory, Owner
 from masq.sim.network import Conditions, Network
-from masq.sim.workloads import Application
+from masq.sim.servers import Internet
+from masq.sim.trace import Trace
 from masq.types import CHAINS, DEFAULT_RATE_PACK, Address, LinkPolicy, Mode, NodeAddress, PackagePolicy, RatePack
 
 CHAIN: Final = CHAINS["dev"]
 PORT: Final = 6001
 EPOCH: Final = 1_800_000_000.0
-CHECK_EVERY: Final = 1.0
-"""Virtual seconds from one look at the invariants to the next."""
 
 
 class World:
@@ -37,78 +35,55 @@ class World:
 
     def __init__(self, seed: int, conditions: Conditions = Conditions()) -> None:
         self.random = random.Random(seed)
-        self.now = 0.0
-        self.network = Network(self, self.random.getrandbits(64), conditions)
-        self.hosts: list[Host] = []
-        self.by_ip: dict[str, Host] = {}
-        self.servers: dict[tuple[str, int], Callable[[], Application]] = {}
-        self.datagram_servers: dict[tuple[str, int], Callable[[bytes], list[bytes]]] = {}
-        self.names: dict[str, str] = {}
+        self.clock = Clock(self._check)
+        self.network = Network(self.clock, self.random.getrandbits(64), conditions)
+        self.hosts: list[SimNode] = []
         self.chain = SimulatedChain()
-        self._events: list[tuple[float, int, Callable[[], None]]] = []
-        self._sequence = 0
-        self._check_at = 0.0
-        self._trace = hashlib.sha256()
-        self._written = hashlib.sha256()
-        self._names_written: dict[tuple[int, str, int], int] = {}
-        """Links and sockets in the order in which they were first written to: what ids they have is no matter."""
+        internet = Internet()
+        self.servers = internet.servers
+        self.datagram_servers = internet.datagram_servers
+        self.names = internet.names
+        self._trace = Trace()
+        self._around = Surroundings(
+            clock=self.clock, network=self.network, internet=internet, chain=self.chain, note=self.note
+        )
 
     # --- time ---
 
-    def at(self, when: float, what: Callable[[], None]) -> None:
-        self._sequence += 1
-        heapq.heappush(self._events, (when, self._sequence, what))
-
-    def later(self, what: Callable[[], None], delay: float | None = None) -> None:
-        """After the network's latency, in the order of the calls."""
-        self.at(self.now + (self.network.conditions.latency if delay is None else delay), what)
+    @property
+    def now(self) -> float:
+        return self.clock.now
 
     def run(self, seconds: float) -> None:
         """Let time pass."""
-        self.run_until(lambda: False, seconds)
+        self.clock.run(seconds)
 
     def run_until(self, holds: Callable[[], bool], seconds: float) -> bool:
         """Let time pass until something holds; False if it doesn't within that time."""
-        end = self.now + seconds
-        while not holds():
-            if not self._events or self._events[0][0] > end:
-                self.now = end
-                invariants.check(self)
-                return holds()
-            self.now, _, what = heapq.heappop(self._events)
-            what()
-            if self.now >= self._check_at:
-                self._check_at = self.now + CHECK_EVERY
-                invariants.check(self)
-        return True
+        return self.clock.run_until(holds, seconds)
+
+    def _check(self) -> None:
+        every.check(self.hosts, self.chain)
 
     def note(self, number: int, effect: NodeEffect) -> None:
-        match effect:
-            case WriteLink(id, data) | WriteSocket(id, data):
-                kind = type(effect).__name__
-                self._trace.update(f"{self.now:.6f} {number} {kind} {id} {len(data)} ".encode())
-                self._trace.update(data)
-                name = self._names_written.setdefault((number, kind, id), len(self._names_written))
-                self._written.update(f"{self.now:.6f} {number} {kind} {name} {len(data)} ".encode())
-                self._written.update(data)
-            case _:
-                self._trace.update(f"{self.now:.6f} {number} {effect!r}\n".encode())
+        """Hears each effect, before it is carried out."""
+        self._trace.note(self.clock.now, number, effect)
 
     @property
     def trace(self) -> str:
         """The hash of all effects so far, with their times and Nodes."""
-        return self._trace.hexdigest()
+        return self._trace.all
 
     @property
     def written(self) -> str:
         """The hash of all that was written to links and sockets: what a change of the house must leave as it was."""
-        return self._written.hexdigest()
+        return self._trace.written
 
     # --- Nodes ---
 
     def add(
         self,
-        neighbors: Iterable[Host] = (),
+        neighbors: Iterable[SimNode] = (),
         *,
         mode: Mode = Mode.STANDARD,
         hops: int = 3,
@@ -118,70 +93,75 @@ class World:
         link_policy: str = "auto",
         package_policy: str = "auto",
         tokens: int = 10**24,
-        replacing: Host | None = None,
-    ) -> Host:
+        replacing: SimNode | None = None,
+    ) -> SimNode:
         """A Node that joins by the descriptors of others; `replacing` starts a crashed one again from its memory."""
-        number = replacing.number if replacing else len(self.hosts)
-        consuming = replacing.consuming if replacing else Wallet(self.random.randbytes(32))
-        earning = replacing.earning if replacing else Wallet(self.random.randbytes(32))
-        own_random = random.Random(self.random.getrandbits(64))
-        keys = CryptDE(CHAIN.contract, own_random.randbytes)
-        alias = CryptDE(CHAIN.contract, own_random.randbytes)
-        memory = replacing.memory if replacing else Memory()
-        ip = ip_of(number)
-        accepts = mode.accepts_connections
-        profile = Profile(
-            earning_wallet=earning.address,
-            rates=rates,
-            accepts_connections=accepts,
-            routes_data=mode.routes_data,
-            country=None,
-            address=NodeAddress(ip, (PORT,)) if accepts else None,
-        )
-
-        def sign(nonce: int, gas_price: int, recipient: Address, wei: int) -> SignedTransaction:
-            return sign_transfer(consuming, CHAIN, nonce=nonce, gas_price=gas_price, recipient=recipient, amount=wei)
-
-        accountant = AccountantConfig(
-            earning_wallet=earning.address,
-            consuming_wallet=consuming.address,
-            sign=sign,
-            thresholds=thresholds,
-            intervals=dict.fromkeys(Scan, scan_every),
-        )
-        contacts = tuple(
-            Contact(keys.first_contact_key(peer.node.keys.fragment()), NodeAddress(peer.ip, (PORT,)))
-            for peer in neighbors
-        )
+        owner = replacing.owner if replacing else self._owner()
+        own_random = random.Random(self.random.getrandbits(64)).randbytes
+        keys, alias = CryptDE(CHAIN.contract, own_random), CryptDE(CHAIN.contract, own_random)
         config = NodeConfig(
             keys=keys,
             alias=alias,
             mode=mode,
-            profile=profile,
-            wallet=consuming,
-            accountant=accountant,
+            profile=_profile(owner, mode, rates),
+            wallet=owner.consuming,
+            accountant=_accountant(owner, thresholds, scan_every),
             hops=hops,
-            contacts=contacts,
+            contacts=tuple(_contact(keys, peer) for peer in neighbors),
             contract=CHAIN.contract,
             link_policy=LinkPolicy(link_policy),
             package_policy=PackagePolicy(package_policy),
             epoch=EPOCH,
         )
-        node = build_node(config, memory.state(), own_random.randbytes, self.now)
-        host = Host(self, number, node, consuming, earning, memory)
+        host = SimNode(self._around, build_node(config, owner.memory.state(), own_random, self.now), owner)
         if replacing:
-            self.hosts[number] = host
+            self.hosts[owner.number] = host
         else:
             self.hosts.append(host)
-            self.chain.fund(consuming.address, tokens)
-        self.by_ip[host.ip] = host
-        host.carry(node.start(self.now))
+            self.chain.fund(owner.consuming.address, tokens)
+        host.start()
         return host
 
-    def join(self, count: int, every: float = 0.5, **settings: object) -> list[Host]:
+    def join(self, count: int, every: float = 0.5, **settings: object) -> list[SimNode]:
         """Nodes that join one after the other, each by the descriptors of up to two that are there."""
         for _ in range(count):
             there = self.hosts[-2:]
             self.add(there, **settings)  # type: ignore[arg-type]
             self.run(every)
         return self.hosts
+
+    def _owner(self) -> Owner:
+        """Somebody new, with wallets of its own."""
+        consuming, earning = Wallet(self.random.randbytes(32)), Wallet(self.random.randbytes(32))
+        return Owner(len(self.hosts), consuming, earning, Memory())
+
+
+def _profile(owner: Owner, mode: Mode, rates: RatePack) -> Profile:
+    accepts = mode.accepts_connections
+    return Profile(
+        earning_wallet=owner.earning.address,
+        rates=rates,
+        accepts_connections=accepts,
+        routes_data=mode.routes_data,
+        country=None,
+        address=NodeAddress(owner.ip, (PORT,)) if accepts else None,
+    )
+
+
+def _accountant(owner: Owner, thresholds: PaymentThresholds, scan_every: float) -> AccountantConfig:
+    def sign(nonce: int, gas_price: int, recipient: Address, wei: int) -> SignedTransaction:
+        wallet = owner.consuming
+        return sign_transfer(wallet, CHAIN, nonce=nonce, gas_price=gas_price, recipient=recipient, amount=wei)
+
+    return AccountantConfig(
+        earning_wallet=owner.earning.address,
+        consuming_wallet=owner.consuming.address,
+        sign=sign,
+        thresholds=thresholds,
+        intervals=dict.fromkeys(Scan, scan_every),
+    )
+
+
+def _contact(keys: CryptDE, peer: SimNode) -> Contact:
+    """As the descriptor of a peer says."""
+    return Contact(keys.first_contact_key(peer.node.keys.fragment()), NodeAddress(peer.ip, (PORT,)))

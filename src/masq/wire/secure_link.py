@@ -23,6 +23,8 @@ BODY: Final = LENGTH + 1
 """Where the body of a frame begins, after length and type."""
 PING_FRAME: Final = BODY + 8 + TAG
 """Bytes of a PING or PONG."""
+MAX_PONGS: Final = 4
+"""PINGs that are answered of one read: an honest peer sends one in 15 s."""
 MAX_PACKAGE: Final = 16 * 1024 * 1024
 MAX_HANDSHAKE: Final = 4_096
 """Bytes of a handshake message that are waited for."""
@@ -88,6 +90,10 @@ class SecureLink:
         self._pieces = bytearray()
         self.answer = b""
         """Bytes that the peer is owed after `receive`, to be taken with `take_answer`."""
+        self.answers_pings = True
+        self._pings: list[bytes] = []
+        """To be answered: sealed as late as can be, as frames are numbered in the order in which they are written."""
+        self._heard = 0
 
     @property
     def up(self) -> bool:
@@ -103,7 +109,24 @@ class SecureLink:
         self._proof_hash = self._handshake.hash
         return MAGIC + _prefixed(message)
 
+    @property
+    def unfinished(self) -> int:
+        """Bytes held of what has not ended: a frame, or a package in several."""
+        return len(self._begun) + len(self._pieces)
+
+    @property
+    def _answers_one_more(self) -> bool:
+        return self.answers_pings and len(self._pings) < MAX_PONGS
+
+    def take_heard(self) -> int:
+        """How many messages have come since this was asked last."""
+        heard, self._heard = self._heard, 0
+        return heard
+
     def take_answer(self) -> bytes:
+        pings, self._pings = self._pings, []
+        for ping in pings:
+            self.answer += self.frame(FrameType.PONG, ping)
         answer, self.answer = self.answer, b""
         return answer
 
@@ -121,6 +144,7 @@ class SecureLink:
             data, self._begun = memoryview(self._begun)[len(MAGIC) :], bytearray()
             self._stage = "first"
         for message in self._messages(data):
+            self._heard += 1
             if self._stage != "up":
                 event = self._shake(bytes(message[LENGTH:]))
                 if event is not None:
@@ -136,8 +160,8 @@ class SecureLink:
                 package = self._package_piece(message[BODY:-TAG])
                 if package is not None:
                     yield package
-            elif kind == FrameType.PING and len(message) == PING_FRAME:
-                self.answer += self.frame(FrameType.PONG, message[BODY:-TAG])
+            elif kind == FrameType.PING and len(message) == PING_FRAME and self._answers_one_more:
+                self._pings.append(bytes(message[BODY:-TAG]))
 
     def _messages(self, data: memoryview) -> Iterator[memoryview]:
         """Whole messages, with their length: where they lie in `data`, but for one whose beginning came before."""

@@ -1,4 +1,4 @@
-"""Streams, datagrams and questions of our own users, over circuits (protocol.md 15.4)."""
+"""Streams, datagrams and look-ups of our own users, over circuits (protocol.md 15.4)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Final
 
 from masq.core.attempt import Attempt
 from masq.core.circuits.origin import CLOSING, IDLE, LIFE, OwnCircuit, OwnCircuits
+from masq.core.circuits.quiet import HalfEnded
 from masq.core.circuits.terminal import LAZY, Departures, HeldBack, Outbox, Overdrawn, TerminalStream
 from masq.core.circuits.vigil import PROBE_HOST, Pulse, Vigil
 from masq.core.circuits.ways import Ways
@@ -25,7 +26,8 @@ from masq.core.effects import (
     SocketEffect,
     WriteSocket,
 )
-from masq.core.failure import CLOSE_CAUSES, END_CAUSES, SOME_HOP, Cause, Failure, printable
+from masq.core.failure import CLIENT, CLOSE_CAUSES, END_CAUSES, SOME_HOP, Cause, Failure, printable
+from masq.core.limits import QUIET_FOR
 from masq.core.sockets import OwnSockets, Sockets
 from masq.core.view import StreamView
 from masq.errors import CryptoError, MalformedError, UnavailableError
@@ -57,7 +59,7 @@ SERVER_FIRST: Final = 0.01
 SMALL: Final = 256 * 1024
 """Bytes received beyond which a stream whose client hangs up is taken to have more to come."""
 RESOLVE_FOR: Final = 15.0
-"""Seconds that an exit has to answer a question."""
+"""Seconds that an exit has to answer a look-up."""
 CONNECTED_FOR: Final = 60.0
 """Seconds that an exit has to tell what became of a stream: it gives a server 5 s for each of its addresses."""
 
@@ -120,6 +122,7 @@ class CircuitEntry:
         self.circuits = circuits
         self._sockets: OwnSockets[OwnStream] = OwnSockets(sockets, self)
         self._held = HeldBack(ways.crowded)
+        self._quiet: HalfEnded[OwnStream] = HalfEnded()
         self._crowded = ways.crowded
         self.vigil = Vigil()
         self._silent: dict[int, OwnStream] = {}
@@ -192,6 +195,8 @@ class CircuitEntry:
         done: list[EntryEffect] = [*effects]
         if stream.ended_in and stream.ended_out:
             done += self._forget(stream)
+        else:
+            self._quiet.add(stream, now)
         return self._send(stream.circuit, outbox + messages, now) + done
 
     def closed(self, socket: int, failure: Failure, now: float) -> list[EntryEffect]:
@@ -349,7 +354,10 @@ class CircuitEntry:
                         return []
                     stream.attempt.answered()
                     stream.ended_in = True
-                    return self._forget(stream) if stream.ended_out else [EndSocket(stream.socket)]
+                    if stream.ended_out:
+                        return self._forget(stream)
+                    self._quiet.add(stream, now)
+                    return [EndSocket(stream.socket)]
                 return self._failed(stream, Failure(END_CAUSES[code], own.exit, detail), now)
             case _:
                 return []
@@ -414,6 +422,9 @@ class CircuitEntry:
             if now - stream.opened > stream.patience:
                 at = stream.circuit.exit if stream.circuit else SOME_HOP
                 effects += self._failed(stream, Failure(Cause.SILENT, at), now)
+        for stream in self._quiet.over(now, QUIET_FOR):
+            # Its client is as good as gone: the exit is told to stop.
+            effects += self.closed(stream.socket, Failure(Cause.CLOSED, CLIENT), now)
         return effects
 
     def _look(self, now: float) -> list[EntryEffect]:
@@ -514,6 +525,9 @@ class CircuitEntry:
         except UnavailableError:
             return self._give_up(stream, failure)
         self._sockets.put(stream.socket, fresh)
+        self._quiet.drop(stream.socket)
+        if fresh.eof:
+            self._quiet.add(fresh, now)
         assert fresh.circuit
         terminal = fresh.circuit.terminal
         outbox = self._begin(fresh)
@@ -527,6 +541,7 @@ class CircuitEntry:
 
     def _give_up(self, stream: OwnStream, failure: Failure) -> list[EntryEffect]:
         self._sockets.drop(stream.socket)
+        self._quiet.drop(stream.socket)
         self._silent.pop(stream.socket, None)
         if stream.kind is Wish.RESOLUTION:
             return [Resolved(stream.socket, failure)]
@@ -534,6 +549,7 @@ class CircuitEntry:
 
     def _forget(self, stream: OwnStream) -> list[EntryEffect]:
         self._sockets.drop(stream.socket)
+        self._quiet.drop(stream.socket)
         self._silent.pop(stream.socket, None)
         if stream.circuit is not None:
             _detach(stream.circuit, stream)

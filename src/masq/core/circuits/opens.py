@@ -105,7 +105,7 @@ class Opens:
         return self._bucket(("from", source, None), source.pace, now).take(now)
 
     def may_go(self, source: Source, onward: PublicKey, now: float) -> bool:
-        """Whether one more OPEN of a source is passed on to a Node: fewer than it takes of us, and a share each."""
+        """Whether one more OPEN of a source is passed on to a Node: fewer than that takes of us, and a share each."""
         share = self._bucket(("share", source, onward), ONWARD_SHARE, now)
         return share.take(now) and self._bucket(("to", onward, None), ONWARD_OPENS, now).take(now)
 

@@ -185,7 +185,7 @@ class OwnCircuits:
         """A circuit for a new stream of a group, opened if there is none, or all are busy.
 
         `tried`: exits that it can't have. `doubted`: Nodes that it is not to go over if there are others.
-        UnavailableError: there is no route of Nodes that know circuits.
+        UnavailableError: there is no route of Nodes that support circuits.
         """
         usable = [
             own

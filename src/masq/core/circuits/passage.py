@@ -49,7 +49,7 @@ class Passage:
     """Who is held to account for it."""
     terminal: Terminal | None = None
     closing: float | None = None
-    """Since when the originator is through with it; what is still on its way back to him is let pass, and booked."""
+    """Since when the originator is through with it; what is still on its way back to it is let pass, and booked."""
 
     @property
     def legs(self) -> list[Leg]:

@@ -1,0 +1,1 @@
+"""What holds in every world at every time, whatever happens in it."""

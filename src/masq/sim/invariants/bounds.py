@@ -1,0 +1,58 @@
+"""What a Node keeps and writes is bounded, whatever others do."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from masq.core.attempt import MAX_UNANSWERED
+from masq.core.circuits.exit import LOOK_EVERY
+from masq.core.circuits.exit import MAX_HELD as MAX_HELD_AT_EXIT
+from masq.core.limits import MAX_LINKS
+from masq.core.links.links import BATCH, MAX_QUEUE, MAX_ROUTE
+from masq.core.packages.flow import MAX_HELD
+from masq.sim.connection import SOCKET_HIGH_WATER
+from masq.sim.host import SimNode
+from masq.sim.network import HIGH_WATER
+from masq.wire.circuit import MAX_DATA, STREAM_CREDIT
+
+SLACK: Final = 1024 * 1024
+"""Bytes of one batch of frames, or of one read: what a Node may write before it learns that it is to stop."""
+
+
+def queues(host: SimNode) -> None:
+    links = list(host.node.links)
+    assert len(links) <= MAX_LINKS, f"Node {host.number} has {len(links)} links"
+    for link in links:
+        assert link.queued == sum(link.waiting.values()), f"Node {host.number}: {link.queued} B wait"
+        assert max(link.waiting.values(), default=0) <= MAX_ROUTE, f"Node {host.number}: too much waits for one flow"
+        assert link.queues.keys() == link.waiting.keys(), f"Node {host.number}: what waits is miscounted"
+    assert sum(link.queued for link in links) <= MAX_QUEUE, f"Node {host.number}: too much waits in all"
+
+
+def wires(host: SimNode) -> None:
+    for wire in host.links:
+        assert wire.buffered <= HIGH_WATER + BATCH + SLACK, f"Node {host.number} writes on: {wire.buffered} B buffered"
+
+
+def sockets(host: SimNode) -> None:
+    unread = max(host.sockets.unread(), default=0)
+    most = SOCKET_HIGH_WATER + MAX_HELD + SLACK
+    assert unread <= most, f"Node {host.number} writes {unread} B to a socket that nobody reads"
+
+
+def package_streams(host: SimNode) -> None:
+    for held in (
+        *(stream.held for stream in host.node.package_entry),
+        *(stream.held for stream in host.node.package_exit),
+    ):
+        assert held <= MAX_HELD, f"Node {host.number} holds {held} B for one stream"
+
+
+def circuit_streams(host: SimNode) -> None:
+    node = host.node
+    for stream in (*node.circuit_exit.streams(), *node.circuit_entry.streams()):
+        assert stream.unreturned <= STREAM_CREDIT, f"Node {host.number} keeps {stream.unreturned} B for one stream"
+        waiting = sum(map(len, stream.backlog))
+        assert waiting <= MAX_UNANSWERED + MAX_DATA, f"Node {host.number}: {waiting} B of one stream wait for credit"
+    held = sum(stream.held for stream in node.circuit_exit.streams())
+    assert held <= MAX_HELD_AT_EXIT + LOOK_EVERY, f"Node {host.number} holds {held} B for the streams it serves"

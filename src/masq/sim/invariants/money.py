@@ -1,0 +1,17 @@
+"""Money is neither made nor lost, is spent once, and is credited only if it came."""
+
+from __future__ import annotations
+
+from masq.sim.chain import SimulatedChain
+from masq.sim.host import SimNode
+
+
+def tokens(chain: SimulatedChain) -> None:
+    assert sum(chain.tokens.values()) == chain.supply, "tokens were made or lost"
+    assert min(chain.tokens.values(), default=0) >= 0, "somebody spent what it hasn't"
+    assert len(set(chain.accepted)) == len(chain.accepted), "a transaction was mined twice"
+
+
+def credit(host: SimNode, chain: SimulatedChain) -> None:
+    moved = sum(transfer.amount for transfer in chain.transfers(host.earning.address, 0, chain.head))
+    assert host.node.accountant.earned <= moved, f"Node {host.number} has credited what never came"

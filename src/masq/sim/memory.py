@@ -1,0 +1,58 @@
+"""What survives the crashes of a Node: whose it is, and what it has saved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from masq.chain.wallet import Wallet
+from masq.core.accountant.accountant import SavedState
+from masq.core.accountant.effects import Payment, Save
+from masq.core.accountant.ledger import BookEntry
+from masq.types import Address
+
+
+@dataclass(slots=True)
+class Memory:
+    """What a Node has saved."""
+
+    entries: dict[tuple[bool, Address], BookEntry] = field(default_factory=dict)
+    payments: dict[bytes, Payment] = field(default_factory=dict)
+    banned: dict[Address, None] = field(default_factory=dict)
+    config: dict[str, str] = field(default_factory=dict)
+
+    def save(self, save: Save) -> None:
+        self.entries |= {(entry.payable, entry.wallet): entry for entry in save.entries}
+        self.payments |= {payment.hash: payment for payment in save.payments}
+        for hash in save.ended_payments:
+            self.payments.pop(hash, None)
+        self.banned |= dict.fromkeys(save.banned)
+        for wallet in save.released:
+            self.banned.pop(wallet, None)
+        for wallet in save.forgotten:
+            self.entries.pop((False, wallet), None)
+        self.config |= dict(save.config)
+
+    def state(self) -> SavedState:
+        block = self.config.get("start_block")
+        return SavedState(
+            tuple(self.entries.values()),
+            tuple(self.payments.values()),
+            tuple(self.banned),
+            int(block) if block else None,
+            self.config.get("known_income"),
+            self.config.get("payers"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose a Node is: the same one starts it again after a crash, at the same address."""
+
+    number: int
+    consuming: Wallet
+    earning: Wallet
+    memory: Memory
+
+    @property
+    def ip(self) -> str:
+        return f"10.0.{self.number // 250}.{self.number % 250 + 1}"

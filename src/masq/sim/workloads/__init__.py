@@ -1,0 +1,1 @@
+"""What is connected over the Nodes of a world: clients and servers, quick and slow."""
