@@ -254,3 +254,27 @@ def test_without_a_way_no_stream_is_opened() -> None:
     with pytest.raises(UnavailableError):
         entry.open()
     assert not list(entry.entry.streams())
+
+
+def test_who_alters_cells_or_ends_circuits_without_a_word_is_found_by_repetition() -> None:
+    for end in (
+        lambda nodes: nodes.close(Close.OVERLOADED),
+        lambda nodes: altered(nodes.cell((1, DATA, b"x")), 5),
+        lambda nodes: nodes.control(2, {"failed": CLOSE_TEXTS[Close.TAMPERED], "detail": ""}),
+    ):
+        entry, nodes, _ = answered()
+        (own,) = entry.own
+        entry.hears(end(nodes))
+        assert own.suspects == own.keys, (
+            "not the exit alone, which says so: somebody before it may have done it"
+        )
+        assert entry.own.blame.keys(entry.now) == ()
+        entry.own.blame.praise((own.keys[0], own.keys[2]), entry.now)
+        entry.own.blame.suspect((own.keys[1], b"somebody"), Failure(Cause.SILENT), entry.now)
+        assert entry.own.blame.keys(entry.now) == (own.keys[1],)
+
+
+def test_a_circuit_that_ends_in_order_is_nobody_s_fault() -> None:
+    entry, nodes, _ = answered()
+    entry.hears(nodes.close(Close.DONE))
+    assert not entry.own.blame._events

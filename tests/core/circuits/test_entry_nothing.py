@@ -31,6 +31,8 @@ def nothing_but(nodes: Nodes, kind: str) -> Frame:
             return nodes.cell(*[(1, WINDOW, bytes(4))] * 5_000)
         case "data for nobody":
             return nodes.cell((77, DATA, bytes(MAX_DATA)))
+        case "a byte, and empty data":
+            return nodes.cell((1, DATA, b"*"), *[(1, DATA, b"")] * 7_000)
         case _:
             return nodes.cell(*[(1, DATA, b"")] * 7_000)
 
@@ -46,6 +48,7 @@ def nothing_but(nodes: Nodes, kind: str) -> Frame:
         "credit of no bytes",
         "data for nobody",
         "empty data",
+        "a byte, and empty data",
     ],
 )
 def test_cells_of_nothing_are_the_exit_s_fault_when_they_are_many(kind: str) -> None:

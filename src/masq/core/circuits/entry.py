@@ -268,14 +268,16 @@ class CircuitEntry:
         own.recent_at = now
         try:
             plain = terminal.unpack(data)
-            own.pulse.heard = now
-            if own.pulse.waits is not None:
+            pulse = own.pulse
+            pulse.heard = now
+            if pulse.waits is not None:
                 self._answered(own, now)
             for message in messages_of(plain):
                 size = len(message.data)
                 if message.command in BILLED:
                     billed = (billed or 0) + size
-                    heads += HEAD
+                    if size:
+                        heads += HEAD
                     stream = terminal.streams.get(message.stream)
                     if (
                         not isinstance(stream, OwnStream)
@@ -384,12 +386,16 @@ class CircuitEntry:
         if own.closing is not None:
             self.circuits.remove(own)
             return []
+        if reason is Close.TAMPERED and own.failure is None:
+            self.circuits.died(own, Cause.TAMPERED, now)
         failure = own.failure or Failure(CLOSE_CAUSES[reason], SOME_HOP)
         return [self.circuits.close(own, reason, now), *self._fail_streams(own, failure, now)]
 
     def _lost(self, own: OwnCircuit, cause: Cause, now: float) -> list[EntryEffect]:
         """A circuit is gone: its streams are taken over another one if nothing was delivered yet, or end."""
         self.circuits.remove(own)
+        if own.failure is None and own.closing is None and cause is not Cause.CLOSED:
+            self.circuits.died(own, cause, now)
         return self._fail_streams(own, own.failure or Failure(cause, SOME_HOP), now)
 
     def _fail_streams(self, own: OwnCircuit, failure: Failure, now: float) -> list[EntryEffect]:
@@ -438,7 +444,7 @@ class CircuitEntry:
         effects: list[EntryEffect] = []
         for own in [watched[id(pulse)] for pulse in self.vigil.look(pulses, crowded, now)]:
             if own.pulse.probe:
-                effects += [self.circuits.died(own, now), *self._abandon(own, Close.DONE, now)]
+                effects += [self.circuits.died(own, Cause.SILENT, now), *self._abandon(own, Close.DONE, now)]
                 continue
             self.vigil.probing(own.pulse, own.next_stream, now)
             own.next_stream += 1

@@ -331,17 +331,19 @@ class OwnCircuits:
 
     def fail(self, own: OwnCircuit, position: int, cause: Cause, detail: str, now: float) -> Log:
         """A hop is why our circuit ends, or ended."""
-        # One that says that it can't reach the next one may be right, or lie: either of the two failed us.
+        # One that says that it can't reach the next one, or that a cell was altered, may be right, or lie: it is the
+        # other end of the link then, or anybody before it.
+        first = 0 if cause is Cause.TAMPERED else position
         end = position + 2 if cause is Cause.UNREACHABLE else position + 1
-        own.suspects = tuple(hop.service.key for hop in own.hops[position:end])
+        own.suspects = own.keys[first:end]
         own.failure = Failure(cause, own.place(position), detail)
         self.blame.suspect(own.suspects, own.failure, now)
         return Log("info", "circuit_failed", str(own.failure))
 
-    def died(self, own: OwnCircuit, now: float) -> Log:
-        """A circuit gives no answer: any of its hops may be why."""
+    def died(self, own: OwnCircuit, cause: Cause, now: float) -> Log:
+        """A circuit gives no answer, or ends without a word of a hop's: any of them may be why."""
         own.suspects = own.keys
-        own.failure = Failure(Cause.SILENT, SOME_HOP)
+        own.failure = Failure(cause, SOME_HOP)
         self.blame.suspect(own.suspects, own.failure, now)
         return Log("info", "circuit_failed", str(own.failure))
 
