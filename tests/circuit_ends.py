@@ -15,8 +15,9 @@ from masq.core.circuits.exit import CircuitExit
 from masq.core.circuits.origin import OwnCircuit, OwnCircuits
 from masq.core.circuits.passage import Billing
 from masq.core.circuits.relay import PassingCircuits
-from masq.core.circuits.ways import Ways
+from masq.core.circuits.ways import Peer, Ways
 from masq.core.effects import EndCircuit, SendFrame, Service
+from masq.core.limits import Limits
 from masq.core.network.routing import Route
 from masq.core.proofs import Proofs
 from masq.core.sockets import Sockets
@@ -190,7 +191,12 @@ def payer_for(reader: PublicKey, wallet: Wallet = WALLET) -> Payer:
 class HonestHop:
     """The circuits of one Node, driven without a Node around them: relay or exit."""
 
-    def __init__(self, exits: bool = True, outbound: Sequence[int] = (ONWARD,)) -> None:
+    def __init__(
+        self,
+        exits: bool = True,
+        outbound: Sequence[int] = (ONWARD,),
+        limits: Limits = Limits(),
+    ) -> None:
         """`outbound`: the links that it has dialled."""
         self.keys = keys()
         self.next: dict[PublicKey, int] = {}
@@ -199,8 +205,10 @@ class HonestHop:
         self.owed = 0
         self.now = 0.0
         self.earned = 0
-        self.sockets, self.tab = Sockets(), Tab()
-        ways = Ways(self.next.get, lambda link: link in outbound, lambda link: link in self.crowded)
+        self.sockets, self.tab = Sockets(limits), Tab()
+        self.strangers: dict[int, str] = {}
+        """Links of who is no neighbor, and their addresses."""
+        ways = Ways(self.next.get, lambda link: link in outbound, lambda link: link in self.crowded, self.peer)
         billing = Billing(DEFAULT_RATE_PACK, self.tab, lambda payer: self.owed)
         self.exit = CircuitExit(billing, self.sockets, ways)
         self.circuits = PassingCircuits(
@@ -217,6 +225,12 @@ class HonestHop:
     @property
     def key(self) -> PublicKey:
         return self.keys.public_key
+
+    def peer(self, link: int) -> Peer:
+        """Who is at the other end of a link: a neighbor, unless it is a stranger's."""
+        if link in self.strangers:
+            return Peer(self.strangers[link], b"stranger %d" % link, False)
+        return Peer(f"192.0.2.{link}", b"neighbor %d" % link, True)
 
     @property
     def next_socket(self) -> int:
@@ -247,7 +261,8 @@ class HonestHop:
         """Sizes of all that circuits leave behind, but for OPENs that can't be repeated yet."""
         exit, circuits = self.exit, self.circuits
         waiting = exit.departures._waiting
-        kept = (circuits._legs, circuits._on_link, circuits._of_payer, exit._sockets, exit._held, waiting)
+        owners: dict[object, int] = {**circuits._of_payer, **circuits._opens.circuits_of}
+        kept = (circuits._legs, circuits._on_link, owners, exit._sockets, exit._held, waiting)
         return tuple(map(len, kept))
 
 
@@ -390,7 +405,8 @@ class Entry:
         self.now = 0.0
         self.crowded: set[int] = set()
         self.tab = Tab()
-        ways = Ways(lambda key: BACK, lambda link: True, lambda link: link in self.crowded)
+        peer = Peer("192.0.2.1", b"first", True)
+        ways = Ways(lambda key: BACK, lambda link: True, lambda link: link in self.crowded, lambda link: peer)
         self.own = OwnCircuits(
             self.keys,
             FixedRoutes(self.keys.public_key, *self.ways),  # type: ignore[arg-type]

@@ -158,6 +158,9 @@ WRONG = {
     "earning-wallet": [WALLET[2:], WALLET + "0", "0x" + "g" * 40],
     "gas-price": ["0", "-1", "1.5", str(2**64), ""],
     "rate-pack": ["8|9", "1|2|3|4|5", "1|2|3|x", "1 2 3 4", f"1|2|3|{2**64}", "1|2|3|"],
+    "max-rate-pack": ["8|9", "1|2|3|x", ""],
+    "max-price-per-gb": ["", "-1", "1,5", ".5", "1e3", "0." + "1" * 19, "1" * 13],
+    "max-spending-per-hour": ["", "-1", "none", "0.5 MASQ"],
     "payment-thresholds": [
         "19999|10000|1000|20000|1000|20000",
         "20000|10000|1000|20000|1000|20000",
@@ -172,6 +175,7 @@ WRONG = {
     "dns-port": ["65536", "dns"],
     "dns-servers": ["1.1.1.1,", "dns.example", "1.1.1.1 9.9.9.9"],
     "exit-allow-private": ["yes"],
+    "dns-allow-private": ["yes", ""],
     "exit-policy": ["reject", "reject *:25,", "reject *:0", "reject 1.2.3.4/33:*", "reject ::1:25"],
     "answer-early": ["yes"],
     "data-directory": ["\0", "~nobody-of-this-name/x"],
@@ -455,6 +459,31 @@ def test_own_address_0_0_0_0_asks_the_router() -> None:
 
 def test_an_open_entry_is_warned_of() -> None:
     assert any(warning.startswith("entry-ip") for warning in valid(entry_ip="0.0.0.0").warnings)
+
+
+@pytest.mark.parametrize(
+    ("url", "warned"),
+    [
+        ("https://provider.example/key", False),
+        ("http://127.0.0.1:8545", False),
+        ("http://localhost:8545/", False),
+        ("http://[::1]:8545/", False),
+        ("http://192.168.1.5:8545", False),
+        ("http://provider.example/key", True),
+        ("http://8.8.8.8/", True),
+        ("http://localhost.example/", True),
+        ("http://user@127.0.0.1.example/", True),
+        ("HTTP://provider.example", True),
+    ],
+)
+def test_a_provider_that_others_can_listen_to_is_warned_of(url: str, warned: bool) -> None:
+    warnings = valid(blockchain_service_url=url).warnings
+    assert any(warning.startswith("blockchain-service-url: http://") for warning in warnings) == warned
+
+
+def test_private_addresses_for_programs_are_warned_of() -> None:
+    assert any(warning.startswith("dns-allow-private") for warning in valid(dns_allow_private="on").warnings)
+    assert not any(warning.startswith("dns-allow-private") for warning in valid().warnings)
 
 
 def test_gather_asks_for_nothing_but_single_values() -> None:

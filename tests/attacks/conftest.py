@@ -10,11 +10,7 @@ from typing import Final
 import pytest
 
 PENDING: Final = {
-    "01": "no bound on streams by what is left of the descriptors",
-    "04": "OPENs and circuits have no bounds per address and over all",
     "08": "a circuit that doesn't answer is not given up, and a liar is believed",
-    "20": "the elements of OPEN have sizes of their own",
-    "23": "HTTP, the DNS port, silent streams, secrets",
 }
 """Attacks that still succeed, by how their tests' names go on after `test_`: `05` is all of a number. A line goes with
 its defence."""

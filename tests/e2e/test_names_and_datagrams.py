@@ -23,7 +23,7 @@ pytestmark = pytest.mark.e2e
 @pytest.fixture(scope="module")
 def user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A Node whose exit is another one."""
-    with linked_pair(tmp_path_factory.mktemp("names"), 11, **{"dns-port": "0"}) as (_, own):
+    with linked_pair(tmp_path_factory.mktemp("names"), 11, **{"dns-port": "0", "dns-allow-private": "on"}) as (_, own):
         yield own
 
 

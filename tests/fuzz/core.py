@@ -9,13 +9,15 @@ from contextlib import suppress
 from tests import circuit_ends
 from tests.circuit_ends import BACK, WALLET, Entry, HonestHop, Nodes, Originator, frame_of
 from tests.fuzz.wire import KEYS, SECRET, pieces
+from tests.network_ends import open_door
 from tests.secure_ends import DEV
 
+from masq.core.limits import Limits
 from masq.core.links.links import Links
 from masq.core.node import Node
 from masq.errors import MalformedError, PeerError
 from masq.sim.world import World
-from masq.types import Endpoint
+from masq.types import Endpoint, LinkPolicy
 from masq.wire import cbor
 from masq.wire.circuit import MAX_PLAIN, Layer, Seal, circuit_frame, data_of
 from masq.wire.frame import mask
@@ -27,8 +29,10 @@ PEER = Endpoint("10.9.9.9", 40_000)
 
 def links(data: bytes) -> None:
     """Bytes on a new connection."""
-    ends = Links(KEYS, DEV, 6001, ("circuit1",), "auto", lambda size: SECRET[:size])
-    link = ends.accept(PEER, 0.0)
+    ends = Links(
+        KEYS, DEV, 6001, ("circuit1",), LinkPolicy.AUTO, lambda size: SECRET[:size], Limits(), open_door(False)
+    )
+    link, _ = ends.accept(PEER, 0.0)
     assert link is not None
     with suppress(PeerError):
         for piece in pieces(data):
@@ -134,7 +138,7 @@ def _element(component: Component) -> bytes:
 def node_package(data: bytes) -> None:
     """A package over a JSON link, sealed well at all its layers. The first byte says for which component."""
     node = _node()
-    link = node.accept(PEER, 0.0)
+    link, _ = node.accept(PEER, 0.0)
     assert link is not None
     key = node.keys.public_key
     hops = [_element(Component(data[0] % 4 if data else 0)), bytes(48)]

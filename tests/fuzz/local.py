@@ -19,11 +19,11 @@ from masq.errors import CryptoError, MalformedError, SettingError
 from masq.settings import sources
 from masq.settings.sources import load, read_config_file
 from masq.settings.table import SETTINGS
-from masq.shell.control import Control
+from masq.shell.control import ControlSocket
 from masq.shell.dns_server import LONGEST_UDP, PLAIN_UDP, DnsServer
 from masq.types import CHAINS
 from masq.wire.circuit import Resolution, decode_resolved
-from masq.wire.proxy import Greeting, Refused, Target, accepted, decode_datagram, encode_datagram
+from masq.wire.proxy import ClientRefused, Greeting, Target, accepted, decode_datagram, encode_datagram
 
 # --- clients ---
 
@@ -34,7 +34,7 @@ def greet(data: list[bytes]) -> tuple[Target | None, bytes, bytes]:
     for number, piece in enumerate(data, 1):
         try:
             target = greeting.feed(piece)
-        except Refused as error:
+        except ClientRefused as error:
             return None, told + error.answer, b""
         told += greeting.answers
         greeting.answers = b""
@@ -122,7 +122,9 @@ def control_line(data: bytes) -> None:
         reader, writer = asyncio.StreamReader(limit=4096), _Writer()
         reader.feed_data(data)
         reader.feed_eof()
-        control = Control(Path("masq.sock"), lambda: {"status": 1}, lambda kind: {"scan": kind})
+        control = ControlSocket(
+            Path("masq.sock"), lambda: {"status": 1}, lambda scan: None, lambda who, seconds: None, lambda who: False
+        )
         await control._serve(reader, cast(asyncio.StreamWriter, writer))
         return writer.said
 

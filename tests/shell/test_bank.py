@@ -28,8 +28,8 @@ from masq.crypto import CryptDE
 from masq.demo.chain_process import running_chain
 from masq.demo.funds import Funds
 from masq.errors import LocalError
-from masq.shell.bank import Bank, BankConfig
-from masq.shell.store import Store
+from masq.shell.bank import PATIENCE, Bank, BankConfig
+from masq.shell.store import Store, StoreBusyError, StoreError
 from masq.shell.turn import Turn
 from masq.types import CHAINS, DEFAULT_RATE_PACK, Address, Mode
 
@@ -94,8 +94,8 @@ class Books:
         )
         self.accountant = node.accountant
         self.turn = StillTurn(node, self._perform, raised)
-        config = BankConfig(chain=CHAIN, url=url, consuming_wallet=consuming.address, earning_wallet=earning)
-        self.bank = Bank(self.turn, self.store, config)
+        self.bank_config = BankConfig(chain=CHAIN, url=url, consuming_wallet=consuming.address, earning_wallet=earning)
+        self.bank = Bank(self.turn, self.store, self.bank_config)
         self.notices: list[str] = []
 
     @property
@@ -121,6 +121,10 @@ class Books:
             self.carry(self.accountant.scan(scan, self.now))
             while self.turn.begun:
                 await self.turn.begun.pop()
+
+    def take_begun(self) -> list[Awaitable[None]]:
+        begun, self.turn.begun = self.turn.begun, []
+        return begun
 
     async def close(self) -> None:
         await self.bank.close()
@@ -346,5 +350,132 @@ def test_without_a_provider_nothing_is_paid_and_nothing_ends(tmp_path: Path, url
             assert len(books.notices) == 4
             assert not books.store.load().payments
             assert books.accountant.ledger.payables[EARNER.address].wei == DEBT
+
+    asyncio.run(scenario())
+
+
+# ---- A store that can't save
+
+
+class Refusing:
+    """A store that refuses to save for as long as it is told to."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.refuses = False
+
+    def save(self, save: Save) -> None:
+        if self.refuses:
+            raise StoreBusyError("unable to open database file")
+        self._store.save(save)
+
+
+@asynccontextmanager
+async def with_refusing_store(directory: Path, url: str) -> AsyncIterator[tuple[Books, Refusing]]:
+    async with opened(directory, url) as books:
+        consumed(books.accountant, (EARNER.address, DEFAULT_RATE_PACK, SIZE), [], 0, 0.0)
+        books.now = 10.0
+        store = Refusing(books.store)
+        books.bank = Bank(books.turn, store, books.bank_config)  # type: ignore[arg-type]
+        yield books, store
+
+
+def counting(sent: list[str]) -> Callable[[str, list[Any]], Any]:
+    def answer(method: str, params: list[Any]) -> Any:
+        if method == "eth_sendRawTransaction":
+            sent.append(params[0])
+        return takes_nothing(method, params)
+
+    return answer
+
+
+def test_nothing_is_paid_before_it_is_on_disk_and_nothing_is_lost_meanwhile(tmp_path: Path) -> None:
+    sent: list[str] = []
+
+    async def scenario() -> None:
+        async with provider(counting(sent)) as url, with_refusing_store(tmp_path, url) as (books, store):
+            store.refuses = True
+            books.carry(books.accountant.scan(Scan.PAYABLES, books.now))
+            (asking,) = books.take_begun()
+            await asking
+            (retry,) = books.take_begun()
+            assert not sent
+            assert not books.store.load().payments
+            assert "unable to open" in books.bank.warnings[0]
+            # More to be saved, and a payment that is to be sent again: they wait behind it.
+            books.bank.save_config("name", "value")
+            books.carry(books.accountant.scan(Scan.PENDING_PAYABLES, books.now))
+            for begun in books.take_begun():
+                await begun
+            assert not sent
+            store.refuses = False
+            books.carry([Save()])
+            assert books.bank.warnings == ()
+            assert len(books.store.load().payments) == 1
+            assert books.store.get("name") == "value"
+            assert [entry.wei for entry in books.store.load().entries] == [DEBT]
+            for begun in books.take_begun():
+                await begun
+            assert len(sent) == 2
+            assert len(set(sent)) == 1
+            await retry
+
+    asyncio.run(scenario())
+
+
+def test_a_store_that_refuses_for_long_ends_the_node(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with provider(honest) as url, with_refusing_store(tmp_path, url) as (books, store):
+            store.refuses = True
+            books.carry([Save()])
+            (retry,) = books.take_begun()
+            books.now += PATIENCE - 1
+            books.carry([Save()])
+            store.refuses = False
+            books.carry([Save()])
+            store.refuses = True
+            books.now += 2
+            books.carry([Save()])
+            (again,) = books.take_begun()
+            books.now += PATIENCE
+            with pytest.raises(StoreError, match="60 s"):
+                books.carry([Save()])
+            for begun in (retry, again):
+                begun.close()  # type: ignore[attr-defined]
+            store.refuses = False
+
+    asyncio.run(scenario())
+
+
+def test_a_store_that_refuses_is_asked_again_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("masq.shell.bank.TRY_EVERY", 0.01)
+
+    async def scenario() -> None:
+        async with provider(honest) as url, with_refusing_store(tmp_path, url) as (books, store):
+            store.refuses = True
+            books.bank.save_config("name", "value")
+            (retry,) = books.take_begun()
+            trying = asyncio.ensure_future(retry)
+            await asyncio.sleep(0.05)
+            assert not trying.done()
+            store.refuses = False
+            await asyncio.wait_for(trying, 1)
+            assert books.store.get("name") == "value"
+
+    asyncio.run(scenario())
+
+
+def test_what_waits_to_be_saved_is_saved_at_the_end_or_its_loss_is_told(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with provider(honest) as url, with_refusing_store(tmp_path, url) as (books, store):
+            store.refuses = True
+            books.bank.save_config("name", "value")
+            (retry,) = books.take_begun()
+            retry.close()  # type: ignore[attr-defined]
+            with pytest.raises(StoreBusyError):
+                await books.bank.close()
+            store.refuses = False
+            await books.bank.close()
+            assert books.store.get("name") == "value"
 
     asyncio.run(scenario())

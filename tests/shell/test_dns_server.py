@@ -134,6 +134,19 @@ def test_failures_say_why_and_are_asked_again() -> None:
     run(work)
 
 
+def test_what_was_filtered_is_no_name_and_the_reason_is_told() -> None:
+    async def work() -> None:
+        server = DnsServer(Exit(Failure(Cause.POLICY, detail="it is private")).look_up, lambda: 0.0)
+        answer = await reply(server, "bank.example", use_edns=0)
+        assert answer.rcode() == dns.rcode.NXDOMAIN
+        (why,) = answer.options
+        assert isinstance(why, dns.edns.EDEOption)
+        assert (why.code, why.text) == (dns.edns.EDECode.FILTERED, "it is private")
+        assert (await reply(server, "bank.example")).rcode() == dns.rcode.NXDOMAIN
+
+    run(work)
+
+
 def test_other_questions() -> None:
     async def work() -> None:
         server = DnsServer(Exit().look_up, lambda: 0.0)

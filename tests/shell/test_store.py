@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from masq.core.accountant.effects import Payment, Save
 from masq.core.accountant.ledger import BookEntry
-from masq.shell.store import Store, StoreError
+from masq.shell.store import Store, StoreBusyError, StoreError
 
 WALLET, OTHER = b"a" * 20, b"b" * 20
 PAYMENT = Payment(OTHER, 10**20, 3, b"raw", b"h" * 32, 9)
@@ -137,6 +140,51 @@ def test_a_full_disk_leaves_the_old_book_whole(tmp_path: Path) -> None:
     assert set(again.load().entries) == set(SAVE.entries)
     assert again.load().start_block == 7
     again.close()
+
+
+@contextmanager
+def no_descriptor_left() -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # Numbers below this one are in use, or will be.
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
+    taken = []
+    try:
+        while True:
+            try:
+                taken.append(os.open("/dev/null", os.O_RDONLY))
+            except OSError:
+                break
+        yield
+    finally:
+        for descriptor in taken:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_save_needs_no_new_descriptor(tmp_path: Path) -> None:
+    """Not the first one after a start either, nor a large one, nor one after a save that failed."""
+    Store.open(tmp_path, "secret").close()
+    store = Store.open(tmp_path, "secret")
+    many = tuple(BookEntry(True, number.to_bytes(20, "big"), 1, 1) for number in range(20_000))
+    with no_descriptor_left():
+        store.save(SAVE)
+        with pytest.raises(StoreError):
+            store.save(Save((BookEntry(True, b"c" * 20, 1, 1),), (PAYMENT,)))
+        store.save(Save(many, banned=(OTHER,)))
+    assert len(store.load().entries) == len(many) + 2
+    store.close()
+
+
+def test_what_may_succeed_later_says_so_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    store = Store.open(tmp_path, None)
+    store.save(SAVE)
+    store._connection.pragma("query_only", True)
+    with pytest.raises(StoreBusyError):
+        store.save(Save((BookEntry(True, WALLET, 1, 1),)))
+    store._connection.pragma("query_only", False)
+    assert set(store.load().entries) == set(SAVE.entries)
+    store.save(Save((BookEntry(True, WALLET, 1, 1),)))
+    store.close()
 
 
 def test_a_process_that_is_killed_while_saving_leaves_whole_saves(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from masq.shell.store import Store, StoreError
 
 PAYMENT = Payment(b"b" * 20, 10**20, 3, b"raw" * 60, b"h" * 32, 9)
 COUNT = 20
-FILES = {"node.db", "node.key", "node.lock"}
+FILES = {"node.db", "node.db-journal", "node.key", "node.lock"}
 
 _PROGRAM = f"""
 import sys, time
@@ -46,7 +46,9 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_no_other_file_is_needed(killed: Path, tmp_path: Path) -> None:
     assert {path.name for path in killed.iterdir()} == FILES
+    assert (killed / "node.db-journal").stat().st_size == 0
     shutil.copytree(killed, tmp_path / "copy")
+    (tmp_path / "copy" / "node.db-journal").unlink()
     store = Store.open(tmp_path / "copy", None)
     state = store.load()
     assert state.payments == (PAYMENT,)

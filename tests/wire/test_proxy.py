@@ -56,6 +56,13 @@ def test_socks5_with_addresses() -> None:
         (b"\x04\x01\x00\x50\x01\x02\x03\x04\x00", b"\x00\x5b"),
         (b"GET / HTTP/9\r\n\r\n", b"HTTP/1.1 400"),
         (b"GET /path HTTP/1.1\r\n\r\n", b"HTTP/1.1 400"),
+        (b"GET /path HTTP/1.1\r\nHost: h\r\n\r\n", b"HTTP/1.1 400"),
+        (b"GET * HTTP/1.1\r\nHost: h\r\n\r\n", b"HTTP/1.1 400"),
+        (b"GET https://h/ HTTP/1.1\r\nHost: h\r\n\r\n", b"HTTP/1.1 400"),
+        (b"GET http:///p HTTP/1.1\r\nHost: h\r\n\r\n", b"HTTP/1.1 400"),
+        (b"GET http://h/ HTTP/1.1\n\n", b"HTTP/1.1 400"),
+        (b"CONNECT h:1 HTTP/1.1\nA: b\r\n\r\n", b"HTTP/1.1 400"),
+        (b"POST http://h/ HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n", b"HTTP/1.1 400"),
         (b"CONNECT nowhere HTTP/1.1\r\n\r\n", b"HTTP/1.1 400"),
         (b"GET http://a/ HTTP/1.1\r\n" + b"x: y\r\n" * 20_000, b"HTTP/1.1 431"),
     ],
@@ -71,7 +78,7 @@ def test_refusals_say_why(data: bytes, answer: bytes) -> None:
 def test_what_was_agreed_on_is_said_before_a_refusal(step: int) -> None:
     greeting, told = Greeting(), b""
     data = b"\x05\x01\x02\x07\x02me\x02pw"
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(ClientRefused) as refusal:
         for start in range(0, len(data), step):
             greeting.feed(data[start : start + step])
             told, greeting.answers = told + greeting.answers, b""
@@ -96,6 +103,45 @@ def test_plain_http_is_made_a_request_for_the_server() -> None:
         "6d65:7077",
         b"POST /a?b HTTP/1.1\r\nHost: host.test:8080\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi",
     )
+
+
+@pytest.mark.parametrize(
+    ("method", "url", "host", "line"),
+    [
+        (b"GET", b"http://h", "h", b"GET / HTTP/1.1"),
+        (b"GET", b"http://h?a=b/c", "h", b"GET /?a=b/c HTTP/1.1"),
+        (b"GET", b"HTTP://h#x/y", "h", b"GET / HTTP/1.1"),
+        (b"GET", b"http://a:b@h/c@d#e", "h", b"GET /c@d HTTP/1.1"),
+        (b"OPTIONS", b"http://h", "h", b"OPTIONS * HTTP/1.1"),
+        (b"GET", b"http://[2001:db8::1]/", "2001:db8::1", b"GET / HTTP/1.1"),
+    ],
+)
+def test_urls_become_paths(method: bytes, url: bytes, host: str, line: bytes) -> None:
+    target, _ = greet(method + b" " + url + b" HTTP/1.1\r\n\r\n")
+    assert target
+    assert target.host == host
+    assert target.rest.startswith(line + b"\r\nHost: ")
+    assert b"b@" not in target.rest
+
+
+@pytest.mark.parametrize("step", [1, 1000])
+def test_a_second_request_is_not_for_the_first_one_s_server(step: int) -> None:
+    greeting = Greeting()
+    data = b"POST http://h/ HTTP/1.1\r\nContent-Length: 2\r\n\r\nhiGET http://other/ HTTP/1.1\r\nCookie: c\r\n\r\n"
+    told = b""
+    target: Target | None = None
+    for start in range(0, len(data), step):
+        piece = data[start : start + step]
+        if target is None:
+            target = greeting.feed(piece)
+            told += target.rest if target else b""
+        else:
+            assert target.request
+            told += target.request.part(memoryview(piece))
+    assert told.endswith(b"\r\n\r\nhi")
+    assert target
+    assert target.request
+    assert target.request.surplus
 
 
 def test_an_upgrade_keeps_its_connection_header() -> None:

@@ -15,6 +15,7 @@ from typing import NoReturn, get_args
 from masq.settings import SETTINGS, Setting, load
 from masq.settings.command_line import split
 from masq.settings.table import Group
+from masq.shell.process import forbid_core_dumps, forget_environment, hide_arguments
 
 _USAGE = """Usage: masq run [OPTION VALUE]...
 
@@ -30,6 +31,10 @@ def run(words: Sequence[str]) -> NoReturn:
         print(usage(get_terminal_size().columns), end="")
         sys.exit(0)
     settings = load(split(words), os.environ)
+    forbid_core_dumps()
+    secrets = [setting for setting in SETTINGS.values() if setting.secret]
+    forget_environment([setting.variable for setting in secrets], os.environ)
+    hide_arguments([setting.name for setting in secrets])
     for warning in settings.warnings:
         print(f"masq: warning: {warning}", file=sys.stderr)
     from masq.shell.runtime import run_node

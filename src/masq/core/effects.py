@@ -161,6 +161,14 @@ class Tell:
 
 
 @dataclass(frozen=True, slots=True)
+class Prove:
+    """Dial a secure link to a Node that speaks JSON to us, so that it proves its key."""
+
+    key: PublicKey
+    endpoint: Endpoint
+
+
+@dataclass(frozen=True, slots=True)
 class Forward:
     """Send a package to a neighbor. Packages of one `flow` share a bound on what may wait for it."""
 
@@ -219,6 +227,6 @@ LinkEffect = Dial | WriteLink | CloseLink | ReadLink
 SocketEffect = (
     Connect | Bind | Resolve | Resolved | SendDatagram | Accepted | WriteSocket | EndSocket | CloseSocket | Reading
 )
-InnerEffect = Tell | Forward | SendFrame | Overrun | EndCircuit | Offence
+InnerEffect = Tell | Prove | Forward | SendFrame | Overrun | EndCircuit | Offence
 OuterEffect = LinkEffect | SocketEffect | SaveConfig | Log
 Effect = OuterEffect | InnerEffect

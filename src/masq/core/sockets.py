@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from typing import Generic, Protocol, TypeVar
 
 from masq.core.effects import Effect
 from masq.core.failure import Failure
+from masq.core.limits import Limits
+from masq.core.served import Served
 
 T = TypeVar("T")
 
@@ -37,9 +39,10 @@ class SocketOwner(Protocol):
 class Sockets:
     """All sockets of a Node. An id is never used twice."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits = Limits()) -> None:
         self._last = 0
         self._owners: dict[int, SocketOwner] = {}
+        self.served = Served(limits)
 
     def owner(self, socket: int) -> SocketOwner | None:
         return self._owners.get(socket)
@@ -54,6 +57,7 @@ class Sockets:
 
     def disown(self, socket: int) -> None:
         self._owners.pop(socket, None)
+        self.served.give(socket)
 
 
 class OwnSockets(Generic[T]):
@@ -65,10 +69,17 @@ class OwnSockets(Generic[T]):
         self._known: dict[int, T] = {}
         self.new = sockets.new
         self.get = self._known.get
+        self.room = sockets.served.room
+        """Whether somebody may be served more."""
 
     def put(self, socket: int, known: T) -> None:
         self._known[socket] = known
         self._sockets.own(socket, self._owner)
+
+    def serve(self, socket: int, known: T, holders: Sequence[Hashable], places: int = 1) -> None:
+        """Put a socket in that others are served by: it counts until it is dropped."""
+        self._sockets.served.take(socket, holders, places)
+        self.put(socket, known)
 
     def drop(self, socket: int) -> None:
         """Nobody is interested in it any more."""

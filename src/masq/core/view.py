@@ -162,7 +162,7 @@ class ProcessView:
     dns: str | None = _about("where look-ups are answered, if they are")
     consuming_wallet: str | None = _about("that pays for our own user")
     earning_wallet: str = _about("that is paid for what this Node does")
-    warnings: tuple[str, ...] = _about("of the settings")
+    warnings: tuple[str, ...] = _about("of the settings, and of what goes wrong now")
     failures: tuple[FailureView, ...] = _about("the latest, the newest first")
     version: str = _about("of this program")
 

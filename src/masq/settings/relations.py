@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 from masq.errors import SettingError
 from masq.settings.table import Settings
@@ -80,8 +81,27 @@ def _warnings(settings: Settings, given: frozenset[str]) -> list[str]:
         warnings.append(
             f"entry-ip: everyone who reaches {settings.entry_ip} can use this Node, at the cost of its consuming wallet"
         )
+    if settings.blockchain_service_url and not _is_private_way(settings.blockchain_service_url):
+        warnings.append(
+            "blockchain-service-url: http:// is not encrypted: everybody on the way reads which wallets are yours, and "
+            "can lie about payments; use https://"
+        )
     if settings.exit_allow_private:
         warnings.append("exit-allow-private: strangers reach this machine and its private network through this Node")
+    if settings.dns_allow_private:
+        warnings.append("dns-allow-private: exits can make this machine's programs talk to its private network")
     if settings.fake_public_key is not None:
         warnings.append("fake-public-key: nothing is encrypted; for tests only")
     return warnings
+
+
+def _is_private_way(url: str) -> bool:
+    """Whether nobody can listen between us and a URL: it is encrypted, or doesn't leave this machine or its network."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if parts.scheme == "https" or host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_private
+    except ValueError:
+        return False

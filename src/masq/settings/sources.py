@@ -113,9 +113,9 @@ def _from_command_line(command_line: Mapping[str, str], warnings: list[str]) -> 
         _add(given, setting, text, "", warnings)
         if setting.secret and text:
             warnings.append(
-                f"{name}: a secret on the command line can be read by everyone on this machine (in the list of "
-                f"processes); safer are --{name}-file, the environment variable {setting.variable} and a config file "
-                "with mode 0600"
+                f"{name}: a secret on the command line stays in the shell's history, and could be read by everyone on "
+                f"this machine until now (in the list of processes); safer are --{name}-file, the environment variable "
+                f"{setting.variable} and a config file with mode 0600"
             )
     return given
 

@@ -275,6 +275,34 @@ class Settings:
         "Chain and money",
         default="|".join(str(rate) for rate in RATES),
     )
+    max_rate_pack: RatePack = _setting(
+        "max-rate-pack",
+        values.rate_pack,
+        "4 whole numbers, separated by |",
+        "Prices in wei, as in rate-pack, above which another Node is not used: anybody may name any price.",
+        "Chain and money",
+        default="|".join(str(100 * rate) for rate in RATES),
+        bare="refused",
+    )
+    max_price_per_gb: int = _setting(
+        "max-price-per-gb",
+        values.masq,
+        "an amount of MASQ, such as 0.5",
+        "MASQ that a GB may cost over a whole route. Usual prices come to 0.0002 over three hops.",
+        "Chain and money",
+        default="0.1",
+        bare="refused",
+    )
+    max_spending_per_hour: int = _setting(
+        "max-spending-per-hour",
+        values.masq,
+        "an amount of MASQ, such as 0.5",
+        "MASQ that this user's traffic may cost in an hour: then no new connection is made, and a warning comes "
+        "before; 0: any amount.",
+        "Chain and money",
+        default="1",
+        bare="refused",
+    )
     payment_thresholds: PaymentThresholds = _setting(
         "payment-thresholds",
         values.payment_thresholds,
@@ -336,6 +364,16 @@ class Settings:
         "The port, at the entry's address, of a DNS server for programs that know no proxy; 0: any free one.",
         "Entry and exit",
         default_help="no such server",
+        bare="refused",
+    )
+    dns_allow_private: bool = _setting(
+        "dns-allow-private",
+        values.on_off,
+        ON_OFF,
+        "Whether programs that ask for a name, by the DNS server or by SOCKS, are told of private addresses. Off: an "
+        "exit, or who owns a name, could have a browser here talk to this machine or its network that way.",
+        "Entry and exit",
+        default="off",
         bare="refused",
     )
     dns_servers: tuple[str, ...] = _setting(

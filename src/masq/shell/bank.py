@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import deque
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from masq.chain.erc20 import TransferQuery
 from masq.chain.receipt import Receipt
@@ -22,12 +24,17 @@ from masq.core.accountant.effects import (
 from masq.core.node import NodeEffect
 from masq.errors import LocalError, UnavailableError
 from masq.shell.log import log
-from masq.shell.store import Store
+from masq.shell.store import Store, StoreBusyError, StoreError
 from masq.shell.turn import Turn
 from masq.types import Address, Chain
 
 if TYPE_CHECKING:
     from masq.shell.rpc import RpcClient
+
+PATIENCE: Final = 60.0
+"""Seconds that the store may refuse to save, until the Node ends. Serving on without books would be worse."""
+TRY_EVERY: Final = 1.0
+"""Seconds from one try to save to the next."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +49,11 @@ class BankConfig:
 
 
 class Bank:
-    """The Accountant's hands. Saves are done when `perform` returns; what the chain answers goes into the Node."""
+    """The Accountant's hands: what is saved is on disk before what follows it is begun.
+
+    Saves are done when `perform` returns, as a rule. One that can't be done now is kept, with all saves and payments
+    after it, in their order, until it can. What the chain answers goes into the Node.
+    """
 
     def __init__(self, turn: Turn, store: Store, config: BankConfig) -> None:
         self._turn = turn
@@ -52,24 +63,65 @@ class Bank:
         self._wallet = config.consuming_wallet
         self._earning_wallet = config.earning_wallet
         self._rpc: RpcClient | None = None
+        self._waiting: deque[Save | SendPayments] = deque()
+        self._busy_since: float | None = None
+        """Since when the store has refused to save."""
+        self._why = ""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What its user should know of it now."""
+        return (f"books: nothing can be saved now: {self._why}",) if self._busy_since is not None else ()
 
     def perform(self, effect: AccountantEffect) -> None:
+        """StoreError if nothing can be saved any more."""
         match effect:
-            case Save():
-                self._store.save(effect)
+            case Save() | SendPayments():
+                self._waiting.append(effect)
+                self._work_off()
             case Notice(level, text):
                 getattr(log, level)("accountant", detail=text)
             case AskTerms():
                 self._ask(Scan.PAYABLES, self._terms())
-            case SendPayments():
-                self._ask(None, self._send(effect))
             case AskReceipts(hashes):
                 self._ask(Scan.PENDING_PAYABLES, self._receipts(hashes))
             case AskTransfers(first, most):
                 self._ask(Scan.RECEIVABLES, self._transfers(first, most))
 
     def save_config(self, name: str, value: str) -> None:
-        self._store.set(name, value)
+        self.perform(Save(config=((name, value),)))
+
+    def _work_off(self) -> None:
+        while self._waiting:
+            effect = self._waiting[0]
+            if isinstance(effect, Save):
+                try:
+                    self._store.save(effect)
+                except StoreBusyError as error:
+                    self._not_now(error)
+                    return
+                if self._busy_since is not None:
+                    self._busy_since = None
+                    log.warning("books_saved", detail="what waited to be saved is on disk")
+            else:
+                self._ask(None, self._send(effect))
+            self._waiting.popleft()
+
+    def _not_now(self, error: StoreBusyError) -> None:
+        """Try again soon, and each time that more is to be saved; but not for ever."""
+        now = self._turn.now
+        if self._busy_since is None:
+            self._busy_since, self._why = now, str(error)
+            log.error("books_not_saved", detail=f"{error}; it is tried again for {PATIENCE:.0f} s")
+            self._turn.spawn(self._retry())
+        elif now - self._busy_since >= PATIENCE:
+            raise StoreError(f"nothing could be saved for {PATIENCE:.0f} s: {error}") from error
+
+    async def _retry(self) -> None:
+        while self._busy_since is not None:
+            await asyncio.sleep(TRY_EVERY)
+            # As a turn: that is where it is dealt with if it fails for good.
+            self._turn.carry([Save()])
 
     def _ask(self, scan: Scan | None, work: Awaitable[Sequence[NodeEffect]]) -> None:
         self._turn.spawn(self._answer(scan, work))
@@ -96,8 +148,15 @@ class Bank:
         return self._rpc
 
     async def close(self) -> None:
-        if self._rpc is not None:
-            await self._rpc.close()
+        """StoreError if something that waited to be saved is lost. What was to be paid is sent after the next start."""
+        try:
+            while self._waiting:
+                if isinstance(effect := self._waiting[0], Save):
+                    self._store.save(effect)
+                self._waiting.popleft()
+        finally:
+            if self._rpc is not None:
+                await self._rpc.close()
 
     async def _terms(self) -> Sequence[NodeEffect]:
         rpc, wallet = self._chain_client, self._wallet

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Final
 
-from masq.core.failure import CLIENT, Cause, Failure, FailureError
-from masq.shell.connection import Connection
+from masq.core.failure import CLIENT, Cause, Failure, FailureError, printable
+from masq.core.limits import MAX_SERVED
+from masq.shell.acceptor import Acceptor
+from masq.shell.connection import Connection, Piece
 from masq.shell.datagrams import Association
 from masq.shell.journal import Journal
+from masq.shell.process import is_scarcity
 from masq.shell.streams import Reader, StreamConnection
 from masq.wire.circuit import Addresses
+from masq.wire.http_request import OneRequest, RequestRefused
+from masq.wire.internet import is_public, judged
 from masq.wire.proxy import (
     ClientCommand,
     ClientRefused,
@@ -20,17 +26,28 @@ from masq.wire.proxy import (
     Target,
     accepted,
     refused,
+    request_refused,
     socks_reply,
 )
 
 GREETING_TIMEOUT: Final = 30.0
 """Seconds that a client has to say where it wants to go."""
+REFUSED_AT_ONCE: Final = 8
+"""Clients beyond those that there is room for who are heard, and told why they are refused, at the same time."""
+REFUSED_TIMEOUT: Final = 2.0
+"""Seconds that one of them has to say where it wanted to go."""
+TOO_MANY: Final = Failure(
+    Cause.OVERLOADED,
+    detail="the programs of this Node's user have too many connections: close some, or raise its limit",
+)
 
 REPLIES: Final = {
     Cause.NO_WALLET: Reply.NO_WALLET,
     Cause.NO_ROUTE: Reply.NO_ROUTE,
+    Cause.BUDGET: Reply.NO_ROUTE,
     Cause.POLICY: Reply.NOT_ALLOWED,
     Cause.REFUSED: Reply.REFUSED,
+    Cause.OVERLOADED: Reply.OVERLOADED,
 }
 """Of whatever else fails a client learns that the server was not reached, and why."""
 
@@ -40,23 +57,67 @@ def reply_to(failure: Failure) -> Reply:
     return REPLIES.get(failure.cause, Reply.UNREACHABLE)
 
 
+def _no_socket(error: OSError) -> Failure:
+    cause = Cause.OVERLOADED if is_scarcity(error) else Cause.NOT_CONNECTED
+    return Failure(cause, detail=f"no socket for datagrams: {error}")
+
+
 class Clients:
     """All clients of one Node's entry."""
 
-    def __init__(self, reader: Reader, journal: Journal, answer_early: bool) -> None:
-        """`answer_early`: whether clients are told that they are connected before they are."""
+    def __init__(
+        self, reader: Reader, journal: Journal, answer_early: bool, most: int = MAX_SERVED, allow_private: bool = False
+    ) -> None:
+        """`answer_early`: whether clients are told that they are connected before they are.
+
+        `most`: how many there may be. `allow_private`: whether look-ups may bring addresses of private networks.
+        """
         self.reader = reader
         self.turn = reader.turn
         self.journal = journal
         self.answer_early = answer_early
+        self._most = most
+        self._allow_private = allow_private
+        self._served = 0
+        self._refused = 0
         self._associations: dict[int, Association] = {}
         self._look_ups: dict[int, asyncio.Future[Addresses | Failure]] = {}
 
-    async def listen(self, ip: str, port: int) -> asyncio.Server:
-        return await self.turn.loop.create_server(lambda: ClientConnection(self), ip, port, backlog=1024)
+    def listen(self, ip: str, port: int) -> Acceptor:
+        """OSError if nobody can listen there."""
+        return Acceptor.at(self.turn, ip, port, lambda: ClientConnection(self), self._room)
+
+    def _room(self) -> int:
+        """How many more may come. One that there is no place for is taken in as well, to be told so."""
+        return max(0, self._places) + REFUSED_AT_ONCE - self._refused
+
+    @property
+    def _places(self) -> int:
+        return self._most - self._served - len(self._associations)
+
+    def enter(self) -> bool:
+        """A client is there. Whether it can be served."""
+        fits = self._places > 0
+        self._served += fits
+        self._refused += not fits
+        return fits
+
+    def leave(self, fits: bool) -> None:
+        self._served -= fits
+        self._refused -= not fits
 
     async def look_up(self, host: str, group: str) -> Addresses:
-        """Ask an exit for a host's addresses. FailureError: there are none, or nobody can be asked."""
+        """Ask an exit for a host's addresses, without private ones. FailureError: none is left, or nobody answers."""
+        found = await self._ask(host, group)
+        public = found if self._allow_private else tuple(pair for pair in found if is_public(judged(pair[0])))
+        if found and not public:
+            words = (
+                f"{host} was said to be {printable(found[0][0])}, which is on no public network: this is not passed on"
+            )
+            raise FailureError(Failure(Cause.POLICY, detail=words))
+        return public
+
+    async def _ask(self, host: str, group: str) -> Addresses:
         turn = self.turn
         socket, effects = turn.node.resolve(host, group, turn.now)
         asking: asyncio.Future[Addresses | Failure] = turn.loop.create_future()
@@ -84,9 +145,16 @@ class Clients:
         def deliver(host: str, port: int, data: bytes) -> None:
             turn.carry(turn.node.datagram_received(socket, host, port, data, turn.now))
 
-        transport, association = await turn.loop.create_datagram_endpoint(
-            lambda: Association(peer[0], deliver), local_addr=(local[0], 0)
-        )
+        try:
+            if self._places <= 0:
+                raise FailureError(TOO_MANY)
+            transport, association = await turn.loop.create_datagram_endpoint(
+                lambda: Association(peer[0], deliver), local_addr=(local[0], 0)
+            )
+        except (OSError, FailureError) as error:
+            failure = error.failure if isinstance(error, FailureError) else _no_socket(error)
+            turn.carry([*effects, *turn.node.socket_closed(socket, Failure(Cause.CLOSED, CLIENT), turn.now)])
+            raise FailureError(failure) from error
         self._associations[socket] = association
         turn.sockets[socket] = client
         client.associated(socket, association, socks_reply(0, local[0], transport.get_extra_info("sockname")[1]))
@@ -113,29 +181,76 @@ class ClientConnection(StreamConnection):
     def __init__(self, clients: Clients) -> None:
         super().__init__(clients.reader, 0)
         self._clients = clients
+        self._fits: bool | None = None
+        """Whether there is a place for it; None before it is there."""
         self._greeting: Greeting | None = Greeting()
         self._target: Target | None = None
         self._unaccepted = False
         """Whether the client is still to be told that it is connected."""
         self._association: Association | None = None
+        self._request: OneRequest | None = None
+        """Of plain HTTP: the request that this connection is for."""
         self._late: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         Connection.connection_made(self, transport)  # It is no stream yet, so it has no id.
-        self._late = self._turn.loop.call_later(GREETING_TIMEOUT, self.transport.abort)
+        self._fits = self._clients.enter()
+        patience = GREETING_TIMEOUT if self._fits else REFUSED_TIMEOUT
+        self._late = self._turn.loop.call_later(patience, self.transport.abort)
 
     def buffer_updated(self, nbytes: int) -> None:
         if self._greeting is not None:
             self._greet(self._greeting, bytes(self._reader.buffer[:nbytes]))
+        elif self._request is not None:
+            self._go_on(self._request, self._reader.buffer[:nbytes])
         elif self._association is None:  # What comes beside an association means nothing.
             super().buffer_updated(nbytes)
+
+    def _go_on(self, request: OneRequest, data: memoryview) -> None:
+        """Hand on what the request's server is to hear, and nothing that comes behind it."""
+        try:
+            part = request.part(data)
+        except RequestRefused as error:
+            turn = self._turn
+            turn.sockets.pop(self.socket, None)
+            turn.carry(turn.node.socket_closed(self.socket, Failure(Cause.CLOSED, CLIENT, str(error)), turn.now))
+            if self.answered:
+                self.transport.abort()
+            else:
+                self._refuse_talk(request_refused(error))
+            return
+        if part:
+            self._reader.received(self.socket, part)
+        self._end_after(request)
+
+    def _end_after(self, request: OneRequest) -> None:
+        """A client with more to ask has to do it over another connection: this one ends with its answer.
+
+        Servers that would keep it open are told that nothing more comes, once they have begun to answer: some take that
+        for a client who is gone.
+        """
+        if request.surplus and self.answered and not self._ended and not self.transport.is_closing():
+            self._turn.loop.call_soon(self._say_end)
+
+    def _say_end(self) -> None:
+        if not self._ended and self._turn.sockets.get(self.socket) is self:
+            self._ended = True
+            turn = self._turn
+            turn.carry(turn.node.socket_ended(self.socket, turn.now))
+
+    def write(self, pieces: Sequence[Piece]) -> None:
+        super().write(pieces)
+        request = self._request
+        if request is not None:
+            for piece in pieces:
+                request.answered(piece)
+            self._end_after(request)
 
     def _greet(self, greeting: Greeting, data: bytes) -> None:
         try:
             target = greeting.feed(data)
         except ClientRefused as error:
-            self._clients.journal.note("info", "client_refused", str(error))
-            self._answer_and_close(error.answer)
+            self._refuse_talk(error)
             return
         if greeting.answers:
             Connection.write(self, [greeting.answers])
@@ -145,6 +260,9 @@ class ClientConnection(StreamConnection):
         self._greeting, self._target = None, target
         if self._late:
             self._late.cancel()
+        if not self._fits:
+            self._refuse(target, TOO_MANY)
+            return
         peer = self.transport.get_extra_info("peername")
         group = target.group or (str(peer[0]) if peer else "")
         if target.command is ClientCommand.CONNECT:
@@ -162,6 +280,7 @@ class ClientConnection(StreamConnection):
             self._refuse(target, error.failure)
             return
         turn.sockets[self.socket] = self
+        self._request = target.request
         self._unaccepted = True
         if early:
             self.accept()
@@ -184,6 +303,10 @@ class ClientConnection(StreamConnection):
                 await self._clients.associate(self, group)
         except FailureError as error:
             self._refuse(target, error.failure)
+
+    def _refuse_talk(self, refused: ClientRefused) -> None:
+        self._clients.journal.note("info", "client_refused", str(refused))
+        self._answer_and_close(refused.answer)
 
     def _refuse(self, target: Target, failure: Failure) -> None:
         self._clients.journal.stream_refused(target.place, failure)
@@ -217,11 +340,13 @@ class ClientConnection(StreamConnection):
     def eof_received(self) -> bool:
         if not self.socket or self._association is not None:
             return False
-        return super().eof_received()
+        return self._ended or super().eof_received()
 
     def connection_lost(self, error: Exception | None) -> None:
         if self._late:
             self._late.cancel()
+        if self._fits is not None:
+            self._clients.leave(self._fits)
         if self._association is not None:
             self._clients.close_datagrams(self.socket)
         super().connection_lost(error)

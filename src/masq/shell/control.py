@@ -15,6 +15,8 @@ from masq.errors import LocalError
 
 TIMEOUT: Final = 5.0
 COMMANDS: Final = "status, scan payables|pendingpayables|receivables, ban WHO SECONDS, or lift WHO"
+MAX_CONNECTIONS: Final = 8
+"""Their descriptors are among those that are kept back (core/limits.py)."""
 
 
 class ControlSocket:
@@ -33,6 +35,7 @@ class ControlSocket:
         self._scan = scan
         self._ban = ban
         self._lift = lift
+        self._connections = 0
 
     async def start(self) -> asyncio.AbstractServer:
         """Listen at the path, for its owner alone."""
@@ -46,6 +49,10 @@ class ControlSocket:
             os.umask(mask)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._connections >= MAX_CONNECTIONS:
+            writer.close()
+            return
+        self._connections += 1
         try:
             async with asyncio.timeout(TIMEOUT):
                 line = (await reader.readline()).decode(errors="replace").split()
@@ -54,6 +61,7 @@ class ControlSocket:
         except (TimeoutError, ValueError, OSError):
             pass
         finally:
+            self._connections -= 1
             writer.close()
 
     def _answer(self, words: list[str]) -> dict[str, Any]:

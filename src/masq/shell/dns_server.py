@@ -24,7 +24,8 @@ HEADER: Final = 12
 PLAIN_UDP: Final = 512
 """Bytes of an answer over UDP to a client that doesn't name a size (RFC 1035, 4.2.1)."""
 LONGEST_UDP: Final = 4_096
-MAX_CONNECTIONS: Final = 64
+MAX_CONNECTIONS: Final = 16
+"""Of TCP, which few programs ask over. Their descriptors are among those that are kept back (core/limits.py)."""
 MAX_QUESTIONS: Final = 1_024
 """Questions that are under way at the same time."""
 MAX_CACHED: Final = 4_096
@@ -150,10 +151,11 @@ class DnsServer:
         name = question.name.to_text(omit_final_dot=True).lower()
         found = await self._find(name, kind, group)
         if isinstance(found, Failure):
-            missing = found.cause is Cause.NO_SUCH_NAME
-            response.set_rcode(dns.rcode.NXDOMAIN if missing else dns.rcode.SERVFAIL)
+            missing, filtered = (found.cause is cause for cause in (Cause.NO_SUCH_NAME, Cause.POLICY))
+            response.set_rcode(dns.rcode.NXDOMAIN if missing or filtered else dns.rcode.SERVFAIL)
             if query.edns >= 0 and not missing:
-                why = dns.edns.EDEOption(dns.edns.EDECode.NETWORK_ERROR, str(found))
+                code = dns.edns.EDECode.FILTERED if filtered else dns.edns.EDECode.NETWORK_ERROR
+                why = dns.edns.EDEOption(code, str(found))
                 response.use_edns(0, payload=LONGEST_UDP, options=[why])
             return
         version = 4 if kind == "A" else 6

@@ -26,6 +26,7 @@ from masq.core.effects import (
     WriteSocket,
 )
 from masq.core.failure import Failure
+from masq.core.limits import Limits
 from masq.core.node import Node, NodeEffect
 from masq.errors import LocalError
 from masq.shell.bank import Bank, BankConfig
@@ -52,6 +53,9 @@ class DriverConfig:
     package_data: int
     """Bytes of a stream that one package may carry."""
     answer_early: bool
+    limits: Limits
+    dns_allow_private: bool
+    """Whether our own user's look-ups may bring addresses of private networks."""
 
 
 class Driver:
@@ -61,10 +65,10 @@ class Driver:
         """`fail` is called with what makes going on impossible, such as a full disk."""
         self.turn = Turn(node, self._perform, fail)
         self.journal = Journal(lambda: self.turn.now)
-        self.links = NodeLinks(self.turn, config.bind_ip)
+        self.links = NodeLinks(self.turn, config.bind_ip, config.limits.links)
         reader = Reader(self.turn, config.package_data)
         self.servers = Servers(reader, self.journal, config.look_ups, config.exit_policy)
-        self.clients = Clients(reader, self.journal, config.answer_early)
+        self.clients = Clients(reader, self.journal, config.answer_early, config.limits.own, config.dns_allow_private)
         self.bank = Bank(self.turn, store, config.bank)
 
     async def stop(self) -> None:

@@ -9,7 +9,8 @@ import sys
 from typing import Final
 
 from masq.core.effects import WriteLink
-from masq.core.limits import NEIGHBOR_READ, STRANGER_READ
+from masq.core.limits import MAX_LINKS, NEIGHBOR_READ, STRANGER_READ
+from masq.shell.acceptor import Acceptor
 from masq.shell.connection import Connection
 from masq.shell.turn import Turn
 from masq.types import Endpoint
@@ -29,17 +30,17 @@ _RTT: Final = struct.Struct("68xI")
 class NodeLinks:
     """The links of one Node."""
 
-    def __init__(self, turn: Turn, bind_ip: str | None) -> None:
-        """`bind_ip`: the address of this machine to dial from; None: any."""
+    def __init__(self, turn: Turn, bind_ip: str | None, most: int = MAX_LINKS) -> None:
+        """`bind_ip`: the address of this machine to dial from; None: any. `most`: how many links there may be."""
         self._turn = turn
         self._bind_ip = bind_ip
+        self._most = most
         self.buffer = memoryview(bytearray(NEIGHBOR_READ))
         """What all links read into."""
 
-    async def listen(self, listener: sockets.socket) -> asyncio.Server:
-        return await self._turn.loop.create_server(
-            lambda: LinkConnection(self._turn, self.buffer, None), sock=listener, backlog=256
-        )
+    def listen(self, listener: sockets.socket) -> Acceptor:
+        # Whoever comes is taken in, as the Node alone knows whom to refuse; but not all at once.
+        return Acceptor(self._turn, listener, lambda: LinkConnection(self._turn, self.buffer, None), lambda: self._most)
 
     def dial(self, link: int, endpoint: Endpoint) -> None:
         self._turn.spawn(self._dial(link, endpoint))

@@ -17,10 +17,13 @@ from masq.chain.transaction import SignedTransaction
 from masq.chain.wallet import Wallet
 from masq.core.accountant.accountant import AccountantConfig, Scan
 from masq.core.build import NodeConfig, build_node
+from masq.core.limits import Limits
 from masq.core.network.neighborhood import Contact, Profile
+from masq.core.network.routing import Ceiling
 from masq.crypto import CryptDE, Keys, NullCryptDE
 from masq.errors import CryptoError, LocalError, SettingError
 from masq.settings import Settings
+from masq.shell.acceptor import Acceptor
 from masq.shell.bank import BankConfig
 from masq.shell.control import ControlSocket
 from masq.shell.driver import Driver, DriverConfig
@@ -28,6 +31,7 @@ from masq.shell.exit_policy import exit_policy
 from masq.shell.log import configure, log
 from masq.shell.look_ups import LookUps
 from masq.shell.places import Place, find_place
+from masq.shell.process import raise_descriptors
 from masq.shell.resolve import Resolver
 from masq.shell.status import Status
 from masq.shell.store import Store
@@ -99,6 +103,7 @@ async def _start(
     keys, alias, first_version = _keys(settings, store)
     wallet = Wallet(settings.consuming_private_key) if settings.consuming_private_key else None
     place = find_place(settings, store)
+    limits = Limits.of(raise_descriptors())
     config = NodeConfig(
         keys=keys,
         alias=alias,
@@ -114,25 +119,26 @@ async def _start(
         link_policy=settings.link_policy,
         package_policy=settings.package_policy,
         epoch=time.time() - started,
+        ceiling=Ceiling(settings.max_rate_pack, settings.max_price_per_gb),
         bans=store.get("bans"),
+        limits=limits,
     )
     driver = Driver(
         build_node(config, store.load(), os.urandom, started),
         store,
-        _driver_config(settings, place, wallet),
+        _driver_config(settings, place, wallet, limits),
         fail,
     )
-    services.push_async_callback(_stop, driver)
-    entry = await _listen_for_clients(driver, settings)
+    services.push_async_callback(_stop, driver, fail)
+    entry = _listen_for_clients(driver, settings)
     services.callback(entry.close)
     dns_at = await _serve_dns(driver, settings, services)
-    name = entry.sockets[0].getsockname()
     status = Status(
         driver,
         started=started,
         chain=settings.chain.name,
         descriptor=str(Descriptor(settings.chain, keys.fragment(), place.address)),
-        entry=Endpoint(name[0], name[1]),
+        entry=Endpoint(*entry.place),
         dns=dns_at,
         consuming_wallet=wallet.address if wallet else None,
         earning_wallet=settings.earning_wallet,
@@ -150,7 +156,7 @@ async def _start(
     services.callback(socket_path.unlink, missing_ok=True)
     services.callback(control.close)
     if place.listener is not None:
-        services.callback((await driver.links.listen(place.listener)).close)
+        services.callback(driver.links.listen(place.listener).close)
     print(status.descriptor, flush=True)
     log.info("started", descriptor=status.descriptor, entry=str(status.entry))
     driver.turn.start()
@@ -160,12 +166,14 @@ async def _start(
     gc.set_threshold(3_000, 10, 10)
 
 
-async def _stop(driver: Driver) -> None:
+async def _stop(driver: Driver, fail: Callable[[LocalError], None]) -> None:
     try:
         async with asyncio.timeout(STOP_TIMEOUT):
             await driver.stop()
     except TimeoutError:
         pass
+    except LocalError as error:
+        fail(error)
 
 
 def _profile(settings: Settings, place: Place) -> Profile:
@@ -179,7 +187,7 @@ def _profile(settings: Settings, place: Place) -> Profile:
     )
 
 
-def _driver_config(settings: Settings, place: Place, wallet: Wallet | None) -> DriverConfig:
+def _driver_config(settings: Settings, place: Place, wallet: Wallet | None, limits: Limits) -> DriverConfig:
     return DriverConfig(
         bank=BankConfig(
             chain=settings.chain,
@@ -188,10 +196,12 @@ def _driver_config(settings: Settings, place: Place, wallet: Wallet | None) -> D
             earning_wallet=settings.earning_wallet,
         ),
         bind_ip=place.local_ip,
-        look_ups=LookUps(Resolver(settings.dns_servers)),
+        look_ups=LookUps(Resolver(settings.dns_servers), limits.look_ups),
         exit_policy=exit_policy(settings, [place.address.ip] if place.address else []),
         package_data=settings.package_data,
         answer_early=settings.answer_early,
+        limits=limits,
+        dns_allow_private=settings.dns_allow_private,
     )
 
 
@@ -243,21 +253,23 @@ def _accountant(settings: Settings, wallet: Wallet | None) -> AccountantConfig:
         earning_wallet=settings.earning_wallet,
         consuming_wallet=wallet.address if wallet else None,
         sign=sign if wallet else None,
+        most_gas_price=settings.chain.most_gas_price,
         thresholds=settings.payment_thresholds,
         intervals={
             Scan.PENDING_PAYABLES: float(intervals.pending_payable),
             Scan.PAYABLES: float(intervals.payable),
             Scan.RECEIVABLES: float(intervals.receivable),
         },
+        max_spending=settings.max_spending_per_hour or None,
     )
 
 
-async def _listen_for_clients(driver: Driver, settings: Settings) -> asyncio.Server:
+def _listen_for_clients(driver: Driver, settings: Settings) -> Acceptor:
     try:
-        return await driver.clients.listen(settings.entry_ip, settings.entry_port)
+        return driver.clients.listen(settings.entry_ip, settings.entry_port)
     except OSError as error:
-        place = Endpoint(settings.entry_ip, settings.entry_port)
-        raise SettingError("entry-port", f"can't listen at {place}: {error.strerror}; choose another one") from error
+        place, why = Endpoint(settings.entry_ip, settings.entry_port), os.strerror(error.errno or 0)
+        raise SettingError("entry-port", f"can't listen at {place}: {why}; choose another one") from error
 
 
 async def _serve_dns(driver: Driver, settings: Settings, services: AsyncExitStack) -> Endpoint | None:

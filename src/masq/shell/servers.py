@@ -13,6 +13,7 @@ from masq.shell.datagrams import ExitSocket, Lent
 from masq.shell.exit_policy import ExitPolicy
 from masq.shell.journal import Journal
 from masq.shell.look_ups import LookUps
+from masq.shell.process import is_scarcity
 from masq.shell.resolve import literal_of
 from masq.shell.streams import Reader, StreamConnection
 from masq.types import Address
@@ -148,6 +149,8 @@ class Servers:
             except (OSError, TimeoutError) as error:
                 words = os.strerror(error.errno) if error.errno else "no answer"
                 cause = Cause.REFUSED if isinstance(error, ConnectionRefusedError) else Cause.NOT_CONNECTED
+                if is_scarcity(error):
+                    raise FailureError(Failure(Cause.OVERLOADED, detail=f"no socket to a server: {words}")) from error
                 problem = Failure(cause, SERVER, f"could not connect to {address}:{port}: {words}")
                 continue
             if not connection.is_own:

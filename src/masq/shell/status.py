@@ -38,7 +38,7 @@ class Status:
             dns=str(self.dns) if self.dns else None,
             consuming_wallet=address_text(self.consuming_wallet) if self.consuming_wallet else None,
             earning_wallet=address_text(self.earning_wallet),
-            warnings=self.warnings,
+            warnings=(*self.warnings, *self.driver.bank.warnings),
             failures=self.driver.journal.failures(),
             version=__version__,
         )

@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -37,9 +37,27 @@ CREATE TABLE payments (
 CREATE TABLE banned (wallet BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;
 """
 
+_BUSY: Final = (
+    apsw.CantOpenError,
+    apsw.IOError,
+    apsw.BusyError,
+    apsw.LockedError,
+    apsw.ReadOnlyError,
+    apsw.NoMemError,
+    apsw.ProtocolError,
+)
+"""What may be over soon: too few descriptors or memory, a disk that is slow to come back."""
+
 
 class StoreError(LocalError):
     """The Node's memory can't be read or written; the text says what to do."""
+
+
+class StoreBusyError(StoreError):
+    """The Node's memory can't be written now, and may be later: no descriptor is left, say, or the disk gave an error.
+
+    Nothing of the save is on disk.
+    """
 
 
 class Store:
@@ -93,15 +111,20 @@ class Store:
                 raise StoreError(f"{self._path} can't be read: {hint}, or the file was damaged or altered") from error
             # No write-ahead log: where one doesn't add up, SQLite takes that for its end. After a kill, a flipped bit
             # or a lost file would undo without a word all that is in it: payments too, which would be made again.
-            self._connection.pragma("journal_mode", "delete")
+            # The journal is emptied, not removed, and kept open: a save needs no new descriptor, as strangers may
+            # have taken the last one. That takes the lock for good; `node.lock` keeps others out anyway.
+            self._connection.pragma("locking_mode", "exclusive")
+            self._connection.pragma("journal_mode", "truncate")
+            self._connection.pragma("temp_store", "memory")
             # More than "full": a journal that came back after a power cut would undo the last save.
             self._connection.pragma("synchronous", "extra")
-            if version == 0:
-                with self._transaction():
-                    self._connection.execute(_TABLES)
-                    self._connection.pragma("user_version", SCHEMA)
-            elif version != SCHEMA:
+            if version not in (0, SCHEMA):
                 raise StoreError(f"{self._path} was written by a newer version of this program (schema {version})")
+            with self._transaction():
+                if version == 0:
+                    self._connection.execute(_TABLES)
+                # Written even if nothing changes: that opens the journal.
+                self._connection.pragma("user_version", SCHEMA)
             problems = [row[0] for row in self._connection.execute("PRAGMA quick_check")]
             if problems != ["ok"]:
                 raise StoreError(f"{self._path} is damaged or was altered: {problems[0]}")
@@ -140,10 +163,10 @@ class Store:
             banned = tuple(wallet for (wallet,) in self._rows("SELECT wallet FROM banned"))
         start_block = self.get("start_block")
         first = None if start_block is None else int(start_block)
-        return SavedState(entries, payments, banned, first, self.get("known_income"))
+        return SavedState(entries, payments, banned, first, self.get("known_income"), self.get("payers"))
 
     def save(self, save: Save) -> None:
-        """All of it or nothing; on disk when this returns."""
+        """All of it or nothing; on disk when this returns. StoreBusyError: not now, but a later try may succeed."""
         with self._mapped_errors(), self._transaction():
             execute = self._connection.executemany
             execute(
@@ -157,6 +180,7 @@ class Store:
             execute("DELETE FROM payments WHERE hash = ?", [(hash,) for hash in save.ended_payments])
             execute("INSERT OR IGNORE INTO banned (wallet) VALUES (?)", [(wallet,) for wallet in save.banned])
             execute("DELETE FROM banned WHERE wallet = ?", [(wallet,) for wallet in save.released])
+            execute("DELETE FROM accounts WHERE payable = 0 AND wallet = ?", [(wallet,) for wallet in save.forgotten])
             execute("INSERT OR REPLACE INTO config (name, value) VALUES (?, ?)", list(save.config))
 
     def _rows(self, query: str) -> Iterator[tuple]:  # type: ignore[type-arg]
@@ -165,13 +189,16 @@ class Store:
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         """All or nothing. SQLite may have rolled back by itself already, as it does on a full disk."""
+        if self._connection.in_transaction:  # One that could not even be rolled back when it failed.
+            self._connection.execute("ROLLBACK")
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             yield
             self._connection.execute("COMMIT")
         except BaseException:
             if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
+                with suppress(apsw.Error):
+                    self._connection.execute("ROLLBACK")
             raise
 
     @contextmanager
@@ -186,6 +213,8 @@ class Store:
             raise StoreError(
                 f"{self._path} is damaged or was altered: restore it from a copy, or move it away"
             ) from error
+        except _BUSY as error:
+            raise StoreBusyError(f"{self._path} can't be used: {error}") from error
         except apsw.Error as error:
             raise StoreError(f"{self._path} can't be used: {error}") from error
         except (ValueError, TypeError, OverflowError) as error:

@@ -5,16 +5,15 @@ from __future__ import annotations
 import base64
 import ipaddress
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Final
 from urllib.parse import urlsplit
 
+from masq.wire.http_request import HALF_LINE, Head, OneRequest, RequestRefused, forwarded, read_head
+
 MAX_HEAD: Final = 65_536
 """Bytes of an HTTP request head."""
-
-_TOKEN: Final = re.compile(rb"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
-_DROPPED: Final = {b"proxy-connection", b"proxy-authorization", b"proxy-authenticate", b"keep-alive"}
 
 
 class ClientSpeech(Enum):
@@ -43,6 +42,7 @@ class Reply(Enum):
     NO_WALLET = (2, 402, "Payment Required")
     NO_ROUTE = (3, 503, "Service Unavailable")
     UNREACHABLE = (4, 504, "Gateway Timeout")
+    OVERLOADED = (1, 503, "Service Unavailable")
     UNSUPPORTED = (7, 501, "Not Implemented")
 
 
@@ -58,6 +58,8 @@ class Target:
     rest: bytes
     """The first bytes for the server."""
     command: ClientCommand = ClientCommand.CONNECT
+    request: OneRequest | None = field(default=None, compare=False)
+    """Of plain HTTP: what of the bytes that follow is for the server, too."""
 
     @property
     def place(self) -> str:
@@ -161,52 +163,51 @@ class Greeting:
     # --- HTTP ---
 
     def _http(self) -> Target | None:
+        try:
+            return self._http_request()
+        except RequestRefused as error:
+            raise request_refused(error) from error
+
+    def _http_request(self) -> Target | None:
         end = self._buffer.find(b"\r\n\r\n")
         if end < 0:
+            if HALF_LINE.search(self._buffer):
+                read_head(self._buffer)
             if len(self._buffer) > MAX_HEAD:
-                raise ClientRefused(
-                    http_page(431, "Request Header Fields Too Large", "The head is too long."), "a head too long"
-                )
+                raise RequestRefused(431, "Request Header Fields Too Large", "The head is too long.")
             return None
-        head, body = self._buffer[:end], self._buffer[end + 4 :]
-        line, *fields = head.split(b"\r\n")
-        words = line.split(b" ")
-        headers = [field.partition(b":") for field in fields]
-        if (
-            len(words) != 3
-            or not _TOKEN.match(words[0])
-            or words[2] not in (b"HTTP/1.1", b"HTTP/1.0")
-            or not all(separator and _TOKEN.match(name) for name, separator, _ in headers)
-        ):
-            raise ClientRefused(
-                http_page(400, "Bad Request", "This is no HTTP/1.1 request."), "a malformed HTTP request"
-            )
-        method, target, version = words
-        values = {name.lower(): value.strip() for name, _, value in headers}
-        group = _credentials(values.get(b"proxy-authorization", b""))
-        if method == b"CONNECT":
-            host, port = _authority(target, None)
-            return Target(ClientSpeech.CONNECT, host, port, group, body)
-        url = target if target.lower().startswith(b"http://") else b"http://" + values.get(b"host", b"") + target
-        if target.startswith(b"/") or target.lower().startswith(b"http://"):
-            authority, _, path = url[7:].partition(b"/")
-            if b"?" in authority or b"#" in authority:
-                authority, path = re.split(rb"[?#]", authority, maxsplit=1)[0], b""
-            host, port = _authority(authority.rpartition(b"@")[2], 80)
-            upgrade = b"upgrade" in values.get(b"connection", b"").lower()
-            # One request a connection: the answer then ends where the stream ends, whatever the exit.
-            lines = [b" ".join((method, b"/" + path, version))]
-            if b"host" not in values:
-                lines.append(b"Host: " + authority)
-            for (name, _, _), field in zip(headers, fields, strict=True):
-                if name.lower() in _DROPPED or (name.lower() == b"connection" and not upgrade):
-                    continue
-                lines.append(field)
-            if not upgrade:
-                lines.append(b"Connection: close")
-            return Target(ClientSpeech.HTTP, host, port, group, b"\r\n".join(lines) + b"\r\n\r\n" + body)
-        text = "Give the whole URL (http://host/path), or use CONNECT for everything that is not plain HTTP."
-        raise ClientRefused(http_page(400, "Bad Request", text), "an HTTP request without a host")
+        head, rest = read_head(self._buffer[:end]), self._buffer[end + 4 :]
+        group = _credentials(b"".join(head.all(b"proxy-authorization")[:1]))
+        if head.method == b"CONNECT":
+            host, port = _authority(head.target, None)
+            return Target(ClientSpeech.CONNECT, host, port, group, rest)
+        authority, target = _absolute(head)
+        host, port = _authority(authority, 80)
+        start, request = forwarded(head, authority, target)
+        return Target(ClientSpeech.HTTP, host, port, group, start + request.part(memoryview(rest)), request=request)
+
+
+def _absolute(head: Head) -> tuple[bytes, bytes]:
+    """Authority and path of the whole URL that a proxy is asked for.
+
+    A path alone is not completed by the Host header: a page that has its own name point at this proxy could use it so.
+    """
+    if not head.target.lower().startswith(b"http://"):
+        advice = "Give the whole URL (http://host/path), or use CONNECT for everything that is not plain HTTP."
+        raise RequestRefused(400, "Bad Request", advice)
+    rest = head.target[7:].partition(b"#")[0]
+    begin = re.search(rb"[/?]", rest)
+    authority, path = (rest, b"") if begin is None else (rest[: begin.start()], rest[begin.start() :])
+    if not path and head.method == b"OPTIONS":
+        path = b"*"
+    elif not path.startswith(b"/"):
+        path = b"/" + path
+    return authority.rpartition(b"@")[2], path
+
+
+def request_refused(error: RequestRefused) -> ClientRefused:
+    """What a client is told whose request is refused by the proxy itself."""
+    return ClientRefused(http_page(error.status, error.phrase, str(error)), f"an HTTP request was refused: {error}")
 
 
 def _authority(text: bytes, default: int | None) -> tuple[str, int]:
@@ -216,7 +217,7 @@ def _authority(text: bytes, default: int | None) -> tuple[str, int]:
     except ValueError:
         host, port = None, None
     if not host or not _is_host(host) or port is None or parts.username is not None:
-        raise ClientRefused(http_page(400, "Bad Request", "The target is not host:port."), "a malformed target")
+        raise RequestRefused(400, "Bad Request", "The target is not host:port.")
     return host, port
 
 

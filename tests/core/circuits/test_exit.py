@@ -9,7 +9,7 @@ import pytest
 from tests.circuit_ends import BACK, WALLET, HonestHop, Originator, Said, Told, begin, others, sent
 
 from masq.core.circuits import exit as circuit_exit
-from masq.core.circuits.exit import MAX_STREAMS
+from masq.core.circuits.exit import MAX_STREAMS, TOO_MANY
 from masq.core.circuits.terminal import LAZY, PACK_AT, Terminal
 from masq.core.effects import (
     Bind,
@@ -44,6 +44,7 @@ from masq.wire.circuit import (
 
 NOTHING = (0,) * 6
 PIECE = 64_000
+OVERLOADED = encode_end(StreamEnd.OVERLOADED, str(TOO_MANY))
 DATA, WINDOW, BEGIN, END = Command.DATA, Command.WINDOW, Command.BEGIN, Command.END
 
 
@@ -239,7 +240,7 @@ def test_so_many_streams_are_served_and_one_more_is_told_that_it_is_too_many() -
         assert answers == []
     done, answers = circuit.says(begin(MAX_STREAMS + 1), (MAX_STREAMS + 2, 6, encode_resolve("h")))
     assert done == []
-    assert answers == [(MAX_STREAMS + more, END, encode_end(StreamEnd.OVERLOADED)) for more in (1, 2)]
+    assert answers == [(MAX_STREAMS + more, END, OVERLOADED) for more in (1, 2)]
     circuit.says((5, END, encode_end(StreamEnd.STOPPED)))
     (connect,), _ = circuit.says(begin(MAX_STREAMS + 1))
     assert isinstance(connect, Connect)
@@ -511,15 +512,25 @@ def test_what_was_read_in_the_end_is_held_no_more() -> None:
     assert circuit.says((1, DATA, b"x"))[0] == [WriteSocket(socket, b"x")]
 
 
-def test_an_exit_serves_so_many_streams_of_all_circuits(monkeypatch: pytest.MonkeyPatch) -> None:
-    one = Circuit()
-    monkeypatch.setattr(one.exit, "_limits", Limits(served=5))
+def test_an_exit_serves_so_many_streams_of_all_circuits_and_nobody_more_than_are_left() -> None:
+    one = Circuit(HonestHop(limits=Limits(served=6)))
     two = Circuit(one.hop, 3)
     one.begins(1, 2, 3)
-    two.begins(1, 2)
-    assert two.says(begin(3)) == ([], [(3, END, encode_end(StreamEnd.OVERLOADED))])
+    assert one.says(begin(4)) == ([], [(4, END, OVERLOADED)])
+    assert two.says(begin(1)) == ([], [(1, END, OVERLOADED)]), "the payer and the link are the same"
     one.says((1, END, encode_end(StreamEnd.STOPPED)))
-    two.begins(4)
+    two.begins(2)
+    one.hop.circuits.link_lost(BACK)
+    assert one.hop.sockets.served.taken == 0
+
+
+def test_a_socket_for_datagrams_takes_two_places() -> None:
+    circuit = Circuit(HonestHop(limits=Limits(served=6)))
+    ((bind,), _) = circuit.says((1, BEGIN, encode_begin("", 0, udp=True)))
+    assert isinstance(bind, Bind)
+    assert circuit.says((2, BEGIN, encode_begin("", 0, udp=True))) == ([], [(2, END, OVERLOADED)])
+    circuit.says((3, Command.RESOLVE, encode_resolve("h")))
+    assert circuit.hop.sockets.served.taken == 3
 
 
 def test_what_a_server_does_not_read_is_not_kept_for_it_once_its_client_is_gone() -> None:

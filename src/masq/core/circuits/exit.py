@@ -45,11 +45,13 @@ from masq.wire.circuit import (
 )
 
 MAX_STREAMS: Final = 4_096
-"""Streams of one circuit."""
+"""Streams of one circuit, however many may be served."""
 MAX_HELD: Final = 64 * 1024 * 1024
 """Bytes that are kept for all streams: what a Node lends to slow servers, and to originators who give no credit."""
 LOOK_EVERY: Final = 4 * 1024 * 1024
 """Bytes to be kept more, from one look at all that is held to the next."""
+
+TOO_MANY: Final = Failure(Cause.OVERLOADED, detail="too many streams at this exit")
 
 ExitEffect = (
     Connect
@@ -164,10 +166,10 @@ class CircuitExit:
         stream = terminal.streams.get(message.stream)
         match message.command:
             case Command.BEGIN | Command.RESOLVE if stream is None and message.stream:
-                if len(terminal.streams) >= MAX_STREAMS or len(self._sockets) >= self._limits.served:
-                    outbox.append((message.stream, Command.END, encode_end(StreamEnd.OVERLOADED)))
-                    return []
-                return self._begin(passage, terminal, message, now)
+                begun = self._begin(passage, terminal, message, now)
+                if begun is None:
+                    outbox.append((message.stream, Command.END, encode_end(StreamEnd.OVERLOADED, str(TOO_MANY))))
+                return begun or []
             case Command.END if stream is not None:
                 stream.ended_in = True
                 code, _ = end_of(message.data)
@@ -182,16 +184,22 @@ class CircuitExit:
             case _:
                 return []
 
-    def _begin(self, passage: Passage, terminal: Terminal, message: CellMessage, now: float) -> list[ExitEffect]:
+    def _begin(self, passage: Passage, terminal: Terminal, message: CellMessage, now: float) -> list[ExitEffect] | None:
+        """None: it would be too much."""
         if message.command == Command.RESOLVE:
             host, port, carries = decode_resolve(message.data), 0, 0
         else:
             host, port, udp = decode_begin(message.data)
             carries = Command.DATAGRAM if udp else Command.DATA
+        # A socket for datagrams is two: one for IPv4, one for IPv6.
+        places = 2 if carries == Command.DATAGRAM else 1
+        holders = ("link", passage.back[0]), ("circuit", passage.back), ("payer", passage.payer)
+        if len(terminal.streams) >= MAX_STREAMS or not self._sockets.room(holders, places):
+            return None
         socket = self._sockets.new()
         stream = TerminalStream(message.stream, socket, host, port, now, carries=carries)
         terminal.streams[stream.id] = stream
-        self._sockets.put(socket, (passage, terminal, stream))
+        self._sockets.serve(socket, (passage, terminal, stream), holders, places)
         if message.command == Command.RESOLVE:
             return [Resolve(socket, host, passage.payer)]
         return [Bind(socket, passage.payer)] if stream.udp else [Connect(socket, host, port, passage.payer)]

@@ -30,7 +30,7 @@ from masq.wire.circuit import (
     circuit_frame,
     ending_of,
 )
-from masq.wire.package import Component, Hop
+from masq.wire.package import OPEN_ELEMENTS, Component, Hop
 from masq.wire.secure_link import FrameType
 
 LIFE: Final = 600.0
@@ -217,8 +217,9 @@ class OwnCircuits:
             component = Component.HOPPER if following else Component.PROXY_CLIENT
             hop = Hop(following, self._proofs.of(reader), component, secret, expires)
             elements.append(self._keys.seal(reader, hop.encode()))
-        # One element more, so that the first relay can't tell that it is the first.
-        elements.append(self._keys.garbage(len(elements[0])))
+        # As many for every route, and one more than the longest has: no Node can tell where on it it is.
+        missing = max(1, OPEN_ELEMENTS - len(elements))
+        elements += [self._keys.garbage(len(elements[0])) for _ in range(missing)]
         backward = [Layer(secret, False) for secret in secrets]
         services = [*route.relays_over, route.exit]
         hops = [

@@ -21,13 +21,12 @@ from masq.wire.message import ClientRequest, ClientResponse, DnsResolveFailed, e
 from masq.wire.package import Hop, Package, shift
 
 MAX_STREAMS: Final = 8_192
-MAX_STREAMS_PER_PAYER: Final = 2_048
 IDLE: Final = 7_200.0
 """Seconds without a byte in either direction after which a stream is closed."""
 
 FORGOTTEN: Final = Failure(Cause.UNKNOWN, detail="the exit does not know this stream any more")
 NAMELESS: Final = Failure(Cause.NOT_RESOLVED, detail="no host name came with the first packet")
-TOO_MANY: Final = Failure(Cause.OVERLOADED, detail="the exit serves too many streams already")
+TOO_MANY: Final = Failure(Cause.OVERLOADED, detail="too many streams at this exit")
 
 ExitEffect = Connect | WriteSocket | EndSocket | CloseSocket | Reading | Forward | Log
 
@@ -109,13 +108,12 @@ class PackageExit:
                 return self._respond(stream, b"", last=True, failure=FORGOTTEN)
             if not request.hostname:
                 return self._refuse(stream, NAMELESS)
-            if (
-                len(self._streams) >= MAX_STREAMS
-                or sum(other.payer == payer for other in self._streams.values()) >= MAX_STREAMS_PER_PAYER
-            ):
+            # Nobody is who pays nothing: a zero-hop Node's own user.
+            holders = () if payer is None else (("payer", payer), ("neighbor", hop.next_key))
+            if len(self._streams) >= MAX_STREAMS or not self._sockets.room(holders):
                 return self._refuse(stream, TOO_MANY)
             self._streams[stream.key] = stream
-            self._sockets.put(stream.socket, stream)
+            self._sockets.serve(stream.socket, stream, holders)
             effects: list[ExitEffect] = [Connect(stream.socket, _host(request.hostname), request.port, payer)]
         else:
             effects = []
