@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ANVIL := @foundry-rs/anvil@1.7.1
 ARGS ?=
 
-.PHONY: help setup setup-dev tools demo test attack coverage check format bench release lock clean
+.PHONY: help setup setup-dev tools demo test fuzz attack coverage check format bench release lock clean
 
 help:  ## What can be made.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -26,6 +26,10 @@ $(VENV)/.dev: $(BIN)/uv requirements/dev.txt pyproject.toml
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
 	touch $@ $(VENV)/.demo
+
+$(VENV)/.fuzz: $(VENV)/.dev requirements/fuzz.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/fuzz.txt
+	touch $@
 
 $(VENV)/.bench: $(VENV)/.dev requirements/bench.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/bench.txt
@@ -49,7 +53,7 @@ tools: .tools/node_modules/.bin/anvil  ## Install the real servers that tests ta
 demo: setup  ## A MASQ network on this machine: a page over three hops, paid for. ARGS="--once --json out.json"
 	$(BIN)/masq demo $(ARGS)
 
-test: setup-dev tools  ## All tests.
+test: $(VENV)/.fuzz tools  ## All tests.
 	$(BIN)/python -m pytest $(ARGS)
 
 coverage: setup-dev  ## How much of each module of the core its own tests cover; ARGS="links" for one folder.
@@ -57,6 +61,9 @@ coverage: setup-dev  ## How much of each module of the core its own tests cover;
 
 attack: setup-dev  ## All attacks of rogue peers, in full, with the figures measured: some minutes.
 	$(BIN)/python -m pytest tests/attacks -m "" -v $(ARGS)
+
+fuzz: $(VENV)/.fuzz  ## Fuzz everything that reads bytes from outside, for about ten minutes. ARGS="--seconds 600 hop"
+	$(BIN)/python -m tests.fuzz.run --inputs 10000000 --seconds 20 --directory .fuzz $(ARGS)
 
 check: setup-dev  ## Style, types, and the direction of imports.
 	$(BIN)/ruff format --check .
@@ -79,6 +86,7 @@ lock: $(BIN)/uv  ## Compile requirements/*.txt from pyproject.toml.
 	$(BIN)/uv pip compile -q pyproject.toml --universal --generate-hashes --python-version 3.11 --no-header --extra demo -o requirements/demo.txt
 	$(BIN)/uv pip compile -q pyproject.toml --universal --generate-hashes --python-version 3.11 --no-header --extra demo --group dev -o requirements/dev.txt
 	$(BIN)/uv pip compile -q pyproject.toml --universal --generate-hashes --python-version 3.11 --no-header --extra demo --group dev --group bench -o requirements/bench.txt
+	$(BIN)/uv pip compile -q pyproject.toml --universal --generate-hashes --python-version 3.11 --no-header --extra demo --group dev --group fuzz -o requirements/fuzz.txt
 
 clean:  ## Remove what the others made.
 	rm -rf $(VENV) .tools dist

@@ -76,7 +76,7 @@ class CryptDE:
 
     @classmethod
     def from_text(cls, contract: Address, random: Random, text: str) -> CryptDE:
-        """The reverse of `to_text`. CryptoError if the text is no pair of secrets (protocol.md 3.7)."""
+        """Reads what `to_text` gave. CryptoError if the text is no pair of secrets (protocol.md 3.7)."""
         try:
             parts = [base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)) for part in text.split(",")]
         except ValueError as error:

@@ -10,12 +10,9 @@ from typing import Final
 import pytest
 
 PENDING: Final = {
-    "02": "silent and half frames have no time-out, and no bound per address",
-    "03": "answers to who doesn't read are not bounded",
     "04": "OPENs and circuits have no bounds per address and over all",
     "05": "the system's resolver is asked in four threads",
     "06": "datagrams under look-up are not counted",
-    "07": "malformed talk costs its sender nothing",
     "08": "a circuit that doesn't answer is not given up, and a liar is believed",
     "20": "the elements of OPEN have sizes of their own",
     "22": "an exit knows one own address, and refuses no port",

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from masq.core.circuits.origin import OwnCircuit
-from masq.core.circuits.passage import End
-from masq.core.effects import Effect
+from masq.core.circuits.passage import Leg
+from masq.core.circuits.relay import CircuitEffect
 from masq.sim.host import SimNode
 from masq.sim.workloads.application import Application
 from masq.sim.workloads.browsing import Download, Echo, content_of
@@ -66,20 +66,21 @@ def swallow(host: SimNode) -> None:
     circuits = host.node.circuits
     honest = circuits.frame
 
-    def frame(end: End, frame: Frame, now: float, socket: Callable[[], int]) -> Sequence[Effect]:
-        return [] if frame.type == FrameType.CELL else honest(end, frame, now, socket)
+    def frame(leg: Leg, frame: Frame, now: float) -> Sequence[CircuitEffect]:
+        return [] if frame.type == FrameType.CELL else honest(leg, frame, now)
 
     circuits.frame = frame  # type: ignore[method-assign, assignment]
 
 
 def lie(host: SimNode) -> None:
     """Let a Node say of all others that it can't reach them."""
-    host.node.circuits._next_link = lambda key: None
+    circuits = host.node.circuits
+    circuits._ways = circuits._ways._replace(to=lambda key: None)
 
 
 def avoided(user: SimNode) -> set[PublicKey]:
     """Whom a Node gives no circuits to for the time being."""
-    return set(user.node.own_circuits.blame.keys(user.world.now))
+    return set(user.node.own_circuits.blame.keys(user.turn.now))
 
 
 @pytest.mark.parametrize("position", [0, 1, 2])

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from masq.core.circuits.passage import End
-from masq.core.effects import Effect
+from masq.core.circuits.passage import Leg
+from masq.core.circuits.relay import CircuitEffect
 from masq.sim.host import SimNode
 from masq.sim.workloads.application import Application
 from masq.sim.workloads.browsing import Download
@@ -23,10 +23,10 @@ def look(host: SimNode, seen: Seen) -> None:
     circuits = host.node.circuits
     honest = circuits.frame
 
-    def frame(end: End, frame: Frame, now: float, socket: Callable[[], int]) -> Sequence[Effect]:
+    def frame(leg: Leg, frame: Frame, now: float) -> Sequence[CircuitEffect]:
         if frame.type == FrameType.OPEN:
             seen.append([len(element) for element in cbor.array(cbor.decode(bytes(data_of(frame.wire))), "OPEN")])
-        return honest(end, frame, now, socket)
+        return honest(leg, frame, now)
 
     circuits.frame = frame  # type: ignore[method-assign, assignment]
 

@@ -16,7 +16,8 @@ from masq.core.circuits.passage import BILL_SECONDS
 from masq.core.circuits.terminal import PACK_AT
 from masq.core.effects import Connect, Overrun, SendFrame
 from masq.core.links.links import Links, Written
-from masq.sim.workloads import Application, Download
+from masq.sim.workloads.application import Application
+from masq.sim.workloads.browsing import Download
 from masq.sim.world import World
 from masq.types import CHAINS, DEFAULT_RATE_PACK
 from masq.wire.circuit import circuit_frame

@@ -137,3 +137,18 @@ def test_the_limit_counts_items_whatever_their_size(items: int) -> None:
 def test_large_strings_are_few_items() -> None:
     value = {"payload": bytes(5_000_000), "text": "x" * 300_000, "hops": [bytes(70_000)] * 8}
     assert cbor.decode(cbor.encode(value)) == value
+
+
+@pytest.mark.parametrize("encoded", [b"\x81\xf5", b"\x82\x01\xf4"])
+def test_true_and_false_are_no_integers_of_an_array(encoded: bytes) -> None:
+    with pytest.raises(MalformedError):
+        cbor.byte_array(cbor.decode(encoded), "array")
+    with pytest.raises(MalformedError):
+        cbor.decode_byte_array(encoded)
+
+
+@pytest.mark.parametrize("odd", [b"\xf4", b"\x40", b"\x80", b"\x19", b"\xff"])
+def test_a_prefix_too_many_does_not_make_up_for_one_that_is_missing(odd: bytes) -> None:
+    body = b"\x18\x05" + odd + b"\x18\x18" * 4_999
+    with pytest.raises(MalformedError):
+        cbor.decode_byte_array(b"\x99" + (5_001).to_bytes(2, "big") + body)

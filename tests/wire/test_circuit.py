@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from masq.errors import CryptoError, PeerError
+from masq.errors import CryptoError, MalformedError, PeerError
 from masq.wire.circuit import (
     MAX_ADDRESSES,
     MAX_DATA,
@@ -130,6 +130,11 @@ def test_reasons_in_words(words: str, code: StreamEnd) -> None:
     assert got == code
     assert detail.isprintable()
     assert len(detail) <= MAX_DETAIL
+
+
+def test_an_address_with_a_zone_is_none() -> None:
+    with pytest.raises(MalformedError):
+        decode_resolved(encode_resolved(Resolution((("fe80::1%eth0", 60),))))
 
 
 @given(st.binary(max_size=100))

@@ -74,6 +74,17 @@ def test_refusals_say_why(data: bytes, answer: bytes) -> None:
     assert str(refusal.value)
 
 
+@pytest.mark.parametrize("step", [1, 3, 1000])
+def test_what_was_agreed_on_is_said_before_a_refusal(step: int) -> None:
+    greeting, told = Greeting(), b""
+    data = b"\x05\x01\x02\x07\x02me\x02pw"
+    with pytest.raises(ClientRefused) as refusal:
+        for start in range(0, len(data), step):
+            greeting.feed(data[start : start + step])
+            told, greeting.answers = told + greeting.answers, b""
+    assert told + refusal.value.answer == b"\x05\x02\x01\x01"
+
+
 @pytest.mark.parametrize("step", [1, 9, 1000])
 def test_connect_to_any_port(step: int) -> None:
     target, _ = greet(b"CONNECT [2001:db8::1]:22 HTTP/1.1\r\nHost: x\r\n\r\nSSH-", step)

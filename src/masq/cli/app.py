@@ -1,4 +1,4 @@
-"""The commands besides `run`: `status`, `descriptor`, `wallet ...`, `demo`.
+"""The commands besides `run`: `status`, `descriptor`, `bans ...`, `wallet ...`, `demo`.
 
 What a command needs is imported inside it, so that each waits only for what it uses.
 """
@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from masq.cli.bans import bans
 from masq.cli.options import ChainName, DataDirectory, settings_of
 from masq.cli.wallets import wallet
 
@@ -22,6 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(wallet, name="wallet")
+app.add_typer(bans, name="bans")
 
 
 def _version(wanted: bool) -> None:

@@ -32,11 +32,12 @@ _TITLES = {
     "payments": "Payments",
     "banned": "Banned",
     "warnings": "Warnings",
+    "bans": "Peers that something is held against",
 }
 
 
-def ask(directory: Path) -> bytes:
-    """The status document of the Node whose data directory this is; LocalError if there is none."""
+def ask(directory: Path, words: str = "status") -> bytes:
+    """What the Node whose data directory this is answers: its status document. LocalError if there is none."""
     path = directory / SOCKET
     deadline = time.monotonic() + PATIENCE
     answer = bytearray()
@@ -44,7 +45,7 @@ def ask(directory: Path) -> bytes:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(PATIENCE)
             connection.connect(str(path))
-            connection.sendall(b"status\n")
+            connection.sendall(words.encode() + b"\n")
             while chunk := connection.recv(65536):
                 answer += chunk
                 if len(answer) > MAX_ANSWER:
@@ -80,6 +81,11 @@ def show(status: dict[str, Json], console: Console) -> None:
         console.print()
         console.print(_heading(_TITLES.get(name, name)))
         console.print(_facts(value) if isinstance(value, dict) else _rows(value))
+
+
+def show_rows(rows: list[Json], console: Console) -> None:
+    """Print one list of a document as a table."""
+    console.print(_rows(rows))
 
 
 def _heading(title: str) -> RenderableType:
@@ -123,7 +129,7 @@ def _cell(name: str, value: Json) -> str:
         return ", ".join(f"{printable(key)} {_cell(key, part)}" for key, part in value.items())
     if name == "wei" and (amount := str(value)).removeprefix("-").isdecimal() and len(amount) < 80:
         return _masq(int(amount))
-    if name in ("uptime", "age") and isinstance(value, int | float) and 0 <= value < 1e12:
+    if name in ("uptime", "age", "left") and isinstance(value, int | float) and 0 <= value < 1e12:
         return _duration(int(value))
     if name in ("sent", "received") and isinstance(value, int):
         return f"{value:,}"

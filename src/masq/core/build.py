@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass, field, replace
 
 from masq.chain.wallet import Wallet
@@ -13,7 +14,9 @@ from masq.core.circuits.passage import Billing
 from masq.core.circuits.relay import PassingCircuits
 from masq.core.circuits.ways import Ways
 from masq.core.limits import Limits
+from masq.core.links.door import Door
 from masq.core.links.links import Links
+from masq.core.network.bans import Bans
 from masq.core.network.neighborhood import Contact, Neighborhood, Profile
 from masq.core.network.routing import Routes
 from masq.core.node import Node, Parts, Rules
@@ -51,6 +54,8 @@ class NodeConfig:
     epoch: float = 0.0
     """Unix time where `now` is 0."""
     limits: Limits = field(default_factory=Limits)
+    bans: str | None = None
+    """What was saved of bans."""
 
 
 def build_node(config: NodeConfig, saved: SavedState, random: Random, now: float) -> Node:
@@ -63,9 +68,12 @@ def build_node(config: NodeConfig, saved: SavedState, random: Random, now: float
         profile = replace(profile, extensions=tuple(name for name in profile.extensions if name != EXTENSION))
     port = profile.address.ports[0] if profile.address else 0
     accountant = Accountant(config.accountant, saved, config.epoch)
-    links = Links(keys, config.contract, port, profile.extensions, config.link_policy, random)
     neighborhood = Neighborhood(keys, profile, list(config.contacts), config.hops, config.first_version, now)
     graph = neighborhood.graph
+    diverse = profile.address is not None and ipaddress.ip_address(profile.address.ip).is_global
+    door = Door(config.limits, neighborhood.is_close, diverse)
+    links = Links(keys, config.contract, port, profile.extensions, config.link_policy, random, config.limits, door)
+    bans = Bans(config.bans, config.epoch)
 
     def secure_link_to(key: PublicKey) -> int | None:
         address = graph.address(key)
@@ -107,5 +115,6 @@ def build_node(config: NodeConfig, saved: SavedState, random: Random, now: float
         circuit_entry=circuit_entry,
         sockets=sockets,
         tab=tab,
+        bans=bans,
     )
     return Node(keys, rules, parts, now)

@@ -49,6 +49,14 @@ class CloseLink:
     link: int
 
 
+@dataclass(frozen=True, slots=True)
+class ReadLink:
+    """Read at most so many bytes of a link at once; 0: stop reading, until told otherwise."""
+
+    link: int
+    most: int
+
+
 # --- sockets: connections of clients to the entry, and of the exit to servers ---
 
 
@@ -198,7 +206,7 @@ class Log:
     detail: str = ""
 
 
-LinkEffect = Dial | WriteLink | CloseLink
+LinkEffect = Dial | WriteLink | CloseLink | ReadLink
 SocketEffect = (
     Connect | Bind | Resolve | Resolved | SendDatagram | Accepted | WriteSocket | EndSocket | CloseSocket | Reading
 )

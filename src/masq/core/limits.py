@@ -68,6 +68,30 @@ UNFINISHED_TOTAL: Final = 64 * MIB
 """Bytes of unfinished frames of all links. Over it the link that holds most ends."""
 MAX_MALFORMED: Final = 64
 """Frames that make no sense, of one link, until it ends; one is forgiven each second. 0.9.1 sends some by accident."""
+CONNECTS_PER_SECOND: Final = 1.0
+CONNECTS_AT_ONCE: Final = 12
+"""Connections from one address: each may cost a handshake, which is 0.6 ms."""
+STRANGER_READ: Final = 32 * 1024
+"""Bytes read at once of a link to no neighbor: what it can make us do between two looks at others."""
+NEIGHBOR_READ: Final = 512 * 1024
+STRANGER_WORK: Final = 0.05
+"""Of a core that one address may take which is no neighbor's; its links are read no faster."""
+STRANGERS_WORK: Final = 0.15
+"""And all of them together."""
+WORK_SAVED: Final = 0.3
+"""Seconds of work that may be taken at once."""
+STUCK: Final = 256 * 1024
+"""Bytes that wait for a link to no neighbor from which on it isn't read: who doesn't read isn't listened to."""
+STUCK_FLOWS: Final = 256
+"""And so many queues, each of which costs 800 bytes though it may hold next to nothing."""
+
+# Nominal costs, in seconds of a core.
+FRAME_COST: Final = 10e-6
+BOX_COST: Final = 250e-6
+"""Of opening a sealed box: a JSON package."""
+OPEN_COST: Final = 500e-6
+"""Of opening the element of an OPEN and checking who pays."""
+BYTE_COST: Final = 5e-9
 
 
 def prefix(ip: str) -> str:

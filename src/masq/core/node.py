@@ -27,10 +27,12 @@ from masq.core.effects import (
     Tell,
 )
 from masq.core.failure import NO_WALLET, Cause, Failure, FailureError
+from masq.core.limits import BOX_COST, OPEN_COST
 from masq.core.links.links import GOSSIP_FLOW, Link, Links, LinksEffect, LinkUp, Written
+from masq.core.network.bans import Bans
 from masq.core.network.neighborhood import Neighborhood
 from masq.core.network.routing import Routes
-from masq.core.offence import Offence
+from masq.core.offence import Offence, Rule
 from masq.core.packages.entry import PackageEntry
 from masq.core.packages.exit import PackageExit
 from masq.core.packages.relay import ForEntry, ForExit, ForNeighborhood, PackageArrival, PackageRelay, Relayed
@@ -44,7 +46,7 @@ from masq.wire.circuit import EXTENSION, Addresses, circuit_of
 from masq.wire.frame import unmask
 from masq.wire.message import encode_message
 from masq.wire.package import Package, single_hop
-from masq.wire.secure_link import Frame
+from masq.wire.secure_link import Frame, FrameType
 
 ROUTE_CHECK: Final = 10_000
 """Bytes of the imagined request with which a Node looks whether it has a route."""
@@ -86,6 +88,7 @@ class Parts:
     circuit_entry: CircuitEntry
     sockets: Sockets
     tab: Tab
+    bans: Bans
 
 
 class Node:
@@ -108,6 +111,7 @@ class Node:
         self.circuit_entry = parts.circuit_entry
         self.sockets = parts.sockets
         self.tab = parts.tab
+        self.bans = parts.bans
         self._route_revision = -1
         self.has_route = False
         self._scanning = False
@@ -137,6 +141,7 @@ class Node:
                 if not self.circuits.uses(link) and not self.own_circuits.over(link):
                     effects += [CloseLink(link), *self.link_closed(link, now)]
         effects += self._carry(self.accountant.tick(now), now)
+        effects += self.bans.tick(now)
         return effects + self._look_for_route(now)
 
     def next_wake(self, now: float) -> float:
@@ -161,9 +166,12 @@ class Node:
 
     # --- links ---
 
-    def accept(self, peer: Endpoint, now: float) -> int | None:
+    def accept(self, peer: Endpoint, now: float) -> tuple[int | None, list[NodeEffect]]:
         """A peer has connected: the id of the link, or None if it is to be refused."""
-        return self.links.accept(peer, now)
+        if self.bans.banned(peer.ip, now):
+            return None, []
+        link, effects = self.links.accept(peer, now)
+        return link, self._carry(effects, now)
 
     def dialled(self, link: int, now: float) -> list[NodeEffect]:
         return list(self.links.dialled(link, now))
@@ -190,30 +198,62 @@ class Node:
                     # Frames lie side by side in `data`: what comes of all of them is carried out together.
                     frames += self._circuit_frame(link, arrival, now)
                     continue
-                effects += [*self._carry(frames, now), *answers]
+                effects += [*self._carry(frames, now), *self._settled(answers, now)]
                 frames.clear()
                 answers.clear()
                 effects += self._on_link(entry, arrival, now)
-            effects += [*self._carry(frames, now), *answers]
+                if self.links.get(link) is None:
+                    return effects  # It was too much of the same.
+            effects += [*self._carry(frames, now), *self._settled(answers, now)]
         except PeerError as error:
             # A handshake that fails gets no word of explanation on the wire.
-            effects += [*self._carry(frames, now), *answers]
-            effects += [Log("warning", "link_refused", f"{entry.peer}: {error}"), CloseLink(link)]
-            effects += self.link_closed(link, now)
+            effects += [*self._carry(frames, now), *self._settled(answers, now)]
+            effects += [Log("warning", "link_refused", f"{entry.peer}: {error}"), *self._end_link(link, now)]
+            effects += self._judge(Offence(Rule.MALFORMED, entry.peer.ip, detail=str(error)), now)
         return effects
+
+    def _settled(self, answers: list[LinksEffect], now: float) -> list[NodeEffect]:
+        """What links want done of themselves; one that holds too much of an unfinished frame ends."""
+        effects: list[NodeEffect] = []
+        for answer in answers:
+            if isinstance(answer, CloseLink):
+                effects += self._end_link(answer.link, now)
+            else:
+                effects.append(answer)
+        return effects
+
+    def _end_link(self, link: int, now: float) -> list[NodeEffect]:
+        return [CloseLink(link), *self.link_closed(link, now)]
 
     def _on_link(self, link: Link, arrival: bytes | Package | LinkUp, now: float) -> list[NodeEffect]:
         if isinstance(arrival, LinkUp):
+            if self.bans.banned_key(arrival.key, now):
+                return self._end_link(link.id, now)
             return self._carry(self.neighborhood.proven(arrival.key, link.peer, arrival.port, now), now)
+        relay = self.package_relay
         try:
-            package = (
-                self.package_relay.open(unmask(arrival))
-                if isinstance(arrival, bytes)
-                else self.package_relay.arrive(arrival)
-            )
+            package = relay.open(unmask(arrival)) if isinstance(arrival, bytes) else arrival
         except PeerError as error:
-            return [Log("info", "package_dropped", f"from {link.peer}: {error}")]
-        return self._arrived(package, link.peer, now, link.key if link.secure is not None else b"")
+            return self._malformed(link, error, now)
+        self.links.introduce(link)
+        effects: list[NodeEffect] = [*self.links.worked(link, BOX_COST, now)]
+        try:
+            opened = relay.arrive(package)
+        except PeerError as error:
+            # What lies in a package is its originator's: a neighbor that has passed it on is not to blame.
+            if not link.close:
+                return effects + self._malformed(link, error, now)
+            return [*effects, Log("info", "package_dropped", f"from {link.peer}: {error}")]
+        return effects + self._arrived(opened, link.peer, now, link.key if link.secure is not None else b"")
+
+    def _malformed(self, link: Link, error: PeerError, now: float) -> list[NodeEffect]:
+        """A frame made no sense. Some are borne; then the link ends, and its address has something to answer for."""
+        log = Log("info", "package_dropped", f"from {link.peer}: {error}")
+        effects: list[NodeEffect] = [log, *self.links.worked(link, BOX_COST, now)]
+        if not self.links.malformed(link, now):
+            return effects
+        ended = [*self._end_link(link.id, now), *self._judge(Offence(Rule.FLOOD, link.peer.ip, detail=str(error)), now)]
+        return effects + ended
 
     def _circuit_frame(self, link: int, frame: Frame, now: float) -> Sequence[Effect]:
         circuit = circuit_of(frame.wire)
@@ -222,7 +262,11 @@ class Node:
             return self.circuit_entry.frame(own, frame, now)
         if not self.rules.relays:
             return []
-        return self.circuits.frame((link, circuit), frame, now)
+        effects: Sequence[Effect] = self.circuits.frame((link, circuit), frame, now)
+        if frame.type == FrameType.OPEN:
+            known = self.links.get(link)
+            return [*effects, *self.links.worked(known, OPEN_COST, now)] if known else effects
+        return effects
 
     def _upgrade_links(self, now: float) -> list[NodeEffect]:
         """Neighbors that we speak JSON to though they know secure links: the one with the lower key dials."""
@@ -447,9 +491,26 @@ class Node:
         return out
 
     def _judge(self, offence: Offence, now: float) -> list[NodeEffect]:
-        """Hold something against a peer."""
+        """Hold something against a peer; who is banned for it is left at once."""
         who = offence.ip or offence.key.hex()[:8] or "0x" + offence.wallet.hex()
-        return [Log("info", "offence", f"{who} {offence.rule.words}: {offence.detail}")]
+        effects: list[NodeEffect] = [Log("info", "offence", f"{who} {offence.rule.words}: {offence.detail}")]
+        banned = self.bans.offend(offence, now)
+        if not banned:
+            return effects
+        effects.append(Log("warning", "banned", f"{', '.join(banned)} for a while: {offence.rule.words}"))
+        return effects + self._leave_banned(now)
+
+    def _leave_banned(self, now: float) -> list[NodeEffect]:
+        effects: list[NodeEffect] = []
+        for link in list(self.links):
+            if self.bans.banned(link.peer.ip, now) or (link.key and self.bans.banned_key(link.key, now)):
+                effects += self._end_link(link.id, now)
+        return effects
+
+    def ban(self, who: str, seconds: float, now: float) -> list[NodeEffect]:
+        """The operator bans an address, a key or a wallet."""
+        self.bans.add(who, seconds, now)
+        return self._leave_banned(now)
 
     def _book(self, now: float) -> list[NodeEffect]:
         """Tell the Accountant what this input has earned and cost: once, as its cells are many."""
@@ -530,6 +591,7 @@ class Node:
             avoided=self.own_circuits.blame.view(now),
             overbilled=self.own_circuits.view(now),
             links=self.links.view(),
+            bans=self.bans.view(now),
         )
 
 

@@ -67,6 +67,18 @@ class OverbilledView:
 
 
 @dataclass(frozen=True, slots=True)
+class BanView:
+    """An address, key or wallet that something is held against."""
+
+    who: str = _about("an IP address, a public key, or a wallet")
+    banned: bool = _about("whether it is refused now")
+    left: float = _about("seconds of the ban")
+    points: float = _about("held against it; 100 are a ban, and half of them are gone after an hour")
+    bans: int = _about("how often it was banned")
+    reasons: tuple[str, ...] = _about("the latest")
+
+
+@dataclass(frozen=True, slots=True)
 class LinkView:
     """A connection to another Node."""
 
@@ -94,6 +106,7 @@ class NodeView:
     avoided: tuple[AvoidedView, ...] = _about("Nodes that failed us")
     overbilled: tuple[OverbilledView, ...] = _about("bills that were too high")
     links: tuple[LinkView, ...] = _about("connections to other Nodes")
+    bans: tuple[BanView, ...] = _about("peers that something is held against")
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +189,7 @@ VIEWS: Final = (
     AvoidedView,
     OverbilledView,
     LinkView,
+    BanView,
     BooksView,
     AccountView,
     PaymentView,

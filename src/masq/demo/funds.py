@@ -20,7 +20,7 @@ def funds_text(wallet: Address, funds: Funds) -> str:
 
 
 def parse_funds(text: str) -> tuple[Address, Funds]:
-    """The reverse of `funds_text`; ValueError otherwise."""
+    """Reads what `funds_text` gave; ValueError otherwise."""
     wallet, _, amounts = text.partition("=")
     native, token = (int(amount) for amount in amounts.split(","))
     if not (0 <= native < 1 << 256 and 0 <= token < 1 << 256):

@@ -1,4 +1,4 @@
-"""Carries out what the Accountant wants: books to the store, payments and questions to the chain."""
+"""Carries out what the Accountant wants: books to the store, payments and queries to the chain."""
 
 from __future__ import annotations
 

@@ -16,16 +16,26 @@ from masq.errors import LocalError
 TIMEOUT: Final = 5.0
 MAX_CONNECTIONS: Final = 8
 """Their descriptors are among those that are kept back (core/limits.py)."""
+COMMANDS: Final = "status, scan payables|pendingpayables|receivables, ban WHO SECONDS, or lift WHO"
 
 
 class ControlSocket:
-    """Answers one line with one JSON document: `status`, or `scan payables|pendingpayables|receivables`."""
+    """Answers one line with one JSON document: what a Node is asked or told by its user (`COMMANDS`)."""
 
-    def __init__(self, path: Path, status: Callable[[], dict[str, Any]], scan: Callable[[Scan], None]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        status: Callable[[], dict[str, Any]],
+        scan: Callable[[Scan], None],
+        ban: Callable[[str, float], None],
+        lift: Callable[[str], bool],
+    ) -> None:
         self._path = path
         self._status = status
         self._scan = scan
         self._connections = 0
+        self._ban = ban
+        self._lift = lift
 
     async def start(self) -> asyncio.AbstractServer:
         """Listen at the path, for its owner alone."""
@@ -61,5 +71,10 @@ class ControlSocket:
             case ["scan", "payables" | "pendingpayables" | "receivables" as kind]:
                 self._scan(Scan(kind))
                 return {}
+            case ["ban", who, seconds] if seconds.isdecimal():
+                self._ban(who, float(seconds))
+                return {}
+            case ["lift", who]:
+                return {} if self._lift(who) else {"error": f"nothing is held against {who}"}
             case _:
-                return {"error": "say status, or scan payables, scan pendingpayables, scan receivables"}
+                return {"error": f"say {COMMANDS}"}

@@ -17,6 +17,7 @@ from masq.core.effects import (
     EndSocket,
     Log,
     Reading,
+    ReadLink,
     Resolve,
     Resolved,
     SaveConfig,
@@ -65,7 +66,7 @@ class Driver:
         """`fail` is called with what makes going on impossible, such as a full disk."""
         self.turn = Turn(node, self._perform, fail)
         self.journal = Journal(lambda: self.turn.now)
-        self.links = NodeLinks(self.turn, config.bind_ip, config.limits.links)
+        self.links = NodeLinks(self.turn, config.bind_ip)
         reader = Reader(self.turn, config.package_data)
         self.servers = Servers(reader, self.journal, config.resolver, config.own_addresses, config.allow_private)
         self.clients = Clients(reader, self.journal, config.answer_early, config.limits.own, config.dns_allow_private)
@@ -106,6 +107,8 @@ class Driver:
                 self.clients.resolved(socket, found)
             case Dial(link, endpoint):
                 self.links.dial(link, endpoint)
+            case ReadLink(link, most):
+                self.links.read(link, most)
             case CloseLink(link):
                 self.links.close(link)
             case SaveConfig(name, value):

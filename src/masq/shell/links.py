@@ -9,14 +9,13 @@ import sys
 from typing import Final
 
 from masq.core.effects import WriteLink
-from masq.core.limits import MAX_LINKS
-from masq.shell.acceptor import Acceptor
+from masq.core.limits import NEIGHBOR_READ, STRANGER_READ
+from masq.shell.acceptor import OPENING, Acceptor
 from masq.shell.connection import Connection
 from masq.shell.turn import Turn
 from masq.types import Endpoint
 
 DIAL_TIMEOUT: Final = 5.0
-LINK_BUFFER: Final = 512 * 1024
 UNSENT: Final = 64 * 1024
 """Bytes that the kernel may hold of a link beyond what is under way: what waits longer, waits where it takes turns."""
 NEAR: Final = 2_000
@@ -31,17 +30,16 @@ _RTT: Final = struct.Struct("68xI")
 class NodeLinks:
     """The links of one Node."""
 
-    def __init__(self, turn: Turn, bind_ip: str | None, most: int = MAX_LINKS) -> None:
-        """`bind_ip`: the address of this machine to dial from; None: any. `most`: how many links there may be."""
+    def __init__(self, turn: Turn, bind_ip: str | None) -> None:
+        """`bind_ip`: the address of this machine to dial from; None: any."""
         self._turn = turn
         self._bind_ip = bind_ip
-        self._most = most
-        self.buffer = memoryview(bytearray(LINK_BUFFER))
+        self.buffer = memoryview(bytearray(NEIGHBOR_READ))
         """What all links read into."""
 
     def listen(self, listener: sockets.socket) -> Acceptor:
         # Whoever comes is taken in, as the Node alone knows whom to refuse; but not all at once.
-        return Acceptor(self._turn, listener, lambda: LinkConnection(self._turn, self.buffer, None), lambda: self._most)
+        return Acceptor(self._turn, listener, lambda: LinkConnection(self._turn, self.buffer, None), lambda: OPENING)
 
     def dial(self, link: int, endpoint: Endpoint) -> None:
         self._turn.spawn(self._dial(link, endpoint))
@@ -58,6 +56,11 @@ class NodeLinks:
             reason = str(error) or f"no answer in {DIAL_TIMEOUT:.0f} s"
             turn.carry(turn.node.dial_failed(link, reason, turn.now))
 
+    def read(self, link: int, most: int) -> None:
+        connection = self._turn.links.get(link)
+        if isinstance(connection, LinkConnection):
+            connection.read(most)
+
     def close(self, link: int) -> None:
         connection = self._turn.links.pop(link, None)
         if connection is not None:
@@ -73,6 +76,8 @@ class LinkConnection(Connection):
         self._turn = turn
         self._buffer = buffer
         self._link = link
+        self._most = STRANGER_READ
+        self._resting = False
         self._paused = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -84,22 +89,36 @@ class LinkConnection(Connection):
             turn.carry(turn.node.dialled(self._link, turn.now))
             return
         peer = self.transport.get_extra_info("peername")
-        self._link = turn.node.accept(Endpoint(peer[0], peer[1]), turn.now) if peer else None
-        if self._link is None:
+        if not peer:
             self.transport.abort()
             return
-        turn.links[self._link] = self
-        turn.carry([])
+        self._link, effects = turn.node.accept(Endpoint(peer[0], peer[1]), turn.now)
+        if self._link is None:
+            self.transport.abort()
+        else:
+            turn.links[self._link] = self
+        turn.carry(effects)
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        return self._buffer
+        return self._buffer[: self._most]
+
+    def read(self, most: int) -> None:
+        """Read at most so many bytes at once; 0: nothing, until told otherwise."""
+        if self.transport.is_closing():
+            return
+        self._resting = not most
+        if most:
+            self._most = most
+            self.transport.resume_reading()
+        else:
+            self.transport.pause_reading()
 
     def buffer_updated(self, nbytes: int) -> None:
         if self._link is None:
             return
         turn = self._turn
         turn.carry(turn.node.link_received(self._link, self._buffer[:nbytes], turn.now))
-        if nbytes == len(self._buffer):
+        if nbytes == self._most and not self._resting:
             self._take_turns()
 
     def _take_turns(self) -> None:
@@ -108,7 +127,7 @@ class LinkConnection(Connection):
         self._turn.loop.call_soon(self._read_on)
 
     def _read_on(self) -> None:
-        if not self.transport.is_closing():
+        if not self.transport.is_closing() and not self._resting:
             self.transport.resume_reading()
 
     def pause_writing(self) -> None:

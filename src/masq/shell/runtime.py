@@ -117,6 +117,7 @@ async def _start(
         package_policy=settings.package_policy,
         epoch=time.time() - started,
         limits=limits,
+        bans=store.get("bans"),
     )
     driver = Driver(
         build_node(config, store.load(), os.urandom, started),
@@ -140,7 +141,14 @@ async def _start(
         warnings=tuple(settings.warnings),
     )
     socket_path = settings.data_directory / "masq.sock"
-    control = await ControlSocket(socket_path, status.document, lambda scan: _scan(driver, scan)).start()
+    turn = driver.turn
+    control = await ControlSocket(
+        socket_path,
+        status.document,
+        lambda scan: turn.carry(turn.node.scan(scan, turn.now)),
+        lambda who, seconds: turn.carry(turn.node.ban(who, seconds, turn.now)),
+        lambda who: turn.node.bans.lift(who, turn.now),
+    ).start()
     services.callback(socket_path.unlink, missing_ok=True)
     services.callback(control.close)
     if place.listener is not None:
@@ -162,11 +170,6 @@ async def _stop(driver: Driver, fail: Callable[[LocalError], None]) -> None:
         pass
     except LocalError as error:
         fail(error)
-
-
-def _scan(driver: Driver, scan: Scan) -> None:
-    turn = driver.turn
-    turn.carry(turn.node.scan(scan, turn.now))
 
 
 def _profile(settings: Settings, place: Place) -> Profile:

@@ -1,4 +1,4 @@
-"""The Accountant's hands: books to the memory, payments and questions to the simulated chain."""
+"""The Accountant's hands: books to the memory, payments and queries to the simulated chain."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from masq.wire.circuit import Addresses
 
 
 class Clients:
-    """The user of one Node. UnavailableError if he can't have what he asks for."""
+    """The user of one Node. UnavailableError if it can't have what it asks for."""
 
     def __init__(self, turn: Turn, sockets: Sockets) -> None:
         self._turn = turn

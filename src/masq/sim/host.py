@@ -17,6 +17,7 @@ from masq.core.effects import (
     EndSocket,
     Log,
     Reading,
+    ReadLink,
     Resolve,
     Resolved,
     SaveConfig,
@@ -90,7 +91,7 @@ class SimNode:
         self.turn.alive = False
         self.links.close_all()
 
-    # --- what its user does: UnavailableError if he can't have it ---
+    # --- what its user does: UnavailableError if it can't have it ---
 
     def open(self, application: Application, host: str, port: int, group: str = "") -> None:
         """A client of this Node connects."""
@@ -122,6 +123,8 @@ class SimNode:
                 self.links.dial(link, endpoint)
             case CloseLink(link):
                 self.links.close(link)
+            case ReadLink(link, most):
+                self.links.read(link, most)
             case SaveConfig(name, value):
                 self.bank.save_config(name, value)
             case Save():

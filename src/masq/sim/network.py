@@ -121,7 +121,9 @@ class NodeLinks:
         turn = self.turn
         if not turn.alive or not turn.node.rules.mode.accepts_connections:
             return None
-        return turn.node.accept(peer, turn.now)
+        link, effects = turn.node.accept(peer, turn.now)
+        turn.carry(effects)
+        return link
 
     def dial(self, link: int, endpoint: Endpoint) -> None:
         self._network.after_latency(lambda: self._network.dial(self, link, endpoint))
@@ -135,6 +137,11 @@ class NodeLinks:
         wire = self.wires.get(link)
         if wire is not None:
             wire.close()
+
+    def read(self, link: int, most: int) -> None:
+        wire = self.wires.get(link)
+        if wire is not None:
+            wire.set_reading(most > 0)
 
     def close_all(self) -> None:
         for wire in self:
@@ -162,6 +169,16 @@ class Wire:
         """When all that was written is on its way."""
         self._arrival = 0.0
         self.open = True
+        self._unread: list[bytes | None] | None = None
+        """What has arrived while it isn't read; None: it is."""
+
+    def set_reading(self, on: bool) -> None:
+        if not on:
+            self._unread = self._unread or []
+            return
+        unread, self._unread = self._unread, None
+        for data in unread or ():
+            self.arrive(data)
 
     def write(self, data: bytes) -> None:
         network = self._network
@@ -221,7 +238,9 @@ class Wire:
     def arrive(self, data: bytes | None) -> None:
         if not self.open:
             return
-        if data is None:
+        if self._unread is not None:
+            self._unread.append(data)
+        elif data is None:
             self.lose()
         else:
             turn = self._turn

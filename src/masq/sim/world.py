@@ -131,7 +131,7 @@ class World:
         return self.hosts
 
     def _owner(self) -> Owner:
-        """Somebody new, with wallets of his own."""
+        """Somebody new, with wallets of its own."""
         consuming, earning = Wallet(self.random.randbytes(32)), Wallet(self.random.randbytes(32))
         return Owner(len(self.hosts), consuming, earning, Memory())
 

@@ -135,6 +135,8 @@ def byte_array(value: Any, what: str, length: int | None = None) -> bytes:
         data = bytes(array(value, what))
     except (ValueError, TypeError) as error:
         raise MalformedError(f"{what}: not an array of integers from 0 to 255") from error
+    if bool in map(type, value):  # To Python, true and false are integers.
+        raise MalformedError(f"{what}: not an array of integers from 0 to 255")
     if length is not None and len(data) != length:
         raise MalformedError(f"{what}: {len(data)} integers instead of {length}")
     return data
@@ -188,7 +190,7 @@ def sum_of_sizes(data: bytes) -> int:
         return 2 * len(data) - len(data.translate(None, _NOT_SMALL))
     import numpy as np
 
-    return len(data) + int(np.count_nonzero(np.frombuffer(data, np.uint8) >= 24))
+    return len(data) + int(np.count_nonzero(np.greater_equal(np.frombuffer(data, np.uint8), 24)))
 
 
 def _drop_prefixes(body: bytes) -> bytes:
@@ -196,8 +198,11 @@ def _drop_prefixes(body: bytes) -> bytes:
 
     # A run of 0x18 bytes is pairs of prefix and value 24 from its start; with the values blotted out, each one that is
     # left is a prefix.
-    prefixes = body.replace(b"\x18\x18", b"\x18\x00")
-    kept = np.frombuffer(prefixes, np.uint8) != _PREFIX
+    blotted = np.frombuffer(body.replace(b"\x18\x18", b"\x18\xff"), np.uint8)
+    kept = np.not_equal(blotted, _PREFIX)
+    # A prefix before a small value would make up, in the sum of sizes, for a large one without.
+    if not kept[-1] or np.any(np.greater(np.less(blotted[1:], 24), kept[:-1])):
+        raise MalformedError("not an array of small integers in shortest form")
     values: bytes = np.compress(kept, np.frombuffer(body, np.uint8)).tobytes()
     return values
 

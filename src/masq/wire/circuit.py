@@ -343,8 +343,11 @@ def decode_resolved(data: bytes | memoryview) -> Resolution:
     found = []
     for pair in cbor.array(value.get("addresses"), "addresses")[:MAX_ADDRESSES]:
         address, ttl = pair if isinstance(pair, list) and len(pair) == 2 else (None, None)
+        text = cbor.text(address, "address")
+        if "%" in text:  # To Python, an address may name a network interface; to DNS it may not.
+            raise MalformedError("an address with a zone of the exit's machine")
         try:
-            found.append((str(ipaddress.ip_address(cbor.text(address, "address"))), cbor.unsigned(ttl, "ttl", 32)))
+            found.append((str(ipaddress.ip_address(text)), cbor.unsigned(ttl, "ttl", 32)))
         except ValueError as error:
-            raise MalformedError("an address that is none") from error
+            raise MalformedError("an invalid address") from error
     return Resolution(tuple(found), "" if found else "it has no address")

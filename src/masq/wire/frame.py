@@ -74,8 +74,8 @@ class Framer:
         """Bytes held of a frame that has not ended."""
         return len(self._buffer)
 
-    def feed(self, data: bytes | bytearray | memoryview) -> list[bytes]:
-        """The frames that end in `data`. MalformedError when one exceeds MAX_FRAME: the link is lost then."""
+    def feed(self, data: bytes | bytearray | memoryview, most: int = MAX_FRAME) -> list[bytes]:
+        """The frames that end in `data`. MalformedError when one exceeds `most` bytes: the link is lost then."""
         buffer = self._buffer
         buffer += data
         frames: list[bytes] = []
@@ -91,15 +91,15 @@ class Framer:
             end = self._find_end(start)
             if end < 0:
                 break
-            if end - start > MAX_FRAME:
+            if end - start > most:
                 break
             frames.append(bytes(memoryview(buffer)[start:end]))
             start = self._scanned = end
         if start:
             del buffer[:start]
             self._scanned -= start
-        if len(buffer) > MAX_FRAME:
-            raise MalformedError(f"a frame of more than {MAX_FRAME} bytes")
+        if len(buffer) > most:
+            raise MalformedError(f"a frame of more than {most} bytes")
         return frames
 
     def _find_end(self, start: int) -> int:

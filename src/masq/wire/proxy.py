@@ -121,7 +121,9 @@ class Greeting:
             end = 3 + said[1] + said[2 + said[1]]
             secret = said[3 + said[1] : end]
             if said[0] != 1:
-                raise ClientRefused(b"\x01\x01", "the client's authentication is of an unknown version")
+                raise ClientRefused(
+                    self._take_answers() + b"\x01\x01", "the client's authentication is of an unknown version"
+                )
             self._group = f"{name.hex()}:{secret.hex()}"
             self.answers += b"\x01\x00"
             self._buffer = b"\x05" + said[end:]

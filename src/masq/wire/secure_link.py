@@ -23,6 +23,8 @@ BODY: Final = LENGTH + 1
 """Where the body of a frame begins, after length and type."""
 PING_FRAME: Final = BODY + 8 + TAG
 """Bytes of a PING or PONG."""
+MAX_PONGS: Final = 4
+"""PINGs that are answered of one read: an honest peer sends one in 15 s."""
 MAX_PACKAGE: Final = 16 * 1024 * 1024
 MAX_HANDSHAKE: Final = 4_096
 """Bytes of a handshake message that are waited for."""
@@ -88,6 +90,8 @@ class SecureLink:
         self._pieces = bytearray()
         self.answer = b""
         """Bytes that the peer is owed after `receive`, to be taken with `take_answer`."""
+        self.answers_pings = True
+        self._heard = 0
 
     @property
     def up(self) -> bool:
@@ -102,6 +106,16 @@ class SecureLink:
         self._stage = "second"
         self._proof_hash = self._handshake.hash
         return MAGIC + _prefixed(message)
+
+    @property
+    def unfinished(self) -> int:
+        """Bytes held of what has not ended: a frame, or a package in several."""
+        return len(self._begun) + len(self._pieces)
+
+    def take_heard(self) -> int:
+        """How many messages have come since this was asked last."""
+        heard, self._heard = self._heard, 0
+        return heard
 
     def take_answer(self) -> bytes:
         answer, self.answer = self.answer, b""
@@ -120,7 +134,9 @@ class SecureLink:
                 return
             data, self._begun = memoryview(self._begun)[len(MAGIC) :], bytearray()
             self._stage = "first"
+        pings = 0
         for message in self._messages(data):
+            self._heard += 1
             if self._stage != "up":
                 event = self._shake(bytes(message[LENGTH:]))
                 if event is not None:
@@ -136,7 +152,8 @@ class SecureLink:
                 package = self._package_piece(message[BODY:-TAG])
                 if package is not None:
                     yield package
-            elif kind == FrameType.PING and len(message) == PING_FRAME:
+            elif kind == FrameType.PING and len(message) == PING_FRAME and pings < MAX_PONGS and self.answers_pings:
+                pings += 1
                 self.answer += self.frame(FrameType.PONG, message[BODY:-TAG])
 
     def _messages(self, data: memoryview) -> Iterator[memoryview]:

@@ -389,7 +389,7 @@ class Peer:
     def __init__(self, node: Node, now: float) -> None:
         self.node = node
         self.now = now
-        id = node.accept(Endpoint("10.9.9.9", 40_000), now)
+        id, _ = node.accept(Endpoint("10.9.9.9", 40_000), now)
         assert id is not None
         self.id = id
         self.end: SecureLink = link(keys())

@@ -6,11 +6,13 @@ import os
 from typing import Final
 
 import pytest
+from tests.network_ends import open_door
 from tests.recorded import captured
 from tests.secure_ends import DEV, Rogue, greeting, heard, keys, link
 
-from masq.core.effects import CloseLink, Dial, WriteLink
-from masq.core.links.links import HANDSHAKE, REMEMBER_JSON, TRY_FOR, LinkArrival, Links, LinksEffect, LinkUp
+from masq.core.effects import CloseLink, Dial, ReadLink, WriteLink
+from masq.core.limits import UNKNOWN_FOR, Limits
+from masq.core.links.links import REMEMBER_JSON, TRY_FOR, LinkArrival, Links, LinksEffect, LinkUp
 from masq.crypto import CryptDE
 from masq.errors import PeerError
 from masq.types import Endpoint, LinkPolicy
@@ -27,11 +29,11 @@ PACKAGE = Package([b"hop"], b"payload")
 
 
 def links(own: CryptDE, policy: str = "auto") -> Links:
-    return Links(own, DEV, 6001, ("circuit1",), LinkPolicy(policy), os.urandom)
+    return Links(own, DEV, 6001, ("circuit1",), LinkPolicy(policy), os.urandom, Limits(), open_door())
 
 
 def accepted(ours: Links, peer: Endpoint = PEER, now: float = 0.0) -> int:
-    id = ours.accept(Endpoint(peer.ip, 40_000), now)
+    id, _ = ours.accept(Endpoint(peer.ip, 40_000), now)
     assert id is not None
     return id
 
@@ -40,12 +42,16 @@ def arrived(ours: Links, id: int, data: bytes, now: float = 0.0) -> tuple[list[L
     """What arrives, and what is answered."""
     effects: list[LinksEffect] = []
     arrivals = list(ours.received(id, memoryview(bytearray(data)), now, effects))
+    known = ours.get(id)
+    if known is not None and known.secure is None and arrivals:
+        ours.introduce(known)  # As the Node does with a package that opens.
     return arrivals, written(effects, id)
 
 
 def written(effects: list[LinksEffect], id: int) -> bytes:
-    """What these effects write to a link. They have to do nothing else."""
-    assert all(isinstance(effect, WriteLink) and effect.link == id for effect in effects)
+    """What these effects write to a link. They have to do nothing else, but say how much of it is read at once."""
+    others = [effect for effect in effects if not isinstance(effect, ReadLink)]
+    assert all(isinstance(effect, WriteLink) and effect.link == id for effect in others)
     return b"".join(effect.data for effect in effects if isinstance(effect, WriteLink))
 
 
@@ -123,7 +129,7 @@ def test_what_only_begins_like_a_secure_link_is_none_and_gets_no_answer() -> Non
     effects: list[LinksEffect] = []
     with pytest.raises(PeerError):
         list(ours.received(accepted(ours), memoryview(bytearray(b"Mozilla")), 0.0, effects))
-    assert effects == []
+    assert [effect for effect in effects if not isinstance(effect, ReadLink)] == []
 
 
 @pytest.mark.parametrize("policy", ["auto", "masq"])
@@ -159,7 +165,7 @@ def test_what_comes_before_the_proof_is_neither_handed_on_nor_answered(plain: by
     effects: list[LinksEffect] = []
     with pytest.raises(PeerError):
         next(ours.received(id, memoryview(bytearray(rogue.frame(plain))), 0.0, effects))
-    assert effects == []
+    assert [effect for effect in effects if not isinstance(effect, ReadLink)] == []
 
 
 def test_a_handshake_that_fails_gets_no_answer_though_its_first_message_was_good() -> None:
@@ -169,18 +175,18 @@ def test_a_handshake_that_fails_gets_no_answer_though_its_first_message_was_good
     with pytest.raises(PeerError):
         data = link(keys()).dial(own.public_key) + bytes(20)
         list(ours.received(accepted(ours), memoryview(bytearray(data)), 0.0, effects))
-    assert effects == []
+    assert [effect for effect in effects if not isinstance(effect, ReadLink)] == []
 
 
 @pytest.mark.parametrize("heard_so_far", ["the magic", "the first message"])
 def test_a_handshake_has_ten_seconds_from_the_connection_on(heard_so_far: str) -> None:
-    assert HANDSHAKE == 10
+    assert UNKNOWN_FOR == 10
     own = keys()
     ours = links(own)
     id = accepted(ours)
-    arrived(ours, id, MAGIC if heard_so_far == "the magic" else link(keys()).dial(own.public_key), HANDSHAKE - 1)
-    assert ours.tick(HANDSHAKE - 0.1) == ([], [])
-    assert ours.tick(HANDSHAKE) == ([id], [])
+    arrived(ours, id, MAGIC if heard_so_far == "the magic" else link(keys()).dial(own.public_key), UNKNOWN_FOR - 1)
+    assert ours.tick(UNKNOWN_FOR - 0.1) == ([], [])
+    assert ours.tick(UNKNOWN_FOR) == ([id], [])
 
 
 # --- dialling ---
@@ -211,8 +217,8 @@ def test_a_record_without_the_mark_is_never_tried_not_even_where_it_was_tried_be
         now = hour * REMEMBER_JSON
         id = sent(ours, peer, False, now)
         assert first_words(ours, id, now) == b"{"
-        assert ours.tick(now + HANDSHAKE) == ([], [])
-        assert ours.closed(id, now + HANDSHAKE) == (PEER.ip, [])
+        assert ours.tick(now + UNKNOWN_FOR) == ([], [])
+        assert ours.closed(id, now + UNKNOWN_FOR) == (PEER.ip, [])
 
 
 @pytest.mark.parametrize(("policy", "known"), [("auto", True), ("secure", None), ("secure", True)])
@@ -220,10 +226,10 @@ def test_who_is_to_speak_securely_is_never_spoken_json_to(policy: str, known: bo
     ours, peer = links(keys(), policy), keys()
     id = sent(ours, peer, known)
     assert first_words(ours, id) == MAGIC
-    assert ours.tick(HANDSHAKE - 0.1) == ([], [])
-    assert ours.tick(HANDSHAKE) == ([id], [])
-    assert ours.closed(id, HANDSHAKE) == (PEER.ip, []), "nor when the connection ends"
-    assert first_words(ours, sent(ours, peer, known, HANDSHAKE)) == MAGIC
+    assert ours.tick(UNKNOWN_FOR - 0.1) == ([], [])
+    assert ours.tick(UNKNOWN_FOR) == ([id], [])
+    assert ours.closed(id, UNKNOWN_FOR) == (PEER.ip, []), "nor when the connection ends"
+    assert first_words(ours, sent(ours, peer, known, UNKNOWN_FOR)) == MAGIC
 
 
 def test_with_policy_secure_json_is_refused_without_an_answer() -> None:
@@ -231,7 +237,7 @@ def test_with_policy_secure_json_is_refused_without_an_answer() -> None:
     effects: list[LinksEffect] = []
     with pytest.raises(PeerError):
         next(ours.received(accepted(ours), memoryview(bytearray(JSON)), 0.0, effects))
-    assert effects == []
+    assert [effect for effect in effects if not isinstance(effect, ReadLink)] == []
 
 
 def test_with_policy_masq_a_secure_handshake_is_not_understood() -> None:
@@ -244,7 +250,7 @@ def test_with_policy_masq_a_secure_handshake_is_not_understood() -> None:
         assert isinstance(arrival, bytes)
         with pytest.raises(PeerError):
             unmask(arrival)
-    assert ours.tick(HANDSHAKE) == ([], [])
+    assert ours.tick(UNKNOWN_FOR)[0] in ([], [id]), "nobody who speaks like that is waited for"
 
 
 # --- trying ---

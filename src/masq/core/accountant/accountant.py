@@ -317,7 +317,7 @@ class Accountant:
             return self._judge(now)
         effects: list[AccountantEffect] = []
         for sender, wei in new:
-            # A stranger's transfer is kept as his credit: it may be a debtor's who pays before we book.
+            # A stranger's transfer is kept as its credit: it may be a debtor that pays before we book.
             self.ledger.settle(False, sender, wei, int(self._epoch + now))
             self.earned += wei
             effects.append(Notice("info", f"{wei} wei came in from {address_text(sender)}"))

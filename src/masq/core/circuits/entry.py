@@ -1,4 +1,4 @@
-"""Streams, datagrams and questions of our own users, over circuits (protocol.md 15.4)."""
+"""Streams, datagrams and look-ups of our own users, over circuits (protocol.md 15.4)."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ SERVER_FIRST: Final = 0.01
 SMALL: Final = 256 * 1024
 """Bytes received beyond which a stream whose client hangs up is taken to have more to come."""
 RESOLVE_FOR: Final = 15.0
-"""Seconds that an exit has to answer a question."""
+"""Seconds that an exit has to answer a look-up."""
 
 EntryEffect = SocketEffect | SendFrame | Log
 

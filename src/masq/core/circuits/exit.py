@@ -1,4 +1,4 @@
-"""The exit's end of circuits: their streams, datagrams and questions to servers of the Internet (protocol.md 15.4)."""
+"""The exit's end of circuits: their streams, datagrams and look-ups on the Internet (protocol.md 15.4)."""
 
 from __future__ import annotations
 

@@ -182,7 +182,7 @@ class OwnCircuits:
     def choose(self, group: str, tried: set[PublicKey], now: float) -> tuple[OwnCircuit, list[SendFrame]]:
         """A circuit for a new stream of a group, opened if there is none, or all are busy.
 
-        `tried`: exits that it can't have. UnavailableError: there is no route of Nodes that know circuits.
+        `tried`: exits that it can't have. UnavailableError: there is no route of Nodes that support circuits.
         """
         usable = [
             own

@@ -46,7 +46,7 @@ class Passage:
     active: float
     terminal: Terminal | None = None
     closing: float | None = None
-    """Since when the originator is through with it; what is still on its way back to him is let pass, and booked."""
+    """Since when the originator is through with it; what is still on its way back to it is let pass, and booked."""
 
     @property
     def legs(self) -> list[Leg]:

@@ -8,12 +8,27 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from masq.core.effects import CloseLink, Dial, Log, Overrun, WriteLink
+from masq.core.effects import CloseLink, Dial, Log, Overrun, ReadLink, WriteLink
+from masq.core.limits import (
+    BYTE_COST,
+    FRAME_COST,
+    MAX_MALFORMED,
+    NEIGHBOR_READ,
+    STRANGER_READ,
+    STUCK,
+    STUCK_FLOWS,
+    UNFINISHED_FOR,
+    UNFINISHED_TOTAL,
+    UNKNOWN_FOR,
+    UNKNOWN_FRAME,
+    Limits,
+)
+from masq.core.links.door import Door
 from masq.core.view import LinkView
 from masq.crypto import CryptDE, Keys, Random
 from masq.errors import CryptoError, PeerError
 from masq.types import Endpoint, LinkPolicy, PublicKey
-from masq.wire.frame import Framer, mask
+from masq.wire.frame import MAX_FRAME, Framer, mask
 from masq.wire.package import Package
 from masq.wire.secure_link import MAGIC, PING_FRAME, Established, Frame, FrameType, SecureLink
 
@@ -25,11 +40,10 @@ MAX_QUEUE: Final = 64 * 1024 * 1024
 """Bytes that may wait at all links: what a Node lends to slow readers of others."""
 BATCH: Final = 256 * 1024
 """Bytes handed to the driver at once when a link can take more."""
-MAX_LINKS: Final = 256
 TRY_FOR: Final = 2.0
 """Seconds in which an unknown Node has to answer a secure link, before JSON is spoken to it."""
-HANDSHAKE: Final = 10.0
-"""Seconds for a whole handshake."""
+REST: Final = 0.1
+"""Seconds from one look at links that aren't read to the next."""
 SPARE_FOR: Final = 60.0
 """Seconds that a second secure link to a Node is kept though nothing comes or goes over it."""
 REMEMBER_JSON: Final = 3_600.0
@@ -42,7 +56,7 @@ Flow = bytes | int
 GOSSIP_FLOW: Final = b""
 """The flow of a Node's own talk."""
 
-LinksEffect = Dial | WriteLink | CloseLink | Log
+LinksEffect = Dial | WriteLink | ReadLink | CloseLink | Log
 Written = LinksEffect | Overrun
 """What comes of writing: most often a write."""
 
@@ -102,6 +116,17 @@ class Link:
     """Whether anything but PINGs has come or gone since the last look."""
     idle: float = 0.0
     """Since when nothing has."""
+    close: bool = False
+    """Whether its other end is a neighbor or contact of ours."""
+    introduced: bool = False
+    """Whether it has said who it is: by a proof, or by a JSON package that opens."""
+    malformed: float = 0.0
+    malformed_at: float = 0.0
+    unfinished: int = 0
+    unfinished_since: float = 0.0
+    """Bytes of a frame whose end has not come, and since when there are any."""
+    resting: bool = False
+    """Whether it isn't read, as it has made us work, or wait, enough."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +145,15 @@ class Links:
     """All connections of a Node. A peer is an IP address: the last connection made to it carries what is sent there."""
 
     def __init__(
-        self, keys: Keys, contract: bytes, port: int, extensions: tuple[str, ...], policy: LinkPolicy, random: Random
+        self,
+        keys: Keys,
+        contract: bytes,
+        port: int,
+        extensions: tuple[str, ...],
+        policy: LinkPolicy,
+        random: Random,
+        limits: Limits,
+        door: Door,
     ) -> None:
         """`port`: where we listen, or 0."""
         self._keys = keys
@@ -129,6 +162,9 @@ class Links:
         self._extensions = extensions
         self._policy = policy
         self._random = random
+        self._most = limits.links
+        self._door = door
+        self._unfinished = 0
         self._links: dict[int, Link] = {}
         self._by_ip: dict[str, int] = {}
         self._json_until: dict[str, float] = {}
@@ -157,13 +193,18 @@ class Links:
 
     # --- connections ---
 
-    def accept(self, peer: Endpoint, now: float) -> int | None:
-        """A peer has connected. None: refused, there are too many links."""
-        if len(self._links) >= MAX_LINKS:
-            return None
+    def accept(self, peer: Endpoint, now: float) -> tuple[int | None, list[LinksEffect]]:
+        """A peer has connected: the id of its link, None if it is refused. Another link may have to go for it."""
+        refusal = self._door.refusal(peer.ip, self._links.values(), now)
+        if refusal:
+            return None, [Log("info", "link_refused", f"{peer}: {refusal}")]
         link = self._add(peer, False, LinkSpeech.UNKNOWN, now)
         link.connected = True
-        return link.id
+        surplus = self._door.surplus(self._links.values())
+        if surplus is None:
+            return link.id, []
+        self._remove(self._links[surplus])
+        return (None if surplus == link.id else link.id), [CloseLink(surplus)]
 
     def dialled(self, link: int, now: float) -> list[LinksEffect]:
         """The connection that was dialled stands: the handshake begins, or what waits is written."""
@@ -195,6 +236,7 @@ class Links:
     def _remove(self, known: Link) -> str | None:
         del self._links[known.id]
         self._queued -= known.queued
+        self._unfinished -= known.unfinished
         ip = known.peer.ip
         if self._by_ip.get(ip) != known.id:
             return None
@@ -222,24 +264,98 @@ class Links:
         for link in list(self._links.values()):
             if not link.connected:
                 continue
-            if link.speech is LinkSpeech.TRY and now - link.since >= TRY_FOR:
+            if self._overdue(link, now):
+                dead.append(link.id)
+            elif link.speech is LinkSpeech.TRY and now - link.since >= TRY_FOR:
                 effects += self._fall_back(link, now)
             elif link.secure is not None and not link.secure.up:
-                if now - link.since >= HANDSHAKE:
-                    dead.append(link.id)
+                pass  # It is overdue after UNKNOWN_FOR.
             elif link.secure is not None:
                 if now - link.heard >= DEAD_AFTER:
                     dead.append(link.id)
                 elif now - max(link.heard, link.pinged) >= PING_AFTER:
                     link.pinged = now
                     effects.append(WriteLink(link.id, link.secure.frame(FrameType.PING, self._random(8))))
+            if link.resting and self._may_go_on(link, now):
+                link.resting = False
+                effects.append(ReadLink(link.id, self._read_size(link)))
         return dead, effects
+
+    def _overdue(self, link: Link, now: float) -> bool:
+        """Whether a link is to end as it said nothing, or only the beginning of something."""
+        if not link.introduced and link.speech is not LinkSpeech.TRY and now - link.since >= UNKNOWN_FOR:
+            return not link.outbound or link.secure is not None
+        return bool(link.unfinished) and now - link.unfinished_since >= UNFINISHED_FOR
 
     def next_wake(self, now: float) -> float:
         waiting = [
             link.since + TRY_FOR for link in self._links.values() if link.speech is LinkSpeech.TRY and link.connected
         ]
+        if any(link.resting for link in self._links.values()):
+            waiting.append(now + REST)
         return max(now, min([now + 5.0, *waiting]))
+
+    # --- what strangers may do ---
+
+    def introduce(self, link: Link) -> None:
+        """A JSON link has brought a package that opens: what is sent to its address goes over it from now on."""
+        if link.introduced:
+            return
+        link.introduced = True
+        self._stand_for(link)
+
+    def _stand_for(self, link: Link) -> None:
+        """Let a link carry what is sent to its address, unless a neighbor's proven link does."""
+        present = self.to(link.peer.ip)
+        proven = present is not None and present.up and present.secure is not None and present.close
+        if present is None or not proven or present.key == link.key:
+            self._by_ip[link.peer.ip] = link.id
+
+    def malformed(self, link: Link, now: float) -> bool:
+        """A frame made no sense: whether those were too many."""
+        link.malformed = max(0.0, link.malformed - (now - link.malformed_at)) + 1
+        link.malformed_at = now
+        return link.malformed > MAX_MALFORMED
+
+    def worked(self, link: Link, seconds: float, now: float) -> list[LinksEffect]:
+        """Something was done for a link, at a nominal cost: strangers are read no faster than they may."""
+        if link.close or not self._door.worked(link.peer.ip, seconds, now):
+            return []
+        return self._rest(link)
+
+    def _rest(self, link: Link) -> list[LinksEffect]:
+        if link.resting:
+            return []
+        link.resting = True
+        return [ReadLink(link.id, 0)]
+
+    def _may_go_on(self, link: Link, now: float) -> bool:
+        stuck = link.queued > STUCK or len(link.queues) > STUCK_FLOWS
+        return link.close or (not stuck and self._door.rested(link.peer.ip, now))
+
+    def _read_size(self, link: Link) -> int:
+        return NEIGHBOR_READ if link.close else STRANGER_READ
+
+    def _look_at(self, link: Link, out: list[LinksEffect]) -> None:
+        """See whether it is a neighbor's by now, or no more."""
+        close = self._door.is_close(link.peer.ip, link.key)
+        if close != link.close:
+            link.close = close
+            if not link.resting:
+                out.append(ReadLink(link.id, self._read_size(link)))
+
+    def _count_unfinished(self, link: Link, size: int, now: float, out: list[LinksEffect]) -> None:
+        """Frames whose end hasn't come are bounded for all links together, and in time."""
+        if size == link.unfinished:
+            return
+        if not link.unfinished or size < link.unfinished:
+            link.unfinished_since = now
+        self._unfinished += size - link.unfinished
+        link.unfinished = size
+        if self._unfinished > UNFINISHED_TOTAL:
+            worst = max(self._links.values(), key=lambda each: each.unfinished)
+            out.append(Log("info", "link_ended", f"{worst.peer}: {worst.unfinished} bytes of one unfinished frame"))
+            out.append(CloseLink(worst.id))
 
     # --- receiving ---
 
@@ -253,39 +369,57 @@ class Links:
         if known is None:
             return
         known.heard = now
+        self._look_at(known, out)
         if known.speech is LinkSpeech.UNKNOWN:
             if data[0] == MAGIC[0] and self._secure_allowed:
                 known.speech, known.secure = LinkSpeech.SECURE, self._new_secure()
             else:
                 known.speech, known.up = LinkSpeech.JSON, True
-                self._by_ip[known.peer.ip] = link
         if known.secure is None:
-            if self._policy is LinkPolicy.SECURE:
-                raise CryptoError("this Node speaks over secure links only")
-            yield from known.framer.feed(data)
-            return
+            yield from self._frames(known, data, now, out)
+        else:
+            yield from self._messages(known, known.secure, data, now, out)
+
+    def _frames(self, known: Link, data: memoryview, now: float, out: list[LinksEffect]) -> list[bytes]:
+        """What a JSON link has brought."""
+        if self._policy is LinkPolicy.SECURE:
+            raise CryptoError("this Node speaks over secure links only")
+        frames = known.framer.feed(data, MAX_FRAME if known.close else UNKNOWN_FRAME)
+        self._count_unfinished(known, known.framer.pending, now, out)
+        out += self.worked(known, len(data) * BYTE_COST, now)
+        return frames
+
+    def _messages(
+        self, known: Link, secure: SecureLink, data: memoryview, now: float, out: list[LinksEffect]
+    ) -> Iterator[LinkArrival]:
+        """What a secure link has brought."""
+        secure.answers_pings = known.writable  # Who doesn't read gets no PONGs.
         if known.up:
             known.carried = known.carried or len(data) > PING_FRAME
-            yield from known.secure.receive(data)  # type: ignore[misc]  # It is established already.
+            yield from secure.receive(data)  # type: ignore[misc]  # It is established already.
         else:
-            for event in known.secure.receive(data):
+            for event in secure.receive(data):
                 if isinstance(event, Established):
                     yield from self._established(known, event, out)
                 else:
                     yield event
-        answer = known.secure.take_answer()
+        answer = secure.take_answer()
         if answer:
-            out.append(WriteLink(link, answer))
-        if known.secure.up and not known.up:
+            out.append(WriteLink(known.id, answer))
+        if not known.close:
+            self._count_unfinished(known, secure.unfinished, now, out)
+            out += self.worked(known, len(data) * BYTE_COST + secure.take_heard() * FRAME_COST, now)
+        if secure.up and not known.up:
             known.up = True
-            out += self.drained(link)
+            out += self.drained(known.id)
 
     def _established(self, known: Link, event: Established, out: list[LinksEffect]) -> Iterator[LinkUp]:
-        known.key, known.speech = event.key, LinkSpeech.SECURE
+        known.key, known.speech, known.introduced = event.key, LinkSpeech.SECURE, True
+        self._look_at(known, out)
         # The proof of the initiator has to be the first frame of the transport.
         if known.secure is not None and (answer := known.secure.take_answer()):
             out.append(WriteLink(known.id, answer))
-        self._by_ip[known.peer.ip] = known.id
+        self._stand_for(known)
         # Of two links to one key the one that the lower key dialled is written to.
         lower = self._keys.public_key < event.key
         for other in [other for other in self._links.values() if other.key == event.key and other is not known]:
@@ -312,8 +446,8 @@ class Links:
             return [
                 Log("info", "not_dialled", f"{endpoint}: this Node speaks over secure links only, that one over none")
             ]
-        if len(self._links) >= MAX_LINKS:
-            return [Log("warning", "too_many_links", f"{endpoint} is not dialled: {MAX_LINKS} links are open")]
+        if len(self._links) >= self._most:
+            return [Log("warning", "too_many_links", f"{endpoint} is not dialled: {self._most} links are open")]
         link = self._add(endpoint, True, self._speech_for(endpoint.ip, known, now), now)
         if link.speech is not LinkSpeech.JSON:
             link.secure, link.key = self._new_secure(), key
@@ -327,7 +461,7 @@ class Links:
         link = self.to(endpoint.ip)
         if link is None or link.speech is not LinkSpeech.JSON:
             return []
-        if self._policy is not LinkPolicy.AUTO or not self._secure_allowed or len(self._links) >= MAX_LINKS:
+        if self._policy is not LinkPolicy.AUTO or not self._secure_allowed or len(self._links) >= self._most:
             return []
         if any(other.secure and other.key == key for other in self._links.values()):
             return []  # It is on its way.
@@ -379,7 +513,9 @@ class Links:
         link.waiting[flow] = waiting
         link.queued += size
         self._queued += size
-        return self._drop(*self._largest()) if self._queued > MAX_QUEUE else []
+        stuck = not link.close and (link.queued > STUCK or len(link.queues) > STUCK_FLOWS)
+        rest: list[Written] = [*self._rest(link)] if stuck else []
+        return rest + self._drop(*self._largest()) if self._queued > MAX_QUEUE else rest
 
     def _largest(self) -> tuple[Link, Flow]:
         _, link, flow = max(

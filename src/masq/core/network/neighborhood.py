@@ -213,6 +213,15 @@ class Neighborhood:
             if self.graph.at(contact.address.ip) not in self.graph.root.neighbors
         ]
 
+    def is_close(self, ip: str, key: PublicKey) -> bool:
+        """Whether a link's other end is a neighbor, or a contact of ours. With a key that it proved, that decides."""
+        root = self.graph.root
+        if key and key in root.neighbors:
+            return True
+        if ip in self._contacts:
+            return not key or self._contacts[ip].key[:32] == key[:32]
+        return not key and self.graph.at(ip) in root.neighbors
+
     def view(self) -> tuple[NeighborView, ...]:
         graph = self.graph
         return tuple(

@@ -106,7 +106,7 @@ class Routes:
 
         def order(record: NodeRecord, last: bool) -> tuple[int, bool, int]:
             cost = record.rates.exit_charge(size) if last and target is None else record.rates.routing_charge(size)
-            # At equal cost, Nodes that know circuits: where all of a route do, its streams can use them.
+            # At equal cost, Nodes that support circuits: where all of a route do, its streams can use them.
             return cost, EXTENSION not in record.extensions, hash_of(salt, record.public_key)
 
         # Neighbors of the start that an exit may not be, and that the far end may not list (reference rule).

@@ -82,9 +82,9 @@ class PackageRelay:
         self._hops: dict[bytes, Hop] = {}
         self._return_ids: dict[bytes, int] = {}
 
-    def open(self, box: bytes) -> PackageArrival:
-        """What a sealed package from a link is."""
-        return self.arrive(Package.decode(self._keys.open(box)))
+    def open(self, box: bytes) -> Package:
+        """The package in a box that the Node before us has sealed."""
+        return Package.decode(self._keys.open(box))
 
     def arrive(self, package: Package) -> PackageArrival:
         """What an opened package is. A hop from ourselves to ourselves is taken at once."""

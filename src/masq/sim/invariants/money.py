@@ -8,7 +8,7 @@ from masq.sim.host import SimNode
 
 def tokens(chain: SimulatedChain) -> None:
     assert sum(chain.tokens.values()) == chain.supply, "tokens were made or lost"
-    assert min(chain.tokens.values(), default=0) >= 0, "somebody spent what he hasn't"
+    assert min(chain.tokens.values(), default=0) >= 0, "somebody spent what it hasn't"
     assert len(set(chain.accepted)) == len(chain.accepted), "a transaction was mined twice"
 
 

@@ -1,0 +1,299 @@
+"""Gossip: which kind a message is and what is refused, what of it is believed, and what a round tells whom."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.network_ends import ROOT, Peer, graph_of, kind_of, peers
+
+from masq.core.network.gossip import GossipKind, GossipRefused, may_be_dialled, patch, standard_for
+from masq.core.network.graph import Graph
+from masq.types import NodeAddress, PublicKey
+from masq.wire.message import MAX_RECORDS, Gossip, GossipRecord
+
+ALPHA, BETA, GAMMA, DELTA = peers(4)
+EMPTY = graph_of(ROOT.record())
+LINKED = graph_of(ROOT.record(ALPHA.key), ALPHA.shown(ROOT.key))
+"""Alpha is our full neighbor."""
+
+
+def asks(listed: bool, lists_us: bool) -> tuple[Graph, GossipRecord]:
+    """Alpha is known, and speaks of itself again: whether we list it, and it lists us."""
+    graph = graph_of(ROOT.record(*([ALPHA.key] if listed else [])), ALPHA.shown())
+    return graph, ALPHA.shown(*([ROOT.key] if lists_us else []), version=2)
+
+
+# --- one record ---
+
+
+def test_an_unknown_node_at_its_address_debuts() -> None:
+    assert kind_of(EMPTY, ALPHA, ALPHA.shown()) is GossipKind.DEBUT
+
+
+def test_an_unknown_node_without_a_listener_debuts_without_address() -> None:
+    assert kind_of(EMPTY, ALPHA, ALPHA.hidden(accepts=False)) is GossipKind.DEBUT
+
+
+@pytest.mark.parametrize("graph", [EMPTY, LINKED])
+def test_one_record_with_another_address_is_a_pass_whoever_it_names(graph: Graph) -> None:
+    assert kind_of(graph, BETA, ALPHA.shown()) is GossipKind.PASS
+
+
+def test_a_known_node_that_is_linked_both_ways_says_what_is_new() -> None:
+    graph, item = asks(listed=True, lists_us=True)
+    assert kind_of(graph, ALPHA, item) is GossipKind.STANDARD
+
+
+@pytest.mark.parametrize(("listed", "lists_us"), [(False, False), (True, False), (False, True)])
+def test_a_known_node_that_is_not_linked_both_ways_debuts_again(listed: bool, lists_us: bool) -> None:
+    graph, item = asks(listed, lists_us)
+    assert kind_of(graph, ALPHA, item) is GossipKind.DEBUT
+
+
+@pytest.mark.parametrize("accepts", [True, False])
+def test_a_known_node_may_leave_its_address_out_where_it_is_known(accepts: bool) -> None:
+    assert kind_of(LINKED, ALPHA, ALPHA.hidden(ROOT.key, version=2, accepts=accepts)) is GossipKind.STANDARD
+
+
+@pytest.mark.parametrize("accepts", [True, False])
+def test_a_known_node_may_not_leave_its_address_out_elsewhere(accepts: bool) -> None:
+    with pytest.raises(GossipRefused, match="no address"):
+        kind_of(LINKED, BETA, ALPHA.hidden(ROOT.key, version=2, accepts=accepts))
+
+
+def test_a_stranger_that_accepts_connections_has_to_say_where() -> None:
+    with pytest.raises(GossipRefused, match="no address"):
+        kind_of(EMPTY, ALPHA, ALPHA.hidden())
+
+
+@pytest.mark.parametrize("graph", [EMPTY, LINKED])
+def test_who_accepts_no_connections_has_no_address_to_show(graph: Graph) -> None:
+    with pytest.raises(GossipRefused, match="accepts no connections"):
+        kind_of(graph, ALPHA, ALPHA.shown(accepts=False))
+
+
+@pytest.mark.parametrize("item", [ROOT.shown(), ROOT.hidden(), ROOT.hidden(accepts=False)])
+def test_nobody_tells_us_of_ourselves(item: GossipRecord) -> None:
+    with pytest.raises(GossipRefused, match="our own record"):
+        kind_of(EMPTY, ALPHA, item)
+
+
+@pytest.mark.parametrize("others", [(), (BETA.shown(),), (BETA.hidden(), GAMMA.hidden())])
+def test_an_address_without_ports_is_refused_in_every_kind(others: tuple[GossipRecord, ...]) -> None:
+    item = replace(ALPHA.shown(), address=NodeAddress(ALPHA.ip, ()))
+    with pytest.raises(GossipRefused, match="ports"):
+        kind_of(EMPTY, ALPHA, *others, item)
+
+
+# --- two records ---
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_two_addresses_one_of_them_the_speakers_introduce(turned: bool) -> None:
+    items = [ALPHA.shown(ROOT.key), BETA.shown()]
+    assert kind_of(EMPTY, ALPHA, *(reversed(items) if turned else items)) is GossipKind.INTRODUCTION
+
+
+def test_a_known_introducee_is_introduced_by_one_whom_we_do_not_list() -> None:
+    graph = graph_of(ROOT.record(BETA.key), BETA.shown(ROOT.key))
+    assert kind_of(graph, ALPHA, ALPHA.shown(ROOT.key), BETA.shown()) is GossipKind.INTRODUCTION
+
+
+def test_a_known_introducee_of_a_listed_introducer_is_no_news_but_a_round() -> None:
+    graph = graph_of(ROOT.record(ALPHA.key, BETA.key), ALPHA.shown(ROOT.key), BETA.shown(ROOT.key))
+    assert kind_of(graph, ALPHA, ALPHA.shown(ROOT.key), BETA.shown()) is GossipKind.STANDARD
+
+
+@pytest.mark.parametrize("items", [(ALPHA.shown(), BETA.hidden()), (ALPHA.hidden(), BETA.hidden())])
+def test_two_records_without_two_addresses_are_a_round(items: tuple[GossipRecord, ...]) -> None:
+    assert kind_of(EMPTY, ALPHA, *items) is GossipKind.STANDARD
+
+
+@pytest.mark.parametrize(
+    ("items", "why"),
+    [
+        ((BETA.shown(), GAMMA.shown()), "neither of them the sender's"),
+        ((ALPHA.shown(), replace(BETA.shown(), address=ALPHA.address)), "share an address"),
+        ((ALPHA.shown(), ROOT.shown()), "our own record"),
+        ((replace(ROOT.shown(), address=ALPHA.address), BETA.shown()), "our own record"),
+        ((ALPHA.shown(), replace(BETA.shown(), address=ROOT.address)), "our own address"),
+    ],
+)
+def test_an_introduction_that_cannot_be_is_refused(items: tuple[GossipRecord, ...], why: str) -> None:
+    with pytest.raises(GossipRefused, match=why):
+        kind_of(EMPTY, ALPHA, *items)
+
+
+# --- rounds ---
+
+
+@pytest.mark.parametrize(
+    ("item", "why"),
+    [
+        (ROOT.hidden(), "our own record"),
+        (replace(BETA.shown(), address=ROOT.address), "our own address"),
+        (replace(BETA.shown(), address=ALPHA.address), "two Nodes under one address"),
+    ],
+)
+def test_a_round_that_cannot_be_is_refused(item: GossipRecord, why: str) -> None:
+    with pytest.raises(GossipRefused, match=why):
+        kind_of(EMPTY, ALPHA, ALPHA.shown(), GAMMA.hidden(), item)
+
+
+def test_a_round_of_anything_else_is_taken() -> None:
+    assert kind_of(EMPTY, ALPHA, ALPHA.shown(), BETA.shown(), GAMMA.hidden()) is GossipKind.STANDARD
+
+
+@given(st.data())
+def test_every_message_is_of_one_kind_or_refused(data: st.DataObject) -> None:
+    graph = data.draw(st.sampled_from([EMPTY, LINKED]))
+    everybody = [ROOT, ALPHA, BETA, GAMMA]
+    items = [
+        GossipRecord(
+            who.record(*data.draw(st.lists(st.sampled_from([peer.key for peer in everybody])))),
+            data.draw(st.sampled_from([None, ROOT.address, who.address, BETA.address, NodeAddress("0.0.0.0", ())])),
+        )
+        for who in data.draw(st.lists(st.sampled_from(everybody), max_size=4))
+    ]
+    try:
+        kind = kind_of(graph, ALPHA, *items)
+    except GossipRefused:
+        return
+    own = any(item.record.public_key == ROOT.key for item in items)
+    assert kind is GossipKind.PASS or not own, "what is believed is never of us"
+
+
+# --- the patch ---
+
+
+def chain(*nodes: Peer) -> Gossip:
+    """Each lists the next one."""
+    following = [[other.key] for other in nodes[1:]] + [[]]
+    return Gossip(tuple(node.hidden(*listed) for node, listed in zip(nodes, following, strict=True)))
+
+
+@pytest.mark.parametrize("radius", [1, 2, 3, 4])
+def test_records_are_believed_as_far_as_the_radius(radius: int) -> None:
+    graph = graph_of(ROOT.record(ALPHA.key), ALPHA.shown(ROOT.key))
+    nodes = [ALPHA, BETA, GAMMA, DELTA]
+    assert list(patch(chain(*nodes), graph, radius)) == [node.key for node in nodes[:radius]]
+
+
+def test_where_we_list_nobody_nothing_is_believed() -> None:
+    assert patch(chain(ALPHA, BETA), EMPTY, 3) == {}
+
+
+def test_lists_that_are_known_from_before_lead_nowhere() -> None:
+    graph = graph_of(ROOT.record(ALPHA.key), ALPHA.shown(ROOT.key, BETA.key), BETA.shown(GAMMA.key))
+    assert list(patch(Gossip((ALPHA.hidden(version=2), GAMMA.hidden())), graph, 3)) == [ALPHA.key]
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_of_two_records_with_one_key_the_newer_counts(turned: bool) -> None:
+    items = [ALPHA.hidden(BETA.key, version=2), ALPHA.hidden(GAMMA.key, version=3), BETA.hidden(), GAMMA.hidden()]
+    found = patch(Gossip(tuple(items[::-1] if turned else items)), LINKED, 3)
+    assert found.keys() == {ALPHA.key, GAMMA.key}
+    assert found[ALPHA.key].record.version == 3
+
+
+@given(st.lists(st.lists(st.integers(0, 5), max_size=5), min_size=6, max_size=6), st.integers(0, 4))
+def test_the_patch_is_what_lies_within_the_radius(lists: list[list[int]], radius: int) -> None:
+    nodes = [ROOT, *peers(5)]
+    listed = [frozenset(nodes[other].key for other in row) - {nodes[at].key} for at, row in enumerate(lists)]
+    graph = graph_of(ROOT.record(*listed[0]))
+    items = [node.hidden(*listed[at]) for at, node in enumerate(nodes) if at]
+    found = patch(Gossip(tuple(items)), graph, radius)
+    assert found == patch(Gossip(tuple(items[::-1])), graph, radius)
+    within: set[PublicKey] = {ROOT.key}
+    for _ in range(radius):
+        within |= {key for at, node in enumerate(nodes) if node.key in within for key in listed[at]}
+    assert found.keys() == within - {ROOT.key}
+
+
+# --- what a round tells ---
+
+
+def told(graph: Graph, target: Peer, withheld: tuple[PublicKey, ...] = ()) -> dict[PublicKey, NodeAddress | None]:
+    gossip = standard_for(graph, target.key, withheld)
+    assert gossip
+    assert gossip.records[0].record == graph.root
+    return {item.record.public_key: item.address for item in gossip.records}
+
+
+def test_a_round_tells_all_that_somebody_lists_but_the_targets_own_record() -> None:
+    graph = graph_of(ROOT.record(ALPHA.key), ALPHA.shown(BETA.key), BETA.hidden(), GAMMA.hidden(ALPHA.key))
+    assert told(graph, ALPHA).keys() == {ROOT.key, BETA.key}, "nobody lists gamma"
+
+
+def test_addresses_are_shown_to_those_who_list_their_nodes() -> None:
+    graph = graph_of(
+        ROOT.record(ALPHA.key, BETA.key, GAMMA.key),
+        ALPHA.shown(ROOT.key, BETA.key),
+        BETA.shown(ROOT.key),
+        GAMMA.shown(ROOT.key),
+    )
+    assert told(graph, ALPHA) == {ROOT.key: ROOT.address, BETA.key: BETA.address, GAMMA.key: None}
+    assert told(graph, GAMMA) == {ROOT.key: ROOT.address, ALPHA.key: None, BETA.key: None}
+
+
+def test_the_address_of_who_accepts_no_connections_is_shown_to_nobody() -> None:
+    root = ROOT.record(ALPHA.key, BETA.key, accepts=False)
+    graph = graph_of(root, ALPHA.shown(ROOT.key, BETA.key), BETA.shown(ROOT.key, accepts=False))
+    assert told(graph, ALPHA) == {ROOT.key: None, BETA.key: None}
+
+
+def test_what_is_withheld_is_not_told() -> None:
+    graph = graph_of(ROOT.record(ALPHA.key, BETA.key), ALPHA.shown(ROOT.key), BETA.shown(ROOT.key))
+    assert told(graph, ALPHA, (BETA.key,)).keys() == {ROOT.key}
+
+
+def test_whom_we_hold_no_record_of_is_told_nothing() -> None:
+    assert standard_for(graph_of(ROOT.record(ALPHA.key)), ALPHA.key) is None
+
+
+def test_a_round_is_never_longer_than_what_is_accepted() -> None:
+    crowd = peers(MAX_RECORDS + 5, 100)
+    graph = graph_of(ROOT.record(ALPHA.key), ALPHA.shown(*(peer.key for peer in crowd)), *(p.hidden() for p in crowd))
+    gossip = standard_for(graph, ALPHA.key)
+    assert gossip
+    assert len(gossip.records) == MAX_RECORDS
+    assert gossip.records[0].record == graph.root
+
+
+# --- where a peer may send us ---
+
+PUBLIC, LOCAL, LINK_LOCAL = NodeAddress("10.0.0.9", (6001,)), NodeAddress("127.0.0.1", (6001,)), "169.254.3.4"
+
+
+@pytest.mark.parametrize(
+    ("ip", "port", "own", "may"),
+    [
+        ("10.0.0.2", 6001, PUBLIC, True),
+        ("10.0.0.2", 6001, None, True),
+        ("2001:db8::2", 6001, PUBLIC, True),
+        ("10.0.0.2", 1025, PUBLIC, True),
+        ("10.0.0.2", 1024, PUBLIC, False),
+        ("10.0.0.2", 22, None, False),
+        ("10.0.0.9", 7000, PUBLIC, False),
+        ("224.0.0.1", 6001, PUBLIC, False),
+        ("ff02::1", 6001, PUBLIC, False),
+        ("0.0.0.0", 6001, PUBLIC, False),
+        ("::", 6001, None, False),
+        ("127.0.0.2", 6001, PUBLIC, False),
+        ("127.0.0.2", 6001, None, False),
+        ("::1", 6001, PUBLIC, False),
+        ("127.0.0.2", 6001, LOCAL, True),
+        ("127.0.0.1", 6001, LOCAL, False),
+        (LINK_LOCAL, 6001, PUBLIC, False),
+        (LINK_LOCAL, 6001, LOCAL, True),
+    ],
+)
+def test_a_peer_may_send_us_only_to_what_can_be_a_node(ip: str, port: int, own: NodeAddress | None, may: bool) -> None:
+    assert may_be_dialled(NodeAddress(ip, (port,)), own) is may
+
+
+def test_one_port_that_cannot_be_a_nodes_spoils_the_address() -> None:
+    assert not may_be_dialled(NodeAddress("10.0.0.2", (80, 6001)), PUBLIC)

@@ -1,0 +1,223 @@
+"""Contacts: who is debuted to, how often, and neighbors that are lost and found again (neighborhood.md 5)."""
+
+from __future__ import annotations
+
+import pytest
+from tests.network_ends import STEP, Ours, Peer, peers, told_record
+
+from masq.core.network.neighborhood import (
+    FIRST_RETRY,
+    LAST_RETRY,
+    MAX_DEGREE,
+    MAX_LISTED,
+    WANTED_NEIGHBORS,
+    Contact,
+)
+
+ALPHA, BETA, GAMMA, DELTA = peers(4)
+HOST, OTHER = peers(2, 30)
+
+
+def debuts(ours: Ours, to: Peer, seconds: float) -> list[float]:
+    """When a peer is debuted to within so many seconds, from now on."""
+    start, times = ours.now, []
+    while ours.now < start + seconds:
+        wake = min(ours.core.next_wake(ours.now) + STEP, start + seconds)
+        if any(tell.key == to.key for tell in ours.waits(max(wake - ours.now, STEP))):
+            times.append(ours.now - start)
+    return times
+
+
+# --- trying ---
+
+
+def test_at_the_start_every_contact_is_debuted_to() -> None:
+    ours = Ours(HOST.contact(), OTHER.contact())
+    assert [tell.endpoint for tell in ours.starts()] == [HOST.address.endpoint, OTHER.address.endpoint]
+
+
+def test_who_does_not_answer_is_debuted_to_with_growing_pauses() -> None:
+    ours = Ours(HOST.contact())
+    ours.starts()
+    times = debuts(ours, HOST, 5_000.0)
+    pauses = [later - earlier for earlier, later in zip([0.0, *times], times, strict=False)]
+    wanted = [min(LAST_RETRY, FIRST_RETRY * 2**number) for number in range(len(pauses))]
+    assert pauses == pytest.approx(wanted, abs=0.1)
+    assert pauses[-1] == pytest.approx(LAST_RETRY, abs=0.1), "and no longer than that"
+
+
+def test_one_without_contacts_debuts_to_nobody() -> None:
+    ours = Ours()
+    assert ours.starts() == []
+    assert ours.waits(1_000.0) == []
+
+
+def test_with_few_neighbors_contacts_are_debuted_to_though_they_have_answered() -> None:
+    ours = Ours(HOST.contact())
+    ours.starts()
+    ours.hears(HOST, ALPHA.shown())  # A Pass.
+    for peer in peers(WANTED_NEIGHBORS - 1):
+        ours.befriends(peer)
+    assert debuts(ours, HOST, 100.0)
+
+
+def test_with_enough_neighbors_contacts_that_have_answered_are_left_alone() -> None:
+    ours = Ours(HOST.contact())
+    ours.starts()
+    ours.hears(HOST, BETA.shown())  # A Pass.
+    for peer in peers(WANTED_NEIGHBORS):
+        ours.befriends(peer)
+    assert debuts(ours, HOST, 1_000.0) == []
+
+
+def test_who_has_never_answered_is_debuted_to_until_there_are_five_neighbors() -> None:
+    ours = Ours(HOST.contact())
+    ours.starts()
+    for peer in peers(MAX_DEGREE - 1):
+        ours.befriends(peer)
+    assert debuts(ours, HOST, 1_000.0)
+    ours.befriends(Peer(MAX_DEGREE))
+    assert debuts(ours, HOST, 1_000.0) == []
+
+
+def test_a_contact_that_is_a_neighbor_is_not_debuted_to() -> None:
+    ours = Ours(HOST.contact())
+    ours.starts()
+    ours.hears(HOST, HOST.shown(ours.key))
+    assert ours.full == [HOST.key]
+    ours.waits(1.0)
+    assert debuts(ours, HOST, 500.0) == []
+
+
+def test_a_failure_puts_the_contact_off_and_ends_nothing() -> None:
+    ours = Ours(HOST.contact(), OTHER.contact())
+    ours.starts()
+    ours.hears_failure(HOST)
+    assert ours.events() == ["gossip_failure"]
+    assert debuts(ours, HOST, 0.9) == []
+    assert debuts(ours, HOST, 0.2), "a second in all, where it would have been half of one"
+
+
+def test_a_failure_from_a_stranger_changes_nothing() -> None:
+    ours = Ours(HOST.contact())
+    ours.starts()
+    for _ in range(20):
+        ours.hears_failure(ALPHA)
+    assert debuts(ours, HOST, 0.6)
+
+
+# --- keys of contacts ---
+
+
+def test_a_contact_known_by_its_descriptor_is_known_wholly_once_its_link_has_proved_it() -> None:
+    ours = Ours(HOST.contact(whole_key=False))
+    (first,) = ours.starts()
+    assert first.key != HOST.key
+    ours.has_proof(HOST.key, HOST)
+    (second,) = ours.waits(0.6)
+    assert second.key == HOST.key
+
+
+@pytest.mark.parametrize(("key", "at"), [(ALPHA.key, HOST), (HOST.key, ALPHA)])
+def test_another_key_or_another_address_proves_nothing_of_a_contact(key: bytes, at: Peer) -> None:
+    contact = HOST.contact(whole_key=False)
+    before = contact.key
+    ours = Ours(contact)
+    ours.has_proof(key, at)
+    (debut,) = ours.starts()
+    assert debut.key == before
+
+
+# --- losing ---
+
+
+def test_a_neighbor_whose_link_is_lost_is_no_longer_listed_and_the_others_hear_it() -> None:
+    ours = Ours()
+    for peer in (ALPHA, BETA, GAMMA):
+        ours.befriends(peer)
+    version = ours.record.version
+    ours.loses(ALPHA)
+    assert ours.record.neighbors == {BETA.key, GAMMA.key}
+    assert ours.record.version == version + 1
+    assert ours.graph.at(ALPHA.ip) is None
+    tells = ours.waits(0.1)
+    assert {tell.key for tell in tells} == {BETA.key, GAMMA.key}
+    assert all(told_record(tell, ours.key).record == ours.record for tell in tells)
+
+
+def test_a_lost_neighbor_is_debuted_to_again_with_growing_pauses() -> None:
+    ours = Ours()
+    ours.befriends(ALPHA)
+    ours.loses(ALPHA)
+    times = debuts(ours, ALPHA, 10.0)
+    assert times[0] == pytest.approx(FIRST_RETRY, abs=0.1)
+    assert times[1] - times[0] == pytest.approx(2 * FIRST_RETRY, abs=0.1)
+
+
+def test_a_lost_neighbor_that_is_a_contact_is_put_off() -> None:
+    ours = Ours(HOST.contact())
+    ours.starts()
+    ours.hears(HOST, HOST.shown(ours.key))
+    ours.waits(20.0)
+    ours.loses(HOST)
+    assert not ours.lists(HOST)
+    (first, *_) = debuts(ours, HOST, 30.0)
+    assert first == pytest.approx(2 * FIRST_RETRY, abs=0.1)
+
+
+def test_a_lost_neighbor_that_answers_is_one_again() -> None:
+    ours = Ours()
+    ours.befriends(ALPHA)
+    ours.loses(ALPHA)
+    assert debuts(ours, ALPHA, 1.0)
+    ours.hears(ALPHA, ALPHA.shown(ours.key, version=3))
+    assert ours.full == [ALPHA.key]
+
+
+def test_a_lost_neighbor_that_accepts_no_connections_is_not_dialled() -> None:
+    ours = Ours()
+    ours.befriends(ALPHA, accepts=False)
+    ours.loses(ALPHA)
+    assert not ours.lists(ALPHA)
+    assert debuts(ours, ALPHA, 1_000.0) == []
+
+
+@pytest.mark.parametrize("peer", [Peer(0), Peer(77)])
+def test_to_lose_ourselves_or_a_stranger_is_nothing(peer: Peer) -> None:
+    ours = Ours()
+    ours.befriends(ALPHA)
+    before = ours.record
+    assert ours.loses(peer) == []
+    assert ours.record == before
+    assert debuts(ours, peer, 20.0) == []
+
+
+def test_a_known_node_that_is_no_neighbor_is_not_debuted_to_when_it_is_lost() -> None:
+    ours = Ours()
+    ours.befriends(ALPHA)
+    ours.hears(ALPHA, ALPHA.shown(ours.key, BETA.key, version=3), BETA.hidden(ALPHA.key), GAMMA.hidden())
+    ours.graph.learn_address(BETA.key, BETA.address)
+    ours.waits(1.0)
+    ours.loses(BETA)
+    assert ours.knows(BETA)
+    assert ours.graph.address(BETA.key) is None
+    assert debuts(ours, BETA, 20.0) == []
+
+
+def test_of_those_lost_no_more_are_kept_than_we_ever_list() -> None:
+    ours = Ours()
+    crowd = peers(MAX_LISTED + 4)
+    for peer in crowd:
+        ours.befriends(peer)
+        ours.loses(peer)
+    asked = {tell.key for tell in ours.waits(1_300.0)}
+    assert asked == {peer.key for peer in crowd[4:]}, "the oldest are given up"
+
+
+def test_a_lost_neighbor_takes_the_place_of_the_oldest_contact() -> None:
+    contacts: list[Contact] = [peer.contact() for peer in peers(MAX_LISTED, 20)]
+    ours = Ours(*contacts)
+    ours.befriends(ALPHA)
+    ours.loses(ALPHA)
+    asked = {tell.key for tell in ours.waits(2_000.0)}
+    assert asked == {ALPHA.key, *(contact.key for contact in contacts[1:])}
