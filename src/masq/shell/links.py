@@ -37,9 +37,12 @@ class NodeLinks:
         self.buffer = memoryview(bytearray(NEIGHBOR_READ))
         """What all links read into."""
 
-    def listen(self, listener: sockets.socket) -> Acceptor:
+    async def listen(self, listener: sockets.socket) -> Acceptor:
         # Whoever comes is taken in, as the Node alone knows whom to refuse; but not all at once.
-        return Acceptor(self._turn, listener, lambda: LinkConnection(self._turn, self.buffer, None), lambda: OPENING)
+        acceptor = Acceptor(
+            self._turn, listener, lambda: LinkConnection(self._turn, self.buffer, None), lambda: 2 * OPENING
+        )
+        return await acceptor.start()
 
     def dial(self, link: int, endpoint: Endpoint) -> None:
         self._turn.spawn(self._dial(link, endpoint))
