@@ -132,24 +132,24 @@ def test_with_plenty_of_room_the_loop_takes_them_and_stops_in_time(
 ) -> None:
     monkeypatch.setattr("masq.shell.acceptor.BACKLOG", 50)
     monkeypatch.setattr("masq.shell.acceptor.PLENTY", 100)
+    monkeypatch.setattr("masq.shell.acceptor.AMPLE", 150)
 
     async def work() -> None:
         own, there = turn(), set[Counting]()
-        most = 100
+        most = 150
         acceptor = await Acceptor.at(own, "127.0.0.1", 0, lambda: Counting(there), lambda: most - len(there)).start()
         clients = []
         try:
             assert acceptor._server is not None
-            for _ in range(4):
-                clients += [socket.create_connection(acceptor.place) for _ in range(35)]
+            for _ in range(5):
+                clients += [socket.create_connection(acceptor.place) for _ in range(36)]
                 await asyncio.sleep(0.1)
-                assert len(there) <= most
-            assert len(there) == most
+                assert len(there) <= most + OPENING
             most = 1_000
             await asyncio.sleep(0.1)
-            assert len(there) == len(clients) == 140
+            assert len(there) == len(clients) == 180
             assert acceptor._server is not None
-            clients += [socket.create_connection(acceptor.place) for _ in range(35)]
+            clients += [socket.create_connection(acceptor.place) for _ in range(36)]
             await asyncio.sleep(0.1)
             assert len(there) == len(clients)
         finally:

@@ -19,8 +19,11 @@ OPENING: Final = 8
 REST: Final = 0.02
 """Seconds until it is looked again whether there is room."""
 BACKLOG: Final = 1_024
-"""Connections that wait in the kernel, which may come all at once. With room for fewer they come one by one."""
+"""Connections that wait in the kernel, which the loop may take all at once."""
 PLENTY: Final = 2 * BACKLOG
+"""Room below which the loop takes none: so many may have come and not be counted yet, and as many come next."""
+AMPLE: Final = 3 * BACKLOG
+"""Room from which on it does again."""
 
 Protocol = Callable[[], asyncio.BaseProtocol]
 
@@ -48,7 +51,7 @@ class Acceptor:
     async def start(self) -> Acceptor:
         self._listener.setblocking(False)
         self._listener.listen(BACKLOG)
-        if self._room() >= PLENTY:
+        if self._room() >= AMPLE:
             await self._take_all()
         else:
             self._go_on()
@@ -83,7 +86,7 @@ class Acceptor:
             self._server = server
 
     def _taken(self) -> asyncio.BaseProtocol:
-        if self._server is not None and self._room() < BACKLOG:
+        if self._server is not None and self._room() < PLENTY:
             # Not at once, as the loop is at it.
             self._turn.loop.call_soon(self._become_careful, self._server)
             self._server = None
@@ -102,7 +105,7 @@ class Acceptor:
     def _accept(self) -> None:
         """One of those that wait; the loop calls again if there are more."""
         room = self._room()
-        if room >= PLENTY:
+        if room >= AMPLE:
             self._turn.loop.remove_reader(self._listener)
             self._turn.spawn(self._take_all())
             return
