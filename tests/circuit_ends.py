@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Sized
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
@@ -15,7 +15,7 @@ from masq.core.circuits.exit import CircuitExit
 from masq.core.circuits.origin import OwnCircuit, OwnCircuits
 from masq.core.circuits.passage import Billing
 from masq.core.circuits.relay import PassingCircuits
-from masq.core.circuits.ways import Ways
+from masq.core.circuits.ways import Peer, Ways
 from masq.core.effects import EndCircuit, SendFrame, Service
 from masq.core.limits import Limits
 from masq.core.network.routing import Route
@@ -206,7 +206,9 @@ class HonestHop:
         self.now = 0.0
         self.earned = 0
         self.sockets, self.tab = Sockets(limits), Tab()
-        ways = Ways(self.next.get, lambda link: link in outbound, lambda link: link in self.crowded)
+        self.strangers: dict[int, str] = {}
+        """Links of who is no neighbor, and their addresses."""
+        ways = Ways(self.next.get, lambda link: link in outbound, lambda link: link in self.crowded, self.peer)
         billing = Billing(DEFAULT_RATE_PACK, self.tab, lambda payer: self.owed)
         self.exit = CircuitExit(billing, self.sockets, ways)
         self.circuits = PassingCircuits(
@@ -223,6 +225,12 @@ class HonestHop:
     @property
     def key(self) -> PublicKey:
         return self.keys.public_key
+
+    def peer(self, link: int) -> Peer:
+        """Who is at the other end of a link: a neighbor, unless it is a stranger's."""
+        if link in self.strangers:
+            return Peer(self.strangers[link], b"stranger %d" % link, False)
+        return Peer(f"192.0.2.{link}", b"neighbor %d" % link, True)
 
     @property
     def next_socket(self) -> int:
@@ -253,8 +261,9 @@ class HonestHop:
         """Sizes of all that circuits leave behind, but for OPENs that can't be repeated yet."""
         exit, circuits = self.exit, self.circuits
         waiting = exit.departures._waiting
-        kept = (circuits._legs, circuits._on_link, circuits._of_payer, exit._sockets, exit._held, waiting)
-        return tuple(map(len, kept))
+        owners: list[object] = [*circuits._of_payer, *circuits._opens.circuits_of]
+        kept: list[Sized] = [circuits._legs, circuits._on_link, owners, exit._sockets, exit._held, waiting]
+        return tuple(len(each) for each in kept)
 
 
 class Line:
@@ -396,7 +405,8 @@ class Entry:
         self.now = 0.0
         self.crowded: set[int] = set()
         self.tab = Tab()
-        ways = Ways(lambda key: BACK, lambda link: True, lambda link: link in self.crowded)
+        peer = Peer("192.0.2.1", b"first", True)
+        links = Ways(lambda key: BACK, lambda link: True, lambda link: link in self.crowded, lambda link: peer)
         self.own = OwnCircuits(
             self.keys,
             FixedRoutes(self.keys.public_key, *self.ways),  # type: ignore[arg-type]
@@ -404,11 +414,11 @@ class Entry:
             self.tab,
             len(self.ways[0].pairs),
             os.urandom,
-            ways,
+            links,
             self._new_id,
             EPOCH,
         )
-        self.entry = CircuitEntry(self.own, Sockets(), ways)
+        self.entry = CircuitEntry(self.own, Sockets(), links)
         self._id = -1
         self._socket = 0
 

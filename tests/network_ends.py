@@ -14,13 +14,14 @@ from tests.secure_ends import DEV, heard
 from tests.secure_ends import link as secure_end
 from tests.strategies import key_pair
 
-from masq.core.effects import Dial, Log, SaveConfig, Tell, WriteLink
-from masq.core.limits import Limits
+from masq.core.effects import Dial, Log, Prove, SaveConfig, Tell, WriteLink
+from masq.core.limits import MAX_LISTED, Limits
 from masq.core.links.door import Door
 from masq.core.links.links import LinkArrival, Links, LinksEffect
 from masq.core.network.gossip import GossipKind, classify
 from masq.core.network.graph import Graph
-from masq.core.network.neighborhood import EXTENSIONS, MAX_LISTED, Contact, Neighborhood, NeighborhoodEffect, Profile
+from masq.core.network.neighborhood import Contact, Neighborhood, NeighborhoodEffect, Profile
+from masq.core.offence import Offence
 from masq.crypto import CryptDE
 from masq.types import DEFAULT_RATE_PACK, Endpoint, LinkPolicy, NodeAddress, PublicKey, RatePack
 from masq.wire.message import Gossip, GossipFailure, GossipRecord, NodeRecord
@@ -64,9 +65,9 @@ class Peer:
         accepts: bool = True,
         routes: bool = True,
         rates: RatePack = DEFAULT_RATE_PACK,
-        extensions: tuple[str, ...] = EXTENSIONS,
+        extensions: tuple[str, ...] = ("flow1",),
     ) -> NodeRecord:
-        """What it says of itself."""
+        """What it says of itself: by default that it speaks JSON, where nobody proves a key."""
         return NodeRecord.sign(
             self.keys, bytes(20), rates, frozenset(listed), accepts, routes, version, None, extensions
         )
@@ -128,6 +129,7 @@ class Ours:
         version: int = 0,
         radius: int = 3,
         now: float = 0.0,
+        diverse: bool = False,
     ) -> None:
         profile = Profile(
             earning_wallet=bytes(20),
@@ -136,10 +138,18 @@ class Ours:
             routes_data=True,
             country=None,
             address=address,
+            diverse=diverse,
         )
-        self.core = Neighborhood(ROOT.keys, profile, list(contacts), radius, version, now)
+        self.core = Neighborhood(
+            ROOT.keys, profile, list(contacts), radius, version, now, lambda key, ip, but: key in self.linked
+        )
         self.now = now
         self.logs: list[Log] = []
+        self.offences: list[Offence] = []
+        self.asked: list[PublicKey] = []
+        """Who was asked to prove its key."""
+        self.linked: set[PublicKey] = set()
+        """To whom a link stands."""
         self.saved: list[str] = []
         self._address = address
         self._last = self.core.graph.root
@@ -171,6 +181,10 @@ class Ours:
     def events(self) -> list[str]:
         """Of the log so far."""
         return [log.event for log in self.logs]
+
+    def close(self, peer: Peer, proven: PublicKey = b"") -> bool:
+        """Whether a link to where a peer is is a neighbor's or contact's."""
+        return self.core.is_close(peer.ip, proven)
 
     # --- inputs ---
 
@@ -218,6 +232,10 @@ class Ours:
             elif isinstance(effect, SaveConfig):
                 assert effect.name == "past_neighbors"
                 self.saved.append(effect.value)
+            elif isinstance(effect, Offence):
+                self.offences.append(effect)
+            elif isinstance(effect, Prove):
+                self.asked.append(effect.key)
             else:
                 self.logs.append(effect)
         self._check()

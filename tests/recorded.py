@@ -22,12 +22,14 @@ VECTORS = Path(__file__).parent / "vectors"
 
 @functools.cache
 def captured() -> dict[str, Any]:
-    return json.loads(gzip.decompress((VECTORS / "captured-v0.9.1.json.gz").read_bytes()))
+    recorded: dict[str, Any] = json.loads(gzip.decompress((VECTORS / "captured-v0.9.1.json.gz").read_bytes()))
+    return recorded
 
 
 @functools.cache
 def derived() -> dict[str, Any]:
-    return json.loads((VECTORS / "wire-v0.9.1-derived.json").read_text())
+    answers: dict[str, Any] = json.loads((VECTORS / "wire-v0.9.1-derived.json").read_text())
+    return answers
 
 
 @functools.cache
@@ -40,7 +42,8 @@ def case(name: str) -> dict[str, Any]:
 
 
 def identity(name: str) -> dict[str, Any]:
-    return captured()["identities"][name]
+    found: dict[str, Any] = captured()["identities"][name]
+    return found
 
 
 def keys_of(name: str, alias: bool = False) -> CryptDE:

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 
 class Running:
@@ -61,14 +62,15 @@ class Running:
         assert self.process.stdout
         self.descriptor = self.process.stdout.readline().decode().strip()
 
-    def status(self) -> dict:  # type: ignore[type-arg]
+    def status(self) -> dict[str, Any]:
         with socket.socket(socket.AF_UNIX) as control:
             control.connect(str(self.directory / "masq.sock"))
             control.sendall(b"status\n")
             answer = b""
             while piece := control.recv(65536):
                 answer += piece
-        return json.loads(answer)
+        told: dict[str, Any] = json.loads(answer)
+        return told
 
     def memory(self) -> int:
         line = next(
@@ -93,7 +95,7 @@ def _set(limits: Mapping[int, tuple[int, int]]) -> None:
 def linked_pair(directory: Path, number: int, **settings: str) -> Iterator[tuple[Running, Running]]:
     """A Node, and the next one, with these settings, whose user browses over the first one's exit."""
     first = Running(directory, number)
-    second = Running(directory, number + 1, first.descriptor, **settings)
+    second = Running(directory, number + 1, first.descriptor, None, (), **settings)
     try:
         wait_for(lambda: second.status()["stage"] == "RouteFound")
         yield first, second

@@ -36,7 +36,7 @@ def _open(host: SimNode, application: Application, target: str, port: int, words
         application.send(words)
 
 
-def _network(seed: int, count: int = 8, **settings: object) -> World:
+def _network(seed: int, /, count: int = 8, **settings: object) -> World:
     world = World(seed)
     world.servers |= {
         ("echo.test", 7): Echo,
@@ -133,7 +133,7 @@ def trace(workload: str, seed: int) -> str:
         world.hosts.insert(0, world.hosts.pop(world.hosts.index(world.add(world.hosts[-2:], mode=Mode.ORIGINATE_ONLY))))
         world.run(10)
     else:
-        world = _network(seed, **settings)
+        world = _network(seed, 8, **settings)
     work(world)
     return world.written
 

@@ -52,7 +52,7 @@ class Contexts:
 def own_tests(module: str, tests: Mapping[str, str]) -> list[str]:
     """Of the test files (path below tests/core -> text) those that count for a module, such as `links/links`."""
     folder, _, name = module.rpartition("/")
-    dotted = re.escape(".".join(["masq", "core", *folder.split("/")]).rstrip("."))
+    dotted = re.escape(".".join(filter(None, ["masq", "core", *folder.split("/")])))
     imports = re.compile(rf"\b{dotted}\.{name}\b|\bfrom {dotted} import (?:\([^)]*|[^\n]*)\b{name}\b")
     return [
         path

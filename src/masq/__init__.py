@@ -1,3 +1,3 @@
 """A MASQ Network Node: CORES traffic over several Nodes, paid per byte."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

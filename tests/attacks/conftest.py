@@ -10,13 +10,7 @@ from typing import Final
 import pytest
 
 PENDING: Final = {
-    "04": "OPENs and circuits have no bounds per address and over all",
-    "05": "the system's resolver is asked in four threads",
-    "06": "datagrams under look-up are not counted",
     "08": "a circuit that doesn't answer is not given up, and a liar is believed",
-    "20": "the elements of OPEN have sizes of their own",
-    "22": "an exit knows one own address, and refuses no port",
-    "23_streams": "streams of which nobody has a use are kept for two hours",
 }
 """Attacks that still succeed, by how their tests' names go on after `test_`: `05` is all of a number. A line goes with
 its defence."""

@@ -74,6 +74,11 @@ class Stranger:
         """A secure link that somebody dials who takes the stranger for a Node."""
         return RogueLink(self, connection, odd=False).shaken()
 
+    def renew_wallet(self) -> None:
+        """Pay, from now on, with another wallet: they cost nothing."""
+        self.wallet = Wallet(os.urandom(32))
+        self._proofs.clear()
+
     def proof_for(self, reader: PublicKey) -> Payer:
         """The wallet's signature, which is valid: that there is nothing in it doesn't show."""
         if reader not in self._proofs:

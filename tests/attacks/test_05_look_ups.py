@@ -15,9 +15,11 @@ import dns.rdatatype
 import dns.rrset
 import pytest
 from tests.attacks.rogue import RogueCircuit, Stranger
-from tests.attacks.victims import started
+from tests.attacks.victims import cost_to, descriptors, started
+from tests.circuit_ends import begin
 
-from masq.wire.circuit import Command, decode_resolved
+from masq.core.limits import LOOK_UPS
+from masq.wire.circuit import Command, StreamEnd, decode_resolved, encode_end
 
 SERVER = "127.0.9.53"
 NAMES = 200
@@ -92,3 +94,62 @@ def test_05_silent_names_of_one_payer_don_t_stop_another_s(
         tell(f"{settings}: " + (f"{time.monotonic() - begun:.2f} s" if answered else "no answer in 2 s"))
         assert answered
         assert decode_resolved(honest.answers(Command.RESOLVED)[2]).addresses
+
+
+def test_05_silent_names_of_many_wallets_don_t_stop_a_quick_one(
+    tmp_path: Path, nameserver: str, tell: Callable[[str], None]
+) -> None:
+    """Each wallet has its turn, so many wallets have many: what is slow gives way."""
+    wallets, links = 240, 4
+    with contextlib.ExitStack() as stack:
+        victim = stack.enter_context(started(tmp_path, 143, **{"dns-servers": nameserver}))
+        honest = stack.enter_context(Stranger("127.0.9.2").link(victim)).open()
+        honest.resolve(["quick1.test"])
+        assert honest.link.pump(5, lambda: resolved(honest, 1)), "not even without an attack"
+        circuits = []
+        for at in range(links):
+            link = stack.enter_context(Stranger(f"127.0.9.{10 + at}").link(victim))
+            for _ in range(wallets // links):
+                link.stranger.renew_wallet()
+                circuits.append(link.open())
+        begun = time.monotonic()
+        waits = []
+        cost = stack.enter_context(cost_to(victim))
+        for at, circuit in enumerate(circuits):
+            circuit.resolve(f"n{at}-{number}.silent.test" for number in range(8))
+        for number in range(2, 8):
+            asked = time.monotonic()
+            honest.resolve([f"quick{number}.test"], number)
+            assert honest.link.pump(10, lambda number=number: resolved(honest, number))  # type: ignore[misc]
+            waits.append(time.monotonic() - asked)
+            time.sleep(max(0.0, begun + number - time.monotonic()))
+        tell(f"{wallets} wallets: at most {max(waits):.2f} s, {descriptors(victim)} descriptors")
+        assert max(waits) < 5
+        assert descriptors(victim) < 2 * LOOK_UPS + 100
+    tell(f"{wallets} wallets: {cost}")
+
+
+@pytest.mark.parametrize("udp", [False, True])
+def test_05_what_is_given_up_at_once_leaves_nothing_under_way(
+    tmp_path: Path, nameserver: str, udp: bool, tell: Callable[[str], None]
+) -> None:
+    """Names, servers that don't answer, and sockets for datagrams, each ended in the cell in which it began."""
+    end = encode_end(StreamEnd.STOPPED)
+    with (
+        started(tmp_path, 144, **{"dns-servers": nameserver}) as victim,
+        Stranger().link(victim) as link,
+    ):
+        circuit = link.open()
+        before = descriptors(victim)
+        most = 0
+        for number in range(40):
+            host = "192.0.2.1" if number % 2 else f"n{number}.silent.test"
+            streams = range(1 + 100 * number, 101 + 100 * number)
+            circuit.say(
+                *(said for stream in streams for said in (begin(stream, host, 81, udp), (stream, Command.END, end)))
+            )
+            most = max(most, descriptors(victim))
+        time.sleep(0.5)
+        left = descriptors(victim) - before
+        tell(f"{4_000} begun and ended{', UDP' if udp else ''}: {most - before} descriptors at most, {left} afterwards")
+        assert left <= 2

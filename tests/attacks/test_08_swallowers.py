@@ -11,7 +11,7 @@ import pytest
 
 from masq.core.circuits.origin import OwnCircuit
 from masq.core.circuits.passage import Leg
-from masq.core.circuits.relay import CircuitEffect
+from masq.core.effects import Effect
 from masq.sim.host import SimNode
 from masq.sim.workloads.application import Application
 from masq.sim.workloads.browsing import Download, Echo, content_of
@@ -66,7 +66,7 @@ def swallow(host: SimNode) -> None:
     circuits = host.node.circuits
     honest = circuits.frame
 
-    def frame(leg: Leg, frame: Frame, now: float) -> Sequence[CircuitEffect]:
+    def frame(leg: Leg, frame: Frame, now: float) -> Sequence[Effect]:
         return [] if frame.type == FrameType.CELL else honest(leg, frame, now)
 
     circuits.frame = frame  # type: ignore[method-assign, assignment]

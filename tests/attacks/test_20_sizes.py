@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from masq.core.circuits.passage import Leg
-from masq.core.circuits.relay import CircuitEffect
+from masq.core.effects import Effect
 from masq.sim.host import SimNode
 from masq.sim.workloads.application import Application
 from masq.sim.workloads.browsing import Download
@@ -23,7 +23,7 @@ def look(host: SimNode, seen: Seen) -> None:
     circuits = host.node.circuits
     honest = circuits.frame
 
-    def frame(leg: Leg, frame: Frame, now: float) -> Sequence[CircuitEffect]:
+    def frame(leg: Leg, frame: Frame, now: float) -> Sequence[Effect]:
         if frame.type == FrameType.OPEN:
             seen.append([len(element) for element in cbor.array(cbor.decode(bytes(data_of(frame.wire))), "OPEN")])
         return honest(leg, frame, now)

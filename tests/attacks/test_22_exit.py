@@ -11,7 +11,9 @@ import pytest
 from tests.attacks.rogue import RogueLink, Stranger
 from tests.attacks.victims import Holder, Network, started
 
-from masq.shell.resolve import refusal
+from masq.settings.exit_rules import exit_rules
+from masq.shell.exit_policy import ExitPolicy
+from masq.shell.own_addresses import OwnAddresses
 from masq.types import CHAINS, NodeAddress
 from masq.wire.circuit import Command, StreamEnd, end_of
 from masq.wire.descriptor import Descriptor
@@ -26,7 +28,8 @@ SERVICE, ENTRY = 8_080, 1_080
 
 def refused(address: str, port: int = 443) -> bool:
     """Whether an exit with default settings refuses a target."""
-    return refusal(address, (FIRST,), False) is not None
+    policy = ExitPolicy(exit_rules(""), OwnAddresses([FIRST], look=list), False)
+    return policy.refusal(address, port) is not None
 
 
 NO_HOSTS = [
@@ -38,7 +41,7 @@ NO_HOSTS = [
     "::8.8.8.8",
     "64:ff9b::7f00:1",
     "64:ff9b::a9fe:a9fe",
-    "64:ff9b::808:808",
+    f"64:ff9b::{FIRST}",
     "64:ff9b:1::1",
     "fec0::1",
     "5f00::1",

@@ -6,11 +6,11 @@ import json
 from typing import Any
 
 import pytest
-from eth_abi import decode, encode
+from eth_abi.abi import decode, encode
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.chain.test_transaction import case
 
-from chain.test_transaction import case
 from masq.chain.erc20 import Transfer, TransferQuery, balance_data, parse_transfers, transfer_data
 from masq.chain.receipt import Receipt, parse_receipt
 from masq.errors import MalformedError

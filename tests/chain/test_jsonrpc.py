@@ -7,9 +7,9 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.chain.test_erc20 import JSON
+from tests.chain.test_transaction import case
 
-from chain.test_erc20 import JSON
-from chain.test_transaction import case
 from masq.chain.hexadecimal import bytes_text, parse_bytes, parse_quantity, quantity_text
 from masq.chain.jsonrpc import (
     Call,

@@ -151,7 +151,7 @@ def test_fields_out_of_range_are_refused() -> None:
     fields = {"nonce": 0, "gas_price": 1, "gas": 21_000, "value": 0}
     for wrong in ({"nonce": -1}, {"nonce": 2**64}, {"gas": 2**64}, {"gas_price": 2**256}, {"value": -1}):
         with pytest.raises(ValueError, match=f"{next(iter(wrong))} -?[0-9]+ of a transaction"):
-            sign_legacy(WALLET, 2, to=RECIPIENT, **{**fields, **wrong})
+            sign_legacy(WALLET, 2, to=RECIPIENT, data=b"", **{**fields, **wrong})
     with pytest.raises(ValueError, match="20 bytes, not 19"):
         sign_legacy(WALLET, 2, to=RECIPIENT[1:], nonce=0, gas_price=1, gas=21_000)
     with pytest.raises(ValueError, match="tip"):

@@ -212,9 +212,9 @@ def test_a_node_that_keeps_talking_is_not_waited_for(tmp_path: Path, monkeypatch
 
 def test_demo_options() -> None:
     assert DemoOptions().nodes == 8
-    for wrong in ({"hops": 0}, {"hops": 7}, {"nodes": 3}, {"nodes": 65}, {"size": 0}):
-        with pytest.raises(SettingError, match=next(iter(wrong))):
-            DemoOptions(**wrong)
+    for name, value in (("hops", 0), ("hops", 7), ("nodes", 3), ("nodes", 65), ("size", 0)):
+        with pytest.raises(SettingError, match=name):
+            DemoOptions(**{name: value})  # type: ignore[arg-type]
 
 
 def test_bad_demo_options(tmp_path: Path) -> None:

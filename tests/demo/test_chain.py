@@ -19,7 +19,7 @@ import pytest
 import masq.demo
 from masq.chain.erc20 import TransferQuery, sign_transfer
 from masq.chain.receipt import Receipt
-from masq.chain.transaction import sign_fee_market, sign_legacy
+from masq.chain.transaction import SignedTransaction, sign_fee_market, sign_legacy
 from masq.chain.wallet import Wallet
 from masq.demo.chain_process import running_chain
 from masq.demo.funds import Funds, funds_text, parse_funds
@@ -99,15 +99,20 @@ def test_refused_transactions_change_nothing() -> None:
     async def scenario() -> None:
         chain = CHAINS["dev"]
         async with running_chain(chain, FUNDS) as url, RpcClient(url) as rpc:
-            fields = {"gas_price": 2 * GWEI, "recipient": NEW.address, "amount": 1}
-            first = sign_transfer(RICH, chain, nonce=0, **fields)
+
+            def transfer(wallet: Wallet, nonce: int, amount: int = 1, chain: Chain = chain) -> SignedTransaction:
+                return sign_transfer(
+                    wallet, chain, nonce=nonce, gas_price=2 * GWEI, recipient=NEW.address, amount=amount
+                )
+
+            first = transfer(RICH, 0)
             assert await rpc.send_raw_transactions([first]) == [first.hash]
             wrong = {
                 "already known": first,
-                "nonce too low": sign_transfer(RICH, chain, nonce=0, **{**fields, "amount": 2}),
-                "nonce too high": sign_transfer(RICH, chain, nonce=7, **fields),
-                "insufficient funds": sign_transfer(POOR, chain, nonce=0, **fields),
-                "another chain": sign_transfer(RICH, CHAINS["eth-mainnet"], nonce=1, **fields),
+                "nonce too low": transfer(RICH, 0, amount=2),
+                "nonce too high": transfer(RICH, 7),
+                "insufficient funds": transfer(POOR, 0),
+                "another chain": transfer(RICH, 1, chain=CHAINS["eth-mainnet"]),
                 "gas": sign_legacy(RICH, chain.id, nonce=1, gas_price=2 * GWEI, gas=20_999, to=NEW.address),
                 "fee": sign_legacy(RICH, chain.id, nonce=1, gas_price=1, gas=21_000, to=NEW.address),
                 "invalid transaction": first.__class__(b"\x01rubbish", b"", 0),

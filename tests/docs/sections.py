@@ -55,7 +55,7 @@ def citations_in(text: str, name: str) -> Iterator[Citation]:
 def files(*folders: str) -> list[Path]:
     """The text files of these folders that could cite."""
     found = [path for folder in folders for path in (ROOT / folder).rglob("*") if path.suffix in ("", ".py", ".md")]
-    return sorted(path for path in found if path.is_file())
+    return sorted(path for path in found if path.is_file() and "corpus" not in path.parts)  # That is no text.
 
 
 def citations(*folders: str) -> list[Citation]:

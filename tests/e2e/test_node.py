@@ -280,7 +280,8 @@ def test_sigterm_ends_it_in_two_seconds_and_the_books_are_there_again(tmp_path: 
 
 
 def test_zero_hop_needs_neither_wallet_nor_chain(tmp_path: Path) -> None:
-    node = Running(tmp_path, 21, **{"neighborhood-mode": "zero-hop", "ip": "-", "blockchain-service-url": "-"})
+    settings = {"neighborhood-mode": "zero-hop", "ip": "-", "blockchain-service-url": "-"}
+    node = Running(tmp_path, 21, "", None, (), **settings)
     try:
         with socks(node, Server(web).port) as stream:
             stream.sendall(b"GET /zero HTTP/1.0\r\n\r\n")
@@ -291,8 +292,8 @@ def test_zero_hop_needs_neither_wallet_nor_chain(tmp_path: Path) -> None:
 
 
 def test_private_targets_are_refused_unless_allowed(tmp_path: Path) -> None:
-    first = Running(tmp_path, 31, **{"exit-allow-private": "off"})
-    second = Running(tmp_path, 32, first.descriptor, **{"exit-allow-private": "off"})
+    first = Running(tmp_path, 31, "", None, (), **{"exit-allow-private": "off"})
+    second = Running(tmp_path, 32, first.descriptor, None, (), **{"exit-allow-private": "off"})
     try:
         wait_for(lambda: second.status()["stage"] == "RouteFound")
         answer = subprocess.run(

@@ -124,7 +124,7 @@ def test_failures_say_why_and_are_asked_again() -> None:
             server = DnsServer(look_up, lambda: 0.0)
             failed = await reply(server, "x.example.", use_edns=0)
             assert failed.rcode() == dns.rcode.SERVFAIL
-            assert words in failed.options[0].text  # type: ignore[attr-defined]
+            assert words in failed.options[0].text
         exit = Exit(Failure(Cause.SILENT, detail="timed out"))
         server = DnsServer(exit.look_up, lambda: 0.0)
         for _ in range(2):

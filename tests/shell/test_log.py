@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from masq.settings.table import LogLevel
+from masq.settings import LogLevel
 
 SCRIPT = """
 import logging, sys

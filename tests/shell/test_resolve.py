@@ -1,9 +1,11 @@
-"""Names at the exit: both families with their times, what doesn't exist, and which addresses are served."""
+"""Names at the exit: both families with their times, what doesn't exist, and what the system's files say."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import dns.message
 import dns.rcode
@@ -12,7 +14,8 @@ import dns.rrset
 import pytest
 
 from masq.core.failure import Cause, FailureError
-from masq.shell.resolve import TTL, Resolver, refusal
+from masq.shell import resolve
+from masq.shell.resolve import TTL, Resolver
 
 RECORDS = {
     ("two.example.", "A"): (300, ["192.0.2.1"]),
@@ -88,19 +91,63 @@ def test_literals_and_the_system_s_names() -> None:
     asyncio.run(work())
 
 
-@pytest.mark.parametrize(
-    ("address", "allowed"),
-    [
-        ("8.8.8.8", True),
-        ("2606:4700::1111", True),
-        ("127.0.0.1", False),
-        ("10.1.2.3", False),
-        ("169.254.169.254", False),
-        ("::1", False),
-        ("::ffff:10.0.0.1", False),
-        ("224.0.0.1", False),
-        ("8.8.4.4", False),
-    ],
-)
-def test_an_exit_serves_the_public_internet_and_not_itself(address: str, allowed: bool) -> None:
-    assert (refusal(address, ("8.8.4.4",), False) is None) is allowed
+def test_names_of_this_machine_are_asked_nobody_for() -> None:
+    async def work(resolver: Resolver) -> None:
+        for name in ("localhost", "LOCALHOST.", "a.localhost"):
+            assert await resolver.addresses(name) == ["127.0.0.1", "::1"]
+        assert await resolver.addresses("::ffff:192.0.2.9") == ["192.0.2.9"], "as it will be connected to"
+
+    with_nameserver(work)
+
+
+@pytest.mark.parametrize("host", ["", "a" * 64, "a." * 130, "a..b", "\udcff", "\0", "x" * 30_000, "é" * 100, "[::1]"])
+def test_what_is_no_name_is_refused(host: str) -> None:
+    async def work(resolver: Resolver) -> None:
+        with pytest.raises(FailureError):
+            await resolver.addresses(host)
+
+    with_nameserver(work, timeout=0.5)
+
+
+def test_the_system_s_servers_are_asked_and_asked_again_where_they_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, file = tmp_path / "resolv.conf", tmp_path / "hosts"
+    settings.write_text("nameserver 127.0.0.1\nsearch example\n")
+    file.write_text("192.0.2.7 mine\n")
+    monkeypatch.setattr(resolve, "RESOLV_CONF", settings)
+    monkeypatch.setattr(resolve, "HOSTS", file)
+
+    async def work(given: Resolver) -> None:
+        system = Resolver([], 5.0)
+        port = given._port
+        # A file can't say which port: what was read from it is told.
+        system._system.now().port = port
+        assert await system.addresses("two.example") == ["192.0.2.1", "2001:db8::1"]
+        with pytest.raises(FailureError):
+            await system.addresses("two")  # No domain of the system's is put behind it.
+        assert await system.addresses("mine") == ["192.0.2.7"]
+        settings.write_text("nameserver 127.0.0.2\n")
+        assert system._system.now().nameservers == ["127.0.0.2"]
+
+    with_nameserver(work)
+
+
+@pytest.mark.parametrize("turns", range(8))
+def test_a_look_up_that_is_given_up_leaves_no_socket(turns: int) -> None:
+    """Whenever that is: uvloop forgets sockets that are just being made."""
+    uvloop = pytest.importorskip("uvloop")
+
+    async def run() -> None:
+        resolver = Resolver(["127.0.0.1"], 5.0, 9)
+        before = len(os.listdir("/proc/self/fd"))
+        for _ in range(20):
+            asking = asyncio.create_task(resolver.look_up("silent.example"))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
+        await asyncio.sleep(0.05)
+        assert len(os.listdir("/proc/self/fd")) <= before
+
+    uvloop.run(run())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from functools import partial
 
 import pytest
 
@@ -23,12 +24,16 @@ QUICK = PaymentThresholds(2, 1, 20, 1, 1, 1)
 SIZE = 2 * 1024 * 1024
 
 
-def network(seed: int, count: int, conditions: Conditions = Conditions(), **settings: object) -> World:
-    world = World(seed, conditions)
+def network(seed: int, count: int, /, **settings: object) -> World:
+    world = World(seed)
     world.join(count, 0.5, **settings)
     world.run(30)
     world.servers |= {("echo.test", 7): Echo, ("files.test", 80): Download, ("rude.test", 1): HangsUp}
     return world
+
+
+def has_ended(client: Application) -> bool:
+    return client.ended
 
 
 def assert_nothing_was_dropped(world: World) -> None:
@@ -120,7 +125,7 @@ def test_after_losses_refusals_and_restarts_all_is_well_again(seed: int) -> None
         client = Application()
         host.open(client, "files.test", 80)
         client.send(b"5000\n")
-        assert world.run_until(lambda client=client: client.ended, 30)
+        assert world.run_until(partial(has_ended, client), 30)
         assert client.received == content_of(5_000)
 
 

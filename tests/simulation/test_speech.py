@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from masq.core.effects import WriteLink
@@ -29,6 +31,10 @@ class OverheardWorld(World):
                     speakers.add(number)
 
 
+def both_are_served(echo: Application, download: Application) -> bool:
+    return echo.received == b"hello" and download.ended
+
+
 def network(seed: int, policies: list[str]) -> OverheardWorld:
     world = OverheardWorld(seed)
     for policy in policies:
@@ -46,7 +52,7 @@ def assert_streams_work(world: World, hosts: list[SimNode]) -> None:
         echo.send(b"hello")
         host.open(download, "files.test", 80)
         download.send(b"100000\n")
-        assert world.run_until(lambda one=echo, two=download: one.received == b"hello" and two.ended, 60)
+        assert world.run_until(partial(both_are_served, echo, download), 60)
         assert download.received == content_of(100_000)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 from tests.worlds import books_agree, complaints
@@ -26,6 +27,10 @@ KINDS = [
     pytest.param({"link_policy": "masq"}, id="packages over JSON"),
 ]
 QUICK = PaymentThresholds(2, 1, 20, 1, 1, 1)
+
+
+def has_heard(client: Application) -> bool:
+    return client.received == b"hello"
 
 
 def network(seed: int, count: int, **settings: object) -> World:
@@ -260,7 +265,7 @@ def test_nodes_without_listener_join_and_use_the_network() -> None:
         client = Application()
         user.open(client, "echo.test", 7)
         client.send(b"hello")
-        assert world.run_until(lambda client=client: client.received == b"hello", 10)
+        assert world.run_until(partial(has_heard, client), 10)
         for host in world.hosts:
             route = host.node.routes
             assert route is not None

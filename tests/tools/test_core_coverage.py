@@ -19,6 +19,7 @@ TESTS = {
     "network/test_graph.py": "from masq.core.links.links import Links",
     "test_node.py": "from masq.core import node",
     "test_payers.py": "from masq.core.payers import Payers",
+    "test_whose.py": "from masq.core.sockets import Sockets",
 }
 
 
@@ -31,6 +32,7 @@ def test_own_tests_are_those_of_its_name_and_those_of_its_folder_that_import_it(
     ]
     assert own_tests("network/graph", TESTS) == ["network/test_graph.py"]
     assert own_tests("node", TESTS) == ["test_node.py"]
+    assert own_tests("sockets", TESTS) == ["test_whose.py"]
 
 
 def test_what_another_folder_s_tests_reach_counts_not(monkeypatch: pytest.MonkeyPatch) -> None:

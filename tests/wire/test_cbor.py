@@ -125,6 +125,7 @@ def peak_memory(data: bytes) -> int:
 @pytest.mark.parametrize("items", [cbor.MAX_ITEMS - 1, cbor.MAX_ITEMS])
 def test_the_limit_counts_items_whatever_their_size(items: int) -> None:
     """The array itself is one of them."""
+    item: object
     for item in (0, 24, b"four", "text", [], {}, 1 << 40, None, 1.5):
         data = b"\x9a" + items.to_bytes(4, "big") + cbor2.dumps(item) * items
         if items < cbor.MAX_ITEMS:

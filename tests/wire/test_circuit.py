@@ -44,7 +44,7 @@ MESSAGES = st.lists(
 
 @given(MESSAGES)
 def test_messages_come_out_as_they_went_in(messages: list[tuple[int, int, bytes]]) -> None:
-    plain = data_of(new_cell(7, messages))[:-TAG]
+    plain = data_of(new_cell(7, list(messages)))[:-TAG]
     assert len(plain) % 512 == 0
     assert [(m.stream, m.command, bytes(m.data)) for m in messages_of(plain)] == messages
 

@@ -7,6 +7,7 @@ import json
 import sys
 import tracemalloc
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -14,6 +15,9 @@ from hypothesis import strategies as st
 
 from masq.errors import MalformedError
 from masq.wire.frame import MAX_FRAME, Framer, mask, unmask
+
+if TYPE_CHECKING:
+    from _typeshed import TraceFunction
 
 
 def reference(data: bytes) -> list[bytes]:
@@ -142,7 +146,7 @@ def lines_run(framer: Framer, data: bytes, size: int) -> tuple[int, list[bytes]]
     """Lines of the framer's code that ran while `data` was fed in pieces of `size`, and the frames found."""
     count, found = 0, []
 
-    def trace(scope: FrameType, event: str, _: object) -> object:
+    def trace(scope: FrameType, event: str, _: object) -> TraceFunction | None:
         nonlocal count
         if scope.f_code.co_filename != Framer.feed.__code__.co_filename:
             return None

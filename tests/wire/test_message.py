@@ -13,8 +13,13 @@ from masq.errors import MalformedError
 from masq.types import CHAINS, DEFAULT_RATE_PACK, NodeAddress
 from masq.wire import cbor
 from masq.wire.message import (
+    MAX_COUNTRY,
+    MAX_KEY,
+    MAX_NAMES,
     MAX_NEIGHBORS,
-    MAX_RECORDS,
+    MAX_PORTS,
+    MAX_RECORD,
+    MAX_RECORDS_READ,
     ClientRequest,
     ClientResponse,
     DnsResolveFailed,
@@ -23,6 +28,7 @@ from masq.wire.message import (
     GossipRecord,
     Message,
     NodeRecord,
+    OversizedError,
     SequencedPacket,
     decode_message,
     encode_message,
@@ -61,6 +67,7 @@ def test_the_fast_way_writes_what_the_generic_one_does(message: Message) -> None
 def test_the_shape_of_the_envelope_makes_no_difference(message: Message) -> None:
     name, inner = type(message).__name__, list(message.inner())
     version = {"major": 0, "minor": 1}
+    body: object
     for body in (
         {"phantom": None, "bytes": inner, "version": version},
         {"version": {"minor": 1, "major": 0}, "bytes": inner, "phantom": None, "more": [{}]},
@@ -156,7 +163,6 @@ def body(**changes: object) -> bytes:
         {"neighbors": "left out"},
         {"neighbors": {}},
         {"neighbors": ["key"]},
-        {"neighbors": [bytes((index,)) for index in range(MAX_NEIGHBORS + 1)]},
         {"accepts_connections": 1},
         {"accepts_connections": "left out"},
         {"routes_data": None},
@@ -221,9 +227,37 @@ def test_ports_are_sorted_and_single() -> None:
 
 def test_gossip_is_bounded() -> None:
     records = (GossipRecord(record(key_pair(0)), None),)
-    assert len(Gossip.decode(cbor.decode(Gossip(records * MAX_RECORDS).inner())).records) == MAX_RECORDS
-    with pytest.raises(MalformedError, match="more than 512"):
-        Gossip.decode(cbor.decode(Gossip(records * (MAX_RECORDS + 1)).inner()))
+    found = Gossip.decode(cbor.decode(Gossip(records * (MAX_RECORDS_READ + 1)).inner()))
+    assert len(found.records) == MAX_RECORDS_READ
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"neighbors": [bytes((index,)) for index in range(MAX_NEIGHBORS + 1)]},
+        {"neighbors": [bytes(MAX_KEY + 1)]},
+        {"public_key": bytes(MAX_KEY + 1)},
+        {"country_code_opt": "DE" * MAX_COUNTRY},
+        {"something new": bytes(MAX_RECORD)},
+        {"extensions": ["x" * MAX_RECORD]},
+    ],
+)
+def test_a_record_beyond_bounds_is_left_out_and_the_rest_of_its_message_counts(changes: dict[str, object]) -> None:
+    """0.9.1 passes on whatever a stranger told it, and must not be silenced by that."""
+    with pytest.raises(OversizedError):
+        NodeRecord.decode(body(**changes), bytes(64))
+    large = {"signed_data": body(**changes), "signature": bytes(64), "node_addr_opt": None}
+    small = item({"ip_addr": {"V4": [1, 2, 3, 4]}, "ports": [9000]})
+    found = Gossip.decode({"node_records": [large, small, large]})
+    assert [each.record.public_key for each in found.records] == [key_pair(0).public_key]
+
+
+def test_names_and_ports_are_bounded() -> None:
+    names = ["circuit1", "x" * (MAX_NAMES + 1), 5]
+    assert NodeRecord.decode(body(extensions=names), bytes(64)).extensions == ("circuit1",)
+    assert NodeRecord.decode(body(extensions=["a"] * (MAX_NAMES + 1)), bytes(64)).extensions == ()
+    found = Gossip.decode({"node_records": [item({"ip_addr": {"V4": [1, 2, 3, 4]}, "ports": list(range(2000, 2100))})]})
+    assert found.records[0].address == NodeAddress("1.2.3.4", tuple(range(2000, 2000 + MAX_PORTS)))
 
 
 # --- the others ---

@@ -16,6 +16,7 @@ from masq.types import PublicKey
 from masq.wire import cbor
 from masq.wire.package import (
     MAX_HOPS,
+    OPEN_ELEMENT,
     Component,
     Hop,
     Package,
@@ -256,3 +257,24 @@ def test_a_number_home_has_32_bits() -> None:
     for value in (1 << 32, -1, "0", None, True):
         with pytest.raises(MalformedError):
             open_return_route_id(keys.seal(keys.public_key, cbor.encode(value)), keys)
+
+
+@pytest.mark.parametrize("next_key", [b"", bytes(range(64))])
+@pytest.mark.parametrize("fill", [0, 23, 24, 255])
+def test_what_a_circuit_s_hop_is_told_has_one_size_whatever_it_says(next_key: bytes, fill: int) -> None:
+    payer = Payer(bytes([fill]) * 20, fill % 2, bytes([fill]) * 32, bytes([255 - fill]) * 32)
+    hop = Hop(next_key, payer, Component.HOPPER, bytes([fill]) * 32, 2**33 if fill else 0)
+    plain = hop.encode()
+    assert len(plain) == OPEN_ELEMENT
+    assert Hop.decode(plain) == hop
+
+
+def test_what_a_circuit_s_hop_is_told_without_padding_is_understood_too() -> None:
+    plain = Hop(b"", None, Component.PROXY_CLIENT, bytes(32), 7).encode()
+    short = b"\xa5" + plain[1 : plain.index(b"\x63pad")]
+    assert Hop.decode(short) == Hop(b"", None, Component.PROXY_CLIENT, bytes(32), 7)
+
+
+def test_what_is_longer_than_the_padding_allows_for_is_written_all_the_same() -> None:
+    hop = Hop(bytes(600), None, Component.HOPPER, bytes(32), 7)
+    assert Hop.decode(hop.encode()) == hop

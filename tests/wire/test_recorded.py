@@ -271,7 +271,7 @@ def test_odd_payers_are_judged_as_a_real_node_does() -> None:
     judged = []
     steps = case("malformed-packages")["steps"]
     for at, step in enumerate(steps):
-        outcome = next((later for later in steps[at:] if later.get("event") == "outcome"), {})
+        outcome: dict[str, Any] = next((later for later in steps[at:] if later.get("event") == "outcome"), {})
         if "first_element_plain" not in step or not outcome["log"]:
             continue
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
@@ -102,7 +103,12 @@ def test_a_second_half_that_is_not_held_fails() -> None:
 
 
 def test_frames_that_are_altered_repeated_or_reordered_end_the_link() -> None:
-    for spoil in (lambda x, y: x[:-1] + bytes((x[-1] ^ 1,)), lambda x, y: x + x, lambda x, y: y + x):
+    ways: list[Callable[[bytes, bytes], bytes]] = [
+        lambda x, y: x[:-1] + bytes((x[-1] ^ 1,)),
+        lambda x, y: x + x,
+        lambda x, y: y + x,
+    ]
+    for spoil in ways:
         one, other = joined()
         x, y = bytes(one.frame(FrameType.CELL, b"first")), bytes(one.frame(FrameType.CELL, b"second"))
         with pytest.raises(CryptoError):

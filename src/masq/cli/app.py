@@ -1,4 +1,4 @@
-"""The commands besides `run`: `status`, `descriptor`, `bans ...`, `wallet ...`, `demo`.
+"""The commands besides `run`: `status`, `descriptor`, `exit-policy`, `bans ...`, `wallet ...`, `demo`.
 
 What a command needs is imported inside it, so that each waits only for what it uses.
 """
@@ -80,6 +80,20 @@ def descriptor(data_directory: DataDirectory = None, chain: ChainName = None) ->
     if not isinstance(text, str) or not text:
         raise UnavailableError("the Node has no descriptor (yet); in mode zero-hop it never has one")
     typer.echo(printable(text))
+
+
+@app.command("exit-policy")
+def exit_policy(data_directory: DataDirectory = None, chain: ChainName = None) -> None:
+    """Print what the Node on this machine serves as exit: the first rule that fits says."""
+    from masq.shell.exit_policy import exit_policy as policy_of
+    from masq.types import Mode
+
+    settings = settings_of(data_directory, chain)
+    if settings.neighborhood_mode is Mode.CONSUME_ONLY:
+        typer.echo("reject *:*")
+        return
+    for line in policy_of(settings, [settings.ip] if settings.ip else []).lines():
+        typer.echo(line)
 
 
 @app.command()

@@ -12,13 +12,13 @@ from masq.core.circuits.exit import CircuitExit
 from masq.core.circuits.origin import OwnCircuits
 from masq.core.circuits.passage import Billing
 from masq.core.circuits.relay import PassingCircuits
-from masq.core.circuits.ways import Ways
+from masq.core.circuits.ways import Peer, Ways
 from masq.core.limits import Limits
 from masq.core.links.door import Door
 from masq.core.links.links import Links
 from masq.core.network.bans import Bans
 from masq.core.network.neighborhood import Contact, Neighborhood, Profile
-from masq.core.network.routing import Routes
+from masq.core.network.routing import Ceiling, Routes
 from masq.core.node import Node, Parts, Rules
 from masq.core.packages.entry import PackageEntry
 from masq.core.packages.exit import PackageExit
@@ -27,7 +27,7 @@ from masq.core.proofs import Proofs
 from masq.core.sockets import Sockets
 from masq.core.tab import Tab
 from masq.crypto import Keys, Random
-from masq.types import Address, LinkPolicy, Mode, PackagePolicy, PublicKey
+from masq.types import Address, Endpoint, LinkPolicy, Mode, PackagePolicy, PublicKey
 from masq.wire.circuit import EXTENSION
 
 
@@ -53,6 +53,7 @@ class NodeConfig:
     package_policy: PackagePolicy = PackagePolicy.AUTO
     epoch: float = 0.0
     """Unix time where `now` is 0."""
+    ceiling: Ceiling = field(default_factory=Ceiling)
     limits: Limits = field(default_factory=Limits)
     bans: str | None = None
     """What was saved of bans."""
@@ -68,10 +69,20 @@ def build_node(config: NodeConfig, saved: SavedState, random: Random, now: float
         profile = replace(profile, extensions=tuple(name for name in profile.extensions if name != EXTENSION))
     port = profile.address.ports[0] if profile.address else 0
     accountant = Accountant(config.accountant, saved, config.epoch)
-    neighborhood = Neighborhood(keys, profile, list(config.contacts), config.hops, config.first_version, now)
+
+    def is_linked(key: PublicKey, ip: str, but: Endpoint) -> bool:
+        """Whether a link stands to a Node: one that proved its key, or one of JSON at its address, other than `but`."""
+        return any(
+            link.key == key if link.secure is not None else link.peer.ip == ip and link.peer != but
+            for link in links
+            if link.up
+        )
+
+    contacts = list(config.contacts)
+    profile = replace(profile, diverse=profile.diverse or _in_the_world(profile, contacts))
+    neighborhood = Neighborhood(keys, profile, contacts, config.hops, config.first_version, now, is_linked)
     graph = neighborhood.graph
-    diverse = profile.address is not None and ipaddress.ip_address(profile.address.ip).is_global
-    door = Door(config.limits, neighborhood.is_close, diverse)
+    door = Door(config.limits, neighborhood.is_close, profile.diverse)
     links = Links(keys, config.contract, port, profile.extensions, config.link_policy, random, config.limits, door)
     bans = Bans(config.bans, config.epoch)
 
@@ -79,16 +90,26 @@ def build_node(config: NodeConfig, saved: SavedState, random: Random, now: float
         address = graph.address(key)
         return links.secure_link(address.ip, key) if address else None
 
-    ways = Ways(secure_link_to, links.is_outbound, links.crowded)
+    def peer_at(link: int) -> Peer:
+        entry = links.get(link)
+        if entry is None:
+            return Peer("", b"", False)
+        return Peer(entry.peer.ip, entry.key, graph.is_full(graph.root_key, entry.key))
+
+    ways = Ways(secure_link_to, links.is_outbound, links.crowded, peer_at)
     exits = config.mode is not Mode.CONSUME_ONLY
+
+    def refuses(wallet: Address) -> bool:
+        return accountant.is_delinquent(wallet) or bans.refuses_wallet(wallet)
+
     sockets, tab, proofs = Sockets(config.limits), Tab(), Proofs(keys, config.wallet)
-    routes = Routes(graph, random)
+    routes = Routes(graph, random, config.ceiling, bans.refuses_key)
     package_relay = PackageRelay(keys, config.alias, proofs, charges=not zero_hop)
     package_entry = PackageEntry(keys, config.alias, routes, proofs, hops, sockets, tab, random)
-    package_exit = PackageExit(keys, profile.rates, sockets, tab)
+    package_exit = PackageExit(keys, profile.rates, sockets, tab, config.limits)
     billing = Billing(profile.rates, tab, accountant.owed_by)
-    circuit_exit = CircuitExit(billing, sockets, ways)
-    circuits = PassingCircuits(keys, proofs, billing, circuit_exit, ways, accountant.is_delinquent, exits, config.epoch)
+    circuit_exit = CircuitExit(billing, sockets, ways, config.limits)
+    circuits = PassingCircuits(keys, proofs, billing, circuit_exit, ways, refuses, exits, config.epoch)
     own_circuits = OwnCircuits(keys, routes, proofs, tab, hops, random, ways, circuits.new_id, config.epoch)
     circuit_entry = CircuitEntry(own_circuits, sockets, ways)
     rules = Rules(
@@ -118,3 +139,10 @@ def build_node(config: NodeConfig, saved: SavedState, random: Random, now: float
         bans=bans,
     )
     return Node(keys, rules, parts, now)
+
+
+def _in_the_world(profile: Profile, contacts: list[Contact]) -> bool:
+    """Whether our neighbors are strangers, rather than Nodes of one house or machine: as our own address shows, or,
+    without one, those of our contacts."""
+    places = [profile.address] if profile.address else [contact.address for contact in contacts]
+    return any(ipaddress.ip_address(place.ip).is_global for place in places)

@@ -62,18 +62,26 @@ class ReadLink:
 
 @dataclass(frozen=True, slots=True)
 class Connect:
-    """Resolve and connect to a server; reported by `connected` or `connect_failed`."""
+    """Resolve and connect to a server; reported by `connected` or `connect_failed`.
+
+    `payer`, here and below: whose turn it is at look-ups. None: a zero-hop Node's own user.
+    """
 
     socket: int
     host: str
     port: int
+    payer: Address | None
 
 
 @dataclass(frozen=True, slots=True)
 class Bind:
-    """Open a socket for datagrams to any server; reported by `connected` or `connect_failed`."""
+    """Open a socket for datagrams to any server; reported by `connected` or `connect_failed`.
+
+    While its datagrams wait for look-ups it is congested.
+    """
 
     socket: int
+    payer: Address | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +100,7 @@ class Resolve:
 
     socket: int
     host: str
+    payer: Address | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +158,14 @@ class Tell:
     key: PublicKey
     endpoint: Endpoint
     message: Gossip | GossipFailure
+
+
+@dataclass(frozen=True, slots=True)
+class Prove:
+    """Dial a secure link to a Node that speaks JSON to us, so that it proves its key."""
+
+    key: PublicKey
+    endpoint: Endpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +227,6 @@ LinkEffect = Dial | WriteLink | CloseLink | ReadLink
 SocketEffect = (
     Connect | Bind | Resolve | Resolved | SendDatagram | Accepted | WriteSocket | EndSocket | CloseSocket | Reading
 )
-InnerEffect = Tell | Forward | SendFrame | Overrun | EndCircuit | Offence
+InnerEffect = Tell | Prove | Forward | SendFrame | Overrun | EndCircuit | Offence
 OuterEffect = LinkEffect | SocketEffect | SaveConfig | Log
 Effect = OuterEffect | InnerEffect

@@ -21,6 +21,7 @@ class Cause(Enum):
     # Before anything leaves this Node.
     NO_WALLET = auto()
     NO_ROUTE = auto()
+    BUDGET = auto()
     # At the server, as its exit sees it.
     NO_SUCH_NAME = auto()
     NOT_RESOLVED = auto()
@@ -52,6 +53,7 @@ class Cause(Enum):
 TEXTS: Final = {
     Cause.NO_WALLET: "there is no consuming wallet",
     Cause.NO_ROUTE: "there is no route",
+    Cause.BUDGET: "as much was spent within an hour as may be",
     Cause.NO_SUCH_NAME: "no such name",
     Cause.NOT_RESOLVED: "the host name could not be resolved",
     Cause.POLICY: "its policy does not allow this target",
@@ -148,6 +150,11 @@ class Failure:
 
 NO_WALLET: Final = Failure(
     Cause.NO_WALLET, detail="no consuming wallet: give --consuming-private-key to pay for what you use"
+)
+
+BUDGET: Final = Failure(
+    Cause.BUDGET,
+    detail="as much was spent in an hour as max-spending-per-hour allows: wait, or raise it if the prices are right",
 )
 
 

@@ -23,10 +23,11 @@ from masq.core.effects import (
     Log,
     OuterEffect,
     Overrun,
+    Prove,
     SendFrame,
     Tell,
 )
-from masq.core.failure import NO_WALLET, Cause, Failure, FailureError
+from masq.core.failure import BUDGET, NO_WALLET, Cause, Failure, FailureError
 from masq.core.limits import BOX_COST, OPEN_COST
 from masq.core.links.links import GOSSIP_FLOW, Link, Links, LinksEffect, LinkUp, Written
 from masq.core.network.bans import Bans
@@ -41,7 +42,7 @@ from masq.core.tab import Tab
 from masq.core.view import NodeView, RoutesView
 from masq.crypto import Keys
 from masq.errors import CryptoError, PeerError, UnavailableError
-from masq.types import Endpoint, Mode, PackagePolicy, PublicKey, RatePack
+from masq.types import Address, Endpoint, Mode, PackagePolicy, PublicKey, RatePack
 from masq.wire.circuit import EXTENSION, Addresses, circuit_of
 from masq.wire.frame import unmask
 from masq.wire.message import encode_message
@@ -134,7 +135,9 @@ class Node:
             effects += [CloseLink(link), *self.link_closed(link, now)]
         if now - self._housekept >= HOUSEKEEPING:
             self._housekept = now
+            self.package_relay.tick(now)
             effects += self._carry(self.package_exit.tick(now), now)
+            effects += self._carry(self.circuit_exit.tick(now), now)
             effects += self._carry(self.circuits.tick(now), now)
             effects += self._upgrade_links(now)
             for link in self.links.spare(now):
@@ -191,6 +194,7 @@ class Node:
             return [CloseLink(link)]
         effects: list[NodeEffect] = []
         answers: list[LinksEffect] = []
+        """What the link says itself, before anything else: it is sealed already, what comes of frames is not yet."""
         frames: list[Effect] = []
         try:
             for arrival in self.links.received(link, data, now, answers):
@@ -198,16 +202,16 @@ class Node:
                     # Frames lie side by side in `data`: what comes of all of them is carried out together.
                     frames += self._circuit_frame(link, arrival, now)
                     continue
-                effects += [*self._carry(frames, now), *self._settled(answers, now)]
+                effects += [*self._settled(answers, now), *self._carry(frames, now)]
                 frames.clear()
                 answers.clear()
                 effects += self._on_link(entry, arrival, now)
                 if self.links.get(link) is None:
                     return effects  # It was too much of the same.
-            effects += [*self._carry(frames, now), *self._settled(answers, now)]
+            effects += [*self._settled(answers, now), *self._carry(frames, now)]
         except PeerError as error:
             # A handshake that fails gets no word of explanation on the wire.
-            effects += [*self._carry(frames, now), *self._settled(answers, now)]
+            effects += [*self._settled(answers, now), *self._carry(frames, now)]
             effects += [Log("warning", "link_refused", f"{entry.peer}: {error}"), *self._end_link(link, now)]
             effects += self._judge(Offence(Rule.MALFORMED, entry.peer.ip, detail=str(error)), now)
         return effects
@@ -323,7 +327,7 @@ class Node:
         `group` isolates: streams of different groups share no route. `eager`: the client says nothing until it is
         told, by Accepted, that the server is reached.
         """
-        self._check_wallet()
+        self._check_purse(now)
         if self.hops and self.rules.package_policy is not PackagePolicy.MASQ:
             try:
                 socket, opened = self.circuit_entry.open(Wish.STREAM, host, port, group, now, eager)
@@ -343,7 +347,7 @@ class Node:
         return self._over_circuit(Wish.RESOLUTION, host, group, now)
 
     def _over_circuit(self, kind: Wish, host: str, group: str, now: float) -> tuple[int, list[NodeEffect]]:
-        self._check_wallet()
+        self._check_purse(now)
         if not self.hops or self.rules.package_policy is PackagePolicy.MASQ:
             words = "only circuits carry this, and this Node is set to use none"
             raise FailureError(Failure(Cause.NO_ROUTE, detail=words))
@@ -354,9 +358,12 @@ class Node:
             words = f"only circuits carry this: {error}"
             raise FailureError(replace(error.failure, detail=words)) from error
 
-    def _check_wallet(self) -> None:
+    def _check_purse(self, now: float) -> None:
+        """FailureError if our user can't pay, or has spent enough."""
         if not self.rules.pays and self.hops:
             raise FailureError(NO_WALLET)
+        if self.accountant.budget.used_up(now):
+            raise FailureError(BUDGET)
 
     def connected(self, socket: int, address: str, now: float) -> list[NodeEffect]:
         """The exit has reached a server, at this address, or has a socket for datagrams."""
@@ -443,14 +450,14 @@ class Node:
             case Relayed(forward, payer, size):
                 if not self.rules.relays:
                     return [Log("info", "package_dropped", f"from {source}: this Node relays nothing")]
-                if self.accountant.is_delinquent(payer):
+                if self._refuses(payer):
                     return [_delinquent(payer, source)]
                 self.tab.earn(payer, self.rules.rates.routing_charge(size))
                 return self._carry([forward], now)
             case ForExit(request, hop, package, payer):
                 if not self.rules.exits:
                     return [Log("info", "package_dropped", f"from {source}: this Node is no exit")]
-                if payer is not None and self.accountant.is_delinquent(payer):
+                if payer is not None and self._refuses(payer):
                     return [_delinquent(payer, source)]
                 return self._carry(self.package_exit.request(request, hop, package, payer, now), now)
             case ForEntry(message, return_id, payload_size):
@@ -458,6 +465,9 @@ class Node:
             case ForNeighborhood(gossip):
                 effects = self._carry(self.neighborhood.receive(gossip, source, now, sender), now)
                 return effects + self._look_for_route(now)
+
+    def _refuses(self, payer: Address) -> bool:
+        return self.accountant.is_delinquent(payer) or self.bans.refuses_wallet(payer)
 
     def _carry(self, effects: Iterable[Effect | AccountantEffect], now: float) -> list[NodeEffect]:
         """Hand on what concerns a sibling; the rest is for the driver."""
@@ -470,6 +480,8 @@ class Node:
                 out += self._forward(effect.key, effect.package, effect.flow, now)
             elif isinstance(effect, Tell):
                 out += self._tell(effect, now)
+            elif isinstance(effect, Prove):
+                out += self.links.upgrade(effect.endpoint, effect.key, now)
             elif isinstance(effect, EndCircuit):
                 leg = (effect.link, effect.circuit)
                 out += self._carry(self.circuits.end(leg, effect.reason, effect.detail), now)

@@ -11,6 +11,7 @@ from typing import Literal, TypeVar, cast, overload
 
 from masq.core.accountant.thresholds import PaymentThresholds
 from masq.settings import values
+from masq.settings.exit_rules import DEFAULT_RULES, ExitRule, exit_rules
 from masq.settings.values import (
     CrashPoint,
     LogLevel,
@@ -274,6 +275,34 @@ class Settings:
         "Chain and money",
         default="|".join(str(rate) for rate in RATES),
     )
+    max_rate_pack: RatePack = _setting(
+        "max-rate-pack",
+        values.rate_pack,
+        "4 whole numbers, separated by |",
+        "Prices in wei, as in rate-pack, above which another Node is not used: anybody may name any price.",
+        "Chain and money",
+        default="|".join(str(100 * rate) for rate in RATES),
+        bare="refused",
+    )
+    max_price_per_gb: int = _setting(
+        "max-price-per-gb",
+        values.masq,
+        "an amount of MASQ, such as 0.5",
+        "MASQ that a GB may cost over a whole route. Usual prices come to 0.0002 over three hops.",
+        "Chain and money",
+        default="0.1",
+        bare="refused",
+    )
+    max_spending_per_hour: int = _setting(
+        "max-spending-per-hour",
+        values.masq,
+        "an amount of MASQ, such as 0.5",
+        "MASQ that this user's traffic may cost in an hour: then no new connection is made, and a warning comes "
+        "before; 0: any amount.",
+        "Chain and money",
+        default="1",
+        bare="refused",
+    )
     payment_thresholds: PaymentThresholds = _setting(
         "payment-thresholds",
         values.payment_thresholds,
@@ -363,6 +392,17 @@ class Settings:
         "Whether others may reach this machine and its private network through this Node's exit. For tests.",
         "Entry and exit",
         default="off",
+        bare="refused",
+    )
+    exit_policy: tuple[ExitRule, ...] = _setting(
+        "exit-policy",
+        exit_rules,
+        "a list of rules, separated by commas",
+        "Which targets this Node serves as exit, in tor's words: the first of these rules that fits says. An address "
+        "is *, *4, *6, private, 192.0.2.1, 192.0.2.0/24 or [2001:db8::]/32, a port *, 80 or 80-90. Unless one is for "
+        "*:*, the rules by default follow. `masq exit-policy` prints all that is refused.",
+        "Entry and exit",
+        default=DEFAULT_RULES,
         bare="refused",
     )
     data_directory: Path = _setting(

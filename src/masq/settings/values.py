@@ -101,6 +101,16 @@ def rate_pack(text: str) -> RatePack:
     return RatePack(*numbers(text, 4))
 
 
+def masq(text: str) -> int:
+    """Wei, of an amount in MASQ."""
+    whole, _, part = text.partition(".")
+    if not (
+        _DIGITS.fullmatch(whole) and (not part or _DIGITS.fullmatch(part)) and len(part) <= 18 and len(whole) <= 12
+    ):
+        raise ValueError
+    return int(whole) * 10**18 + int(part.ljust(18, "0"))
+
+
 def scan_intervals(text: str) -> ScanIntervals:
     intervals = ScanIntervals(*numbers(text, 3))
     if 0 in intervals:

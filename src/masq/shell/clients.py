@@ -44,6 +44,7 @@ TOO_MANY: Final = Failure(
 REPLIES: Final = {
     Cause.NO_WALLET: Reply.NO_WALLET,
     Cause.NO_ROUTE: Reply.NO_ROUTE,
+    Cause.BUDGET: Reply.NO_ROUTE,
     Cause.POLICY: Reply.NOT_ALLOWED,
     Cause.REFUSED: Reply.REFUSED,
     Cause.OVERLOADED: Reply.OVERLOADED,

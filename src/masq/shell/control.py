@@ -14,9 +14,9 @@ from masq.core.accountant.accountant import Scan
 from masq.errors import LocalError
 
 TIMEOUT: Final = 5.0
+COMMANDS: Final = "status, scan payables|pendingpayables|receivables, ban WHO SECONDS, or lift WHO"
 MAX_CONNECTIONS: Final = 8
 """Their descriptors are among those that are kept back (core/limits.py)."""
-COMMANDS: Final = "status, scan payables|pendingpayables|receivables, ban WHO SECONDS, or lift WHO"
 
 
 class ControlSocket:
@@ -33,9 +33,9 @@ class ControlSocket:
         self._path = path
         self._status = status
         self._scan = scan
-        self._connections = 0
         self._ban = ban
         self._lift = lift
+        self._connections = 0
 
     async def start(self) -> asyncio.AbstractServer:
         """Listen at the path, for its owner alone."""

@@ -3,112 +3,168 @@
 from __future__ import annotations
 
 import asyncio
+import socket as sockets
 from collections.abc import Callable
 from typing import Final, cast
 
 from masq.core.failure import Cause, Failure, FailureError
+from masq.core.limits import DATAGRAM_BYTES, DATAGRAM_BYTES_TOTAL, DATAGRAMS_PER_NAME, NAMES_PER_SOCKET
+from masq.types import Address
 from masq.wire.proxy import decode_datagram, encode_datagram
 
-MAX_WAITING: Final = 64
-"""Datagrams that wait for the look-up of their host."""
 MAX_KNOWN: Final = 1_024
-"""Hosts, and addresses, that one socket remembers."""
+"""Targets, and addresses, that one socket remembers; the oldest go first."""
+MAPPED: Final = "::ffff:"
+"""How a socket of IPv6 writes the addresses of IPv4."""
+OVERHEAD: Final = 200
+"""Bytes that a datagram takes beside its content, while it waits."""
 
 Deliver = Callable[[str, int, bytes], None]
 """Takes a datagram: the host and port that it is from, or for, and its content."""
+Judge = Callable[[str, int], str]
+"""The address that a port of a host may be written to at; empty if there is none."""
 
 
-class ExitDatagrams(asyncio.DatagramProtocol):
-    """One socket to any servers, of whose datagrams only those come in that answer."""
+class Lent:
+    """Bytes of datagrams that wait for look-ups, of all sockets of an exit."""
 
-    def __init__(self, deliver: Deliver) -> None:
+    def __init__(self) -> None:
+        self.bytes = 0
+
+
+class ExitSocket(asyncio.DatagramProtocol):
+    """What an exit serves one association with: one socket to any servers, for both families.
+
+    Of their datagrams only those come in that answer.
+    """
+
+    def __init__(self, payer: Address | None, lent: Lent, deliver: Deliver) -> None:
+        self.payer = payer
+        self._lent = lent
         self._deliver = deliver
         self._asked: dict[str, None] = {}
+        self._targets: dict[tuple[str, int], str] = {}
+        """The address of a host, for a port; empty if it is not to be written to."""
+        self._waiting: dict[str, list[tuple[int, bytes]]] = {}
+        """Datagrams for hosts that are looked up."""
+        self._bytes = 0
+        self._mapped = False
         self._transport: asyncio.DatagramTransport | None = None
+        self._closed = False
+
+    async def open(self) -> None:
+        """FailureError if there can't be a socket."""
+        loop = asyncio.get_running_loop()
+        try:
+            made, self._mapped = _bound()
+        except OSError as error:
+            raise FailureError(Failure(Cause.OVERLOADED, detail=f"no socket for datagrams: {error}")) from error
+        try:
+            await loop.create_datagram_endpoint(lambda: self, sock=made)
+        except asyncio.CancelledError:
+            self.close()
+            raise
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.DatagramTransport, transport)
+        if self._closed:
+            self.close()
+
+    # --- to servers ---
+
+    def target(self, host: str, port: int) -> str | None:
+        """The address that a host is known to have; an empty text: there is none that it may be sent to."""
+        return self._targets.get((host, port))
+
+    def remember(self, host: str, port: int, address: str) -> None:
+        if len(self._targets) >= MAX_KNOWN:
+            self._targets.pop(next(iter(self._targets)))
+        self._targets[host, port] = address
+
+    @property
+    def waits(self) -> bool:
+        """Whether datagrams wait for look-ups."""
+        return bool(self._waiting)
+
+    def wait(self, host: str, port: int, data: bytes) -> bool:
+        """Keep a datagram until its host is known, if there is room; else it is lost. Whether it is the first one."""
+        waiting = self._waiting.get(host)
+        size = len(data) + OVERHEAD
+        full = self._bytes + size > DATAGRAM_BYTES or self._lent.bytes + size > DATAGRAM_BYTES_TOTAL
+        if full or (len(self._waiting) >= NAMES_PER_SOCKET if waiting is None else len(waiting) >= DATAGRAMS_PER_NAME):
+            return False
+        self._waiting.setdefault(host, []).append((port, data))
+        self._count(size)
+        return waiting is None
+
+    def learn(self, host: str, judge: Judge) -> None:
+        """A host was looked up: what waited is sent where it may be, or lost."""
+        for port, data in self._waiting.pop(host, ()):
+            self._count(-len(data) - OVERHEAD)
+            address = self.target(host, port)
+            if address is None:
+                address = judge(host, port)
+                if address:
+                    self.remember(host, port, address)
+            if address:
+                self.send(address, port, data)
+
+    def _count(self, size: int) -> None:
+        self._bytes += size
+        self._lent.bytes += size
 
     def send(self, address: str, port: int, data: bytes) -> None:
-        if self._transport is None or self._transport.is_closing():
+        if self._transport is None or self._transport.is_closing() or not port:
             return
-        if len(self._asked) >= MAX_KNOWN:
-            self._asked.clear()
-        self._asked[address] = None
+        if ":" not in address and self._mapped:
+            address = MAPPED + address
+        if address not in self._asked:
+            if len(self._asked) >= MAX_KNOWN:
+                self._asked.pop(next(iter(self._asked)))
+            self._asked[address] = None
         try:
             self._transport.sendto(data, (address, port))
-        except OSError:
+        except (OSError, ValueError):
             pass  # Too large, or no way there: datagrams may be lost. (asyncio sends no empty ones.)
+
+    # --- from servers ---
 
     def datagram_received(self, data: bytes, source: tuple[str, int]) -> None:
         if source[0] in self._asked:
-            self._deliver(source[0], source[1], data)
+            self._deliver(source[0].removeprefix(MAPPED) if self._mapped else source[0], source[1], data)
 
     def error_received(self, error: Exception) -> None:
         """A server refused: the client finds out by waiting, as with any datagram."""
 
     def close(self) -> None:
+        self._closed = True
+        self._waiting.clear()
+        self._count(-self._bytes)
         if self._transport is not None:
             self._transport.close()
 
 
-class ExitSocket:
-    """What an exit serves one association with: a socket for IPv4, and one for IPv6 where there is any."""
-
-    def __init__(self, four: ExitDatagrams, six: ExitDatagrams | None) -> None:
-        self._four = four
-        self._six = six
-        self._addresses: dict[str, str | list[tuple[int, bytes]]] = {}
-        """What a host is known to be, or the datagrams that wait for that."""
-
-    @classmethod
-    async def open(cls, deliver: Deliver) -> ExitSocket:
-        """FailureError if there can't be one."""
-        loop = asyncio.get_running_loop()
+def _bound() -> tuple[sockets.socket, bool]:
+    """A socket at any port, and whether it is one of IPv6 that takes IPv4, too. OSError if there can't be one."""
+    for family, ip in ((sockets.AF_INET6, "::"), (sockets.AF_INET, "0.0.0.0")):
         try:
-            _, four = await loop.create_datagram_endpoint(lambda: ExitDatagrams(deliver), local_addr=("0.0.0.0", 0))
-        except OSError as error:
-            raise FailureError(Failure(Cause.OVERLOADED, detail=f"no socket for datagrams: {error}")) from error
-        try:
-            _, six = await loop.create_datagram_endpoint(lambda: ExitDatagrams(deliver), local_addr=("::", 0))
+            made = sockets.socket(family, sockets.SOCK_DGRAM)
         except OSError:
-            return cls(four, None)
-        return cls(four, six)
-
-    def known(self, host: str) -> str | None:
-        """The address that a host is known to have; an empty text: there is none that it may be sent to."""
-        address = self._addresses.get(host)
-        return address if isinstance(address, str) else None
-
-    def wait(self, host: str, port: int, data: bytes) -> bool:
-        """Keep a datagram until its host is known. Whether it is the first one."""
-        waiting = self._addresses.get(host)
-        if isinstance(waiting, list):
-            if len(waiting) < MAX_WAITING:
-                waiting.append((port, data))
-            return False
-        if len(self._addresses) >= MAX_KNOWN:
-            self._addresses.clear()
-        self._addresses[host] = [(port, data)]
-        return True
-
-    def learn(self, host: str, address: str) -> None:
-        """What a host is, or that it is nothing: then what waited is dropped."""
-        waiting = self._addresses.get(host)
-        self._addresses[host] = address
-        if isinstance(waiting, list) and address:
-            for port, data in waiting:
-                self.send(address, port, data)
-
-    def send(self, address: str, port: int, data: bytes) -> None:
-        socket = self._six if ":" in address else self._four
-        if socket is not None and port:
-            socket.send(address, port, data)
-
-    def close(self) -> None:
-        self._four.close()
-        if self._six is not None:
-            self._six.close()
+            if family == sockets.AF_INET:
+                raise
+            continue
+        try:
+            if family == sockets.AF_INET6:
+                made.setsockopt(sockets.IPPROTO_IPV6, sockets.IPV6_V6ONLY, 0)
+            made.setblocking(False)
+            made.bind((ip, 0))
+        except OSError:
+            made.close()
+            if family == sockets.AF_INET:
+                raise
+            continue
+        return made, family == sockets.AF_INET6
+    raise OSError("no family of addresses")
 
 
 class Association(asyncio.DatagramProtocol):

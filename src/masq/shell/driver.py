@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -31,9 +31,10 @@ from masq.core.node import Node, NodeEffect
 from masq.errors import LocalError
 from masq.shell.bank import Bank, BankConfig
 from masq.shell.clients import Clients
+from masq.shell.exit_policy import ExitPolicy
 from masq.shell.journal import Journal
 from masq.shell.links import NodeLinks
-from masq.shell.resolve import Resolver
+from masq.shell.look_ups import LookUps
 from masq.shell.servers import Servers
 from masq.shell.store import Store
 from masq.shell.streams import Reader, StreamConnection
@@ -47,10 +48,8 @@ class DriverConfig:
     bank: BankConfig
     bind_ip: str | None
     """The address of this machine that links are dialled from; None: any."""
-    resolver: Resolver
-    own_addresses: Sequence[str]
-    """Addresses that an exit never connects to."""
-    allow_private: bool
+    look_ups: LookUps
+    exit_policy: ExitPolicy
     package_data: int
     """Bytes of a stream that one package may carry."""
     answer_early: bool
@@ -68,7 +67,7 @@ class Driver:
         self.journal = Journal(lambda: self.turn.now)
         self.links = NodeLinks(self.turn, config.bind_ip)
         reader = Reader(self.turn, config.package_data)
-        self.servers = Servers(reader, self.journal, config.resolver, config.own_addresses, config.allow_private)
+        self.servers = Servers(reader, self.journal, config.look_ups, config.exit_policy)
         self.clients = Clients(reader, self.journal, config.answer_early, config.limits.own, config.dns_allow_private)
         self.bank = Bank(self.turn, store, config.bank)
 
@@ -94,15 +93,15 @@ class Driver:
             case Accepted(socket):
                 if (stream := self._stream(socket)) is not None:
                     stream.accept()
-            case Connect(socket, host, port):
-                self.servers.connect(socket, host, port)
+            case Connect(socket, host, port, payer):
+                self.servers.connect(socket, host, port, payer)
             case SendDatagram(socket, host, port, data):
                 self.servers.send_datagram(socket, host, port, data)
                 self.clients.send_datagram(socket, host, port, data)
-            case Bind(socket):
-                self.servers.bind(socket)
-            case Resolve(socket, host):
-                self.servers.resolve(socket, host)
+            case Bind(socket, payer):
+                self.servers.bind(socket, payer)
+            case Resolve(socket, host, payer):
+                self.servers.resolve(socket, host, payer)
             case Resolved(socket, found):
                 self.clients.resolved(socket, found)
             case Dial(link, endpoint):
@@ -131,5 +130,5 @@ class Driver:
         self.turn.sockets.pop(socket, None)
         if stream is not None:
             stream.finish(failure)
-        self.servers.close_datagrams(socket)
+        self.servers.close_socket(socket)
         self.clients.close_datagrams(socket)

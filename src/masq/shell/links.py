@@ -9,7 +9,7 @@ import sys
 from typing import Final
 
 from masq.core.effects import WriteLink
-from masq.core.limits import NEIGHBOR_READ, STRANGER_READ
+from masq.core.limits import MAX_LINKS, NEIGHBOR_READ, STRANGER_READ
 from masq.shell.acceptor import OPENING, Acceptor
 from masq.shell.connection import Connection
 from masq.shell.turn import Turn
@@ -34,6 +34,7 @@ class NodeLinks:
         """`bind_ip`: the address of this machine to dial from; None: any."""
         self._turn = turn
         self._bind_ip = bind_ip
+        self._most = most
         self.buffer = memoryview(bytearray(NEIGHBOR_READ))
         """What all links read into."""
 

@@ -1,32 +1,39 @@
-"""Names to addresses at the exit, and which addresses an exit may connect to."""
+"""Names to addresses: what the system's files say, and else what DNS servers answer."""
 
 from __future__ import annotations
 
 import asyncio
 import ipaddress
-import socket
 from collections.abc import Collection
-from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from masq.core.failure import SERVER, Cause, Failure, FailureError
-from masq.wire.circuit import NO_SUCH_NAME, Addresses, Resolution
+from masq.shell.system_names import HOSTS, RESOLV_CONF, Watched, asker, hosts
+from masq.wire.circuit import MAX_ADDRESSES, NO_SUCH_NAME, Addresses, Resolution
 
 if TYPE_CHECKING:
     from dns.asyncresolver import Resolver as AsyncResolver
 
 TTL: Final = 60
-"""Seconds that an address holds where the system doesn't say."""
+"""Seconds that an address holds where nobody says."""
+LOCALHOST: Final = (("127.0.0.1", TTL), ("::1", TTL))
+LONGEST_NAME: Final = 253
+"""Letters of a name (RFC 1035, 2.3.4)."""
 
 
 class Resolver:
-    """Looks names up at the given DNS servers, or as the system does."""
+    """Looks names up at the given DNS servers, or at those of the system. No thread waits for anything.
+
+    Names are taken as they are: no domain of the system's is put behind them, so no stranger asks for its neighbors.
+    """
 
     def __init__(self, servers: Collection[str], timeout: float = 10.0, port: int = 53) -> None:
-        self._servers = list(servers)
         self._timeout = timeout
         self._port = port
-        self._asker: AsyncResolver | None = None
+        self._hosts = None if servers else Watched(HOSTS, hosts)
+        self._given = self._made(servers) if servers else None
+        self._system = Watched(RESOLV_CONF, asker)
+        self._backend: Any = None
 
     async def addresses(self, host: str) -> list[str]:
         """All addresses of a host, IPv4 first; an IP literal is itself. FailureError if there are none."""
@@ -34,12 +41,12 @@ class Resolver:
 
     async def look_up(self, host: str) -> Addresses:
         """All addresses of a host, IPv4 first, with the seconds that they hold. FailureError if there are none."""
-        literal = _literal(host)
-        if literal is not None:
-            return ((literal, TTL),)
+        known = self.known(host)
+        if known is not None:
+            return known
         try:
             async with asyncio.timeout(self._timeout):
-                found = await (self._ask(host) if self._servers else self._ask_system(host))
+                found = await self._ask(host)
         except TimeoutError:
             words = f"the DNS server gave no answer in {self._timeout:.0f} s"
             raise _unresolved(host, Resolution((), words)) from None
@@ -48,40 +55,46 @@ class Resolver:
         pairs = [pair for pair in found.addresses if not ipaddress.ip_address(pair[0]).is_unspecified]
         if not pairs:
             raise _unresolved(host, Resolution((), "it has no address"))
-        return tuple(sorted(pairs, key=lambda pair: ":" in pair[0]))
+        return tuple(sorted(pairs, key=lambda pair: ":" in pair[0]))[:MAX_ADDRESSES]
 
-    async def _ask_system(self, host: str) -> Resolution:
-        try:
-            answers = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
-        except socket.gaierror as error:
-            missing = error.errno in (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME))
-            return Resolution((), NO_SUCH_NAME if missing else str(error.strerror))
-        except (OSError, UnicodeError) as error:
-            return Resolution((), str(error))
-        return Resolution(tuple((address, TTL) for address in dict.fromkeys(str(answer[4][0]) for answer in answers)))
+    def known(self, host: str) -> Addresses | None:
+        """What nobody has to be asked for: literals, names of this machine (RFC 6761, 6.3), those in its file."""
+        literal = literal_of(host)
+        if literal is not None:
+            return ((literal, TTL),)
+        name = host.lower().rstrip(".")
+        if name == "localhost" or name.endswith(".localhost"):
+            return LOCALHOST
+        addresses = self._hosts.now().get(name) if self._hosts is not None else None
+        return tuple((address, TTL) for address in addresses) if addresses else None
+
+    def _made(self, servers: Collection[str]) -> AsyncResolver:
+        import dns.asyncresolver
+
+        made = dns.asyncresolver.Resolver(configure=False)
+        made.nameservers = list(servers)
+        made.port = self._port
+        return made
 
     async def _ask(self, host: str) -> Resolution:
-        import dns.asyncresolver
         import dns.exception
         import dns.resolver
 
-        if self._asker is None:
-            made = dns.asyncresolver.Resolver(configure=False)
-            made.nameservers = list(self._servers)
-            made.port = self._port
-            made.lifetime = self._timeout
-            made.cache = None
-            self._asker = made
-        asker = self._asker
+        from masq.shell.dns_sockets import CleanBackend
+
+        if not 0 < len(host) <= LONGEST_NAME:
+            return Resolution((), "it is no name")
+        resolver = self._given or self._system.now()
+        backend = self._backend = self._backend or CleanBackend()
 
         async def ask(kind: str) -> Resolution:
             try:
-                answer = await asker.resolve(host, kind, search=False)
+                answer = await resolver.resolve(host, kind, search=False, lifetime=self._timeout, backend=backend)
             except dns.resolver.NXDOMAIN:
                 return Resolution((), NO_SUCH_NAME)
             except dns.resolver.NoAnswer:
                 return Resolution()
-            except (dns.exception.DNSException, OSError, UnicodeError) as error:
+            except (dns.exception.DNSException, OSError, UnicodeError, ValueError) as error:
                 return Resolution((), str(error))
             ttl = answer.rrset.ttl if answer.rrset is not None else TTL
             return Resolution(tuple((record.address, ttl) for record in answer))
@@ -96,29 +109,10 @@ def _unresolved(host: str, found: Resolution) -> FailureError:
     return FailureError(Failure(cause, SERVER, f"{host} can't be resolved: {found.error}"))
 
 
-def _literal(host: str) -> str | None:
+def literal_of(host: str) -> str | None:
+    """The address that a host is, in its usual form, IPv4 also where IPv6 wraps it; None if it is a name."""
     try:
-        return str(ipaddress.ip_address(host))
+        ip = ipaddress.ip_address(host)
     except ValueError:
         return None
-
-
-@lru_cache(4096)
-def refusal(address: str, own: tuple[str, ...], allow_private: bool) -> str | None:
-    """Why an exit won't connect to an address; None if it may.
-
-    Whatever is not on the public Internet is refused unless private targets are allowed: an exit that reaches its
-    operator's router or a cloud's metadata service for strangers harms its operator.
-    """
-    ip: ipaddress.IPv4Address | ipaddress.IPv6Address = ipaddress.ip_address(address)
-    if isinstance(ip, ipaddress.IPv6Address):
-        ip = ip.ipv4_mapped or ip.sixtofour or ip
-    if ip.is_multicast or ip.is_unspecified:
-        return f"{address} is no address of one host"
-    if allow_private:
-        return None
-    if not ip.is_global:
-        return f"exit policy: {address} is not on the public Internet"
-    if str(ip) in own:
-        return "exit policy: this is the exit itself"
-    return None
+    return str(getattr(ip, "ipv4_mapped", None) or ip)

@@ -19,6 +19,7 @@ from masq.core.accountant.accountant import AccountantConfig, Scan
 from masq.core.build import NodeConfig, build_node
 from masq.core.limits import Limits
 from masq.core.network.neighborhood import Contact, Profile
+from masq.core.network.routing import Ceiling
 from masq.crypto import CryptDE, Keys, NullCryptDE
 from masq.errors import CryptoError, LocalError, SettingError
 from masq.settings import Settings
@@ -26,7 +27,9 @@ from masq.shell.acceptor import Acceptor
 from masq.shell.bank import BankConfig
 from masq.shell.control import ControlSocket
 from masq.shell.driver import Driver, DriverConfig
+from masq.shell.exit_policy import exit_policy
 from masq.shell.log import configure, log
+from masq.shell.look_ups import LookUps
 from masq.shell.places import Place, find_place
 from masq.shell.process import raise_descriptors
 from masq.shell.resolve import Resolver
@@ -116,8 +119,9 @@ async def _start(
         link_policy=settings.link_policy,
         package_policy=settings.package_policy,
         epoch=time.time() - started,
-        limits=limits,
+        ceiling=Ceiling(settings.max_rate_pack, settings.max_price_per_gb),
         bans=store.get("bans"),
+        limits=limits,
     )
     driver = Driver(
         build_node(config, store.load(), os.urandom, started),
@@ -192,9 +196,8 @@ def _driver_config(settings: Settings, place: Place, wallet: Wallet | None, limi
             earning_wallet=settings.earning_wallet,
         ),
         bind_ip=place.local_ip,
-        resolver=Resolver(settings.dns_servers),
-        own_addresses=[place.address.ip] if place.address else [],
-        allow_private=settings.exit_allow_private,
+        look_ups=LookUps(Resolver(settings.dns_servers)),
+        exit_policy=exit_policy(settings, [place.address.ip] if place.address else []),
         package_data=settings.package_data,
         answer_early=settings.answer_early,
         limits=limits,
@@ -250,12 +253,14 @@ def _accountant(settings: Settings, wallet: Wallet | None) -> AccountantConfig:
         earning_wallet=settings.earning_wallet,
         consuming_wallet=wallet.address if wallet else None,
         sign=sign if wallet else None,
+        most_gas_price=settings.chain.most_gas_price,
         thresholds=settings.payment_thresholds,
         intervals={
             Scan.PENDING_PAYABLES: float(intervals.pending_payable),
             Scan.PAYABLES: float(intervals.payable),
             Scan.RECEIVABLES: float(intervals.receivable),
         },
+        max_spending=settings.max_spending_per_hour or None,
     )
 
 

@@ -4,90 +4,135 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Coroutine
 from typing import Final
 
 from masq.core.failure import SERVER, Cause, Failure, FailureError
-from masq.shell.datagrams import ExitSocket
+from masq.shell.connection import Connection
+from masq.shell.datagrams import ExitSocket, Lent
+from masq.shell.exit_policy import ExitPolicy
 from masq.shell.journal import Journal
+from masq.shell.look_ups import LookUps
 from masq.shell.process import is_scarcity
-from masq.shell.resolve import Resolver, refusal
+from masq.shell.resolve import literal_of
 from masq.shell.streams import Reader, StreamConnection
+from masq.types import Address
 from masq.wire.circuit import Addresses
 
 CONNECT_TIMEOUT: Final = 5.0
 MAX_TRIED: Final = 4
 """Addresses of one host that are tried."""
+LAST_PORT: Final = 65_535
+
+
+class ServerConnection(StreamConnection):
+    """A connection to a server. One that ends at this machine, however it is called, comes to nothing."""
+
+    def __init__(self, reader: Reader, socket: int, may_be_own: bool) -> None:
+        super().__init__(reader, socket)
+        self._may_be_own = may_be_own
+        self.is_own = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        own, peer = transport.get_extra_info("sockname"), transport.get_extra_info("peername")
+        if not self._may_be_own and own and peer and own[0] == peer[0]:
+            self.is_own = True
+            Connection.connection_made(self, transport)
+            self.transport.abort()
+            return
+        super().connection_made(transport)
 
 
 class Servers:
     """What an exit does for others on the Internet. What comes of it goes into the Node."""
 
-    def __init__(
-        self,
-        reader: Reader,
-        journal: Journal,
-        resolver: Resolver,
-        own_addresses: Sequence[str],
-        allow_private: bool,
-    ) -> None:
+    def __init__(self, reader: Reader, journal: Journal, look_ups: LookUps, policy: ExitPolicy) -> None:
         self._reader = reader
         self._turn = reader.turn
         self._journal = journal
-        self._resolver = resolver
-        self._own = tuple(own_addresses)
-        self._allow_private = allow_private
+        self._look_ups = look_ups
+        self._policy = policy
+        self._under_way: dict[int, asyncio.Task[None]] = {}
+        """By socket: what goes on until the Node is told of it."""
         self._datagrams: dict[int, ExitSocket] = {}
+        self._lent = Lent()
 
-    def connect(self, socket: int, host: str, port: int) -> None:
+    def connect(self, socket: int, host: str, port: int, payer: Address | None) -> None:
         """Connect to a server: `Node.connected` or `connect_failed` tells of it."""
-        self._turn.spawn(self._connect(socket, host, port))
+        self._begin(socket, self._connect(socket, host, port, payer))
 
-    def bind(self, socket: int) -> None:
+    def bind(self, socket: int, payer: Address | None) -> None:
         """Open a socket for datagrams: told of in the same way."""
-        self._turn.spawn(self._bind(socket))
+        self._begin(socket, self._bind(socket, payer))
 
-    def resolve(self, socket: int, host: str) -> None:
+    def resolve(self, socket: int, host: str, payer: Address | None) -> None:
         """Look a host up: `Node.resolved` tells of it."""
-        self._turn.spawn(self._resolve(socket, host))
+        self._begin(socket, self._resolve(socket, host, payer))
 
     def send_datagram(self, socket: int, host: str, port: int, data: bytes) -> None:
+        """Send a datagram, once its host is known. While one waits for that, the socket is congested."""
         datagrams = self._datagrams.get(socket)
         if datagrams is None:
             return
-        address = datagrams.known(host)
-        if address:
-            datagrams.send(address, port, data)
-        elif address is None and datagrams.wait(host, port, data):
-            self._turn.spawn(self._learn(datagrams, host))
+        target = datagrams.target(host, port)
+        literal = literal_of(host) if target is None else None
+        if literal is not None:
+            target = self._judge([literal], host, port)
+            datagrams.remember(host, port, target)
+        if target is not None:
+            if target:
+                datagrams.send(target, port, data)
+            return
+        if datagrams.wait(host, port, data):
+            self._turn.spawn(self._learn(socket, datagrams, host))
+        if datagrams.waits:
+            self._turn.node.socket_congested(socket)
 
-    def close_datagrams(self, socket: int) -> None:
+    def close_socket(self, socket: int) -> None:
+        """Nobody wants to hear of it any more."""
+        task = self._under_way.pop(socket, None)
+        if task is not None:
+            task.cancel()
         datagrams = self._datagrams.pop(socket, None)
         if datagrams is not None:
             datagrams.close()
 
     def close(self) -> None:
+        self._look_ups.close()
         for datagrams in self._datagrams.values():
             datagrams.close()
 
     # --- inside ---
 
-    async def _connect(self, socket: int, host: str, port: int) -> None:
+    def _begin(self, socket: int, work: Coroutine[None, None, None]) -> None:
+        task = self._turn.spawn(work)
+        self._under_way[socket] = task
+        task.add_done_callback(lambda _: self._over(socket))
+
+    def _over(self, socket: int) -> None:
+        """Nothing is under way for it any more: what is told next may close it, and must not end who tells."""
+        self._under_way.pop(socket, None)
+
+    async def _connect(self, socket: int, host: str, port: int, payer: Address | None) -> None:
         turn = self._turn
         try:
-            allowed = await self._allowed(host)
-            if not 0 < port < 65536:
+            if not 0 < port <= LAST_PORT:
                 raise FailureError(Failure(Cause.NOT_CONNECTED, SERVER, f"{port} is no port"))
-            address = await self._connect_first(socket, allowed, port)
+            address = await self._connect_first(socket, await self._allowed(host, port, payer), port)
         except FailureError as error:
+            self._over(socket)
             turn.carry(turn.node.connect_failed(socket, error.failure, turn.now))
             return
+        self._over(socket)
         turn.carry(turn.node.connected(socket, address, turn.now))
 
-    async def _allowed(self, host: str) -> list[str]:
+    async def _allowed(self, host: str, port: int, payer: Address | None) -> list[str]:
         """The addresses of a host that may be served. FailureError says why there are none."""
-        addresses = await self._resolver.addresses(host)
-        refusals = [refusal(address, self._own, self._allow_private) for address in addresses]
+        refusal = self._policy.refusal_of_port(port)
+        if refusal is not None:
+            raise FailureError(Failure(Cause.POLICY, SERVER, refusal))
+        addresses = await self._look_ups.addresses(host, payer)
+        refusals = [self._policy.refusal(address, port) for address in addresses]
         allowed = [address for address, why in zip(addresses, refusals, strict=True) if why is None]
         if not allowed:
             raise FailureError(Failure(Cause.POLICY, SERVER, next(why for why in refusals if why)))
@@ -98,46 +143,70 @@ class Servers:
         for address in addresses[:MAX_TRIED]:
             try:
                 async with asyncio.timeout(CONNECT_TIMEOUT):
-                    await self._turn.loop.create_connection(
-                        lambda: StreamConnection(self._reader, socket), address, port
+                    _, connection = await self._turn.loop.create_connection(
+                        lambda: ServerConnection(self._reader, socket, self._policy.allows_private), address, port
                     )
-                return address
             except (OSError, TimeoutError) as error:
                 words = os.strerror(error.errno) if error.errno else "no answer"
                 cause = Cause.REFUSED if isinstance(error, ConnectionRefusedError) else Cause.NOT_CONNECTED
                 if is_scarcity(error):
                     raise FailureError(Failure(Cause.OVERLOADED, detail=f"no socket to a server: {words}")) from error
                 problem = Failure(cause, SERVER, f"could not connect to {address}:{port}: {words}")
+                continue
+            if not connection.is_own:
+                return address
+            problem = Failure(Cause.POLICY, SERVER, f"exit policy: {address} is the exit itself")
         raise FailureError(problem)
 
-    async def _bind(self, socket: int) -> None:
+    async def _bind(self, socket: int, payer: Address | None) -> None:
         turn = self._turn
 
         def deliver(host: str, port: int, data: bytes) -> None:
             turn.carry(turn.node.datagram_received(socket, host, port, data, turn.now))
 
+        datagrams = ExitSocket(payer, self._lent, deliver)
         try:
-            self._datagrams[socket] = await ExitSocket.open(deliver)
+            await datagrams.open()
         except FailureError as error:
+            self._over(socket)
             turn.carry(turn.node.connect_failed(socket, error.failure, turn.now))
             return
+        self._over(socket)
+        self._datagrams[socket] = datagrams
         turn.carry(turn.node.connected(socket, "", turn.now))
 
-    async def _learn(self, datagrams: ExitSocket, host: str) -> None:
+    async def _learn(self, socket: int, datagrams: ExitSocket, host: str) -> None:
+        addresses: list[str] = []
         try:
-            datagrams.learn(host, (await self._allowed(host))[0])
+            addresses = await self._look_ups.addresses(host, datagrams.payer)
         except FailureError as error:
-            datagrams.learn(host, "")
             self._journal.note("info", "exit_refused", str(error))
+        datagrams.learn(host, lambda host, port: self._judge(addresses, host, port))
+        if not datagrams.waits:
+            turn = self._turn
+            turn.carry(turn.node.socket_drained(socket, turn.now))
 
-    async def _resolve(self, socket: int, host: str) -> None:
+    def _judge(self, addresses: list[str], host: str, port: int) -> str:
+        """The first of these addresses that datagrams to this port may go to; empty if there is none."""
+        why: str | None = None
+        for address in addresses:
+            why = self._policy.refusal(address, port)
+            if why is None:
+                return address
+        if why is not None:
+            self._journal.note("info", "exit_refused", f"datagrams to {host}: {why}")
+        return ""
+
+    async def _resolve(self, socket: int, host: str, payer: Address | None) -> None:
         turn = self._turn
         found: Addresses | Failure
         try:
-            addresses = await self._resolver.look_up(host)
+            addresses = await self._look_ups.look_up(host, payer)
             # What this machine's network calls its own is nobody else's concern.
-            found = tuple(pair for pair in addresses if refusal(pair[0], self._own, self._allow_private) is None)
-            found = found or Failure(Cause.POLICY, SERVER, f"exit policy: {host} is not on the public Internet")
+            refusals = [self._policy.refusal(address) for address, _ in addresses]
+            found = tuple(pair for pair, why in zip(addresses, refusals, strict=True) if why is None)
+            found = found or Failure(Cause.POLICY, SERVER, next(why for why in refusals if why))
         except FailureError as error:
             found = error.failure
+        self._over(socket)
         turn.carry(turn.node.resolved(socket, found, turn.now))

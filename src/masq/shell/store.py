@@ -163,7 +163,7 @@ class Store:
             banned = tuple(wallet for (wallet,) in self._rows("SELECT wallet FROM banned"))
         start_block = self.get("start_block")
         first = None if start_block is None else int(start_block)
-        return SavedState(entries, payments, banned, first, self.get("known_income"))
+        return SavedState(entries, payments, banned, first, self.get("known_income"), self.get("payers"))
 
     def save(self, save: Save) -> None:
         """All of it or nothing; on disk when this returns. StoreBusyError: not now, but a later try may succeed."""
@@ -180,6 +180,7 @@ class Store:
             execute("DELETE FROM payments WHERE hash = ?", [(hash,) for hash in save.ended_payments])
             execute("INSERT OR IGNORE INTO banned (wallet) VALUES (?)", [(wallet,) for wallet in save.banned])
             execute("DELETE FROM banned WHERE wallet = ?", [(wallet,) for wallet in save.released])
+            execute("DELETE FROM accounts WHERE payable = 0 AND wallet = ?", [(wallet,) for wallet in save.forgotten])
             execute("INSERT OR REPLACE INTO config (name, value) VALUES (?, ?)", list(save.config))
 
     def _rows(self, query: str) -> Iterator[tuple]:  # type: ignore[type-arg]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Final
 
 from masq.core.effects import WriteLink, WriteSocket
@@ -88,11 +88,12 @@ class Turn:
             self._asking = True
             self.loop.call_later(ASK_AFTER, self._ask_when)
 
-    def spawn(self, work: Awaitable[None]) -> None:
+    def spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         """Let something go on beside the turns; it ends in `carry`, too."""
-        task: asyncio.Task[None] = self.loop.create_task(work)  # type: ignore[arg-type]
+        task = self.loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     def _flush_later(self, due: float) -> None:
         """What is due now waits until all that the event loop has to tell has been told."""

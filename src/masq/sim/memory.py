@@ -28,6 +28,8 @@ class Memory:
         self.banned |= dict.fromkeys(save.banned)
         for wallet in save.released:
             self.banned.pop(wallet, None)
+        for wallet in save.forgotten:
+            self.entries.pop((False, wallet), None)
         self.config |= dict(save.config)
 
     def state(self) -> SavedState:
@@ -38,6 +40,7 @@ class Memory:
             tuple(self.banned),
             int(block) if block else None,
             self.config.get("known_income"),
+            self.config.get("payers"),
         )
 
 

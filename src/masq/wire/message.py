@@ -16,9 +16,20 @@ from masq.wire import cbor
 
 VERSION: Final = (0, 1)
 MAX_RECORDS: Final = 512
-"""Records of one gossip message."""
+"""Records of one gossip message of ours."""
+MAX_RECORDS_READ: Final = 1_024
+"""Records that are looked at of a message; what follows is ignored. 0.9.1 sends all it knows, whoever invented it."""
 MAX_NEIGHBORS: Final = 64
 """Neighbors that one record may list."""
+MAX_RECORD: Final = 6 * 1024
+"""Bytes that a record may sign: 64 neighbors, the fields that are known, and a kilobyte of others' additions."""
+MAX_KEY: Final = 64
+"""Bytes of a public key."""
+MAX_COUNTRY: Final = 8
+MAX_NAMES: Final = 32
+"""Extensions of a record, and letters of each one's name."""
+MAX_PORTS: Final = 16
+"""Ports of one address: the lowest ones are kept. One is dialled."""
 
 _STREAM_KEY_SIZE: Final = 20
 
@@ -184,6 +195,10 @@ class GossipFailure(StrEnum):
         return cls(name) if name in cls._value2member_map_ else cls.UNKNOWN
 
 
+class OversizedError(MalformedError):
+    """A record beyond our bounds. It is left out; who passes it on may be of 0.9.1, which has no bounds."""
+
+
 _BODY: Final = (
     "public_key",
     "earning_wallet",
@@ -258,25 +273,30 @@ class NodeRecord:
 
     @classmethod
     def decode(cls, signed_data: bytes, signature: bytes) -> NodeRecord:
-        """The record in a signed body, the signature still unverified. MalformedError if it doesn't parse."""
+        """The record in a signed body, the signature still unverified.
+
+        MalformedError if it doesn't parse; OversizedError if it is larger than a Node has reason to make it.
+        """
+        if len(signed_data) > MAX_RECORD:
+            raise OversizedError(f"node record: {len(signed_data)} bytes are more than {MAX_RECORD}")
         value = cbor.decode(signed_data)
         key, wallet, rates, neighbors, accepts, routes, version, country = cbor.fields(value, _BODY, "node record")
         (address,) = cbor.fields(wallet, ("address",), "earning wallet")
         listed = cbor.array(neighbors, "neighbors")
         if len(listed) > MAX_NEIGHBORS:
-            raise MalformedError(f"node record: {len(listed)} neighbors are more than {MAX_NEIGHBORS}")
+            raise OversizedError(f"node record: {len(listed)} neighbors are more than {MAX_NEIGHBORS}")
         extensions = value.get("extensions") if isinstance(value, dict) else None
-        names_known = extensions if isinstance(extensions, list) and len(extensions) <= 32 else []
+        names_known = extensions if isinstance(extensions, list) and len(extensions) <= MAX_NAMES else []
         return cls(
-            cbor.byte_string(key, "public key"),
+            _key(key, "public key"),
             cbor.byte_array(address, "earning wallet", 20),
             RatePack(*(cbor.unsigned(rate, "rate", 64) for rate in cbor.fields(rates, RatePack._fields, "rate pack"))),
-            frozenset(cbor.byte_string(neighbor, "neighbor") for neighbor in listed),
+            frozenset(_key(neighbor, "neighbor") for neighbor in listed),
             cbor.boolean(accepts, "accepts_connections"),
             cbor.boolean(routes, "routes_data"),
             cbor.unsigned(version, "version", 32),
-            None if country is cbor.ABSENT or cbor.is_none(country) else cbor.text(country, "country code"),
-            tuple(name for name in names_known if isinstance(name, str)),
+            None if country is cbor.ABSENT or cbor.is_none(country) else _country(country),
+            tuple(name for name in names_known if isinstance(name, str) and len(name) <= MAX_NAMES),
             signed_data,
             signature,
         )
@@ -284,6 +304,20 @@ class NodeRecord:
     def verify(self, keys: Keys) -> bool:
         """Whether the key in the record signed it, for our chain."""
         return keys.verify(self.signed_data, self.signature, self.public_key)
+
+
+def _key(value: Any, what: str) -> PublicKey:
+    key = cbor.byte_string(value, what)
+    if len(key) > MAX_KEY:
+        raise OversizedError(f"{what}: {len(key)} bytes are more than {MAX_KEY}")
+    return key
+
+
+def _country(value: Any) -> str:
+    code = cbor.text(value, "country code")
+    if len(code) > MAX_COUNTRY:
+        raise OversizedError(f"country code: {len(code)} letters are more than {MAX_COUNTRY}")
+    return code
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,10 +350,18 @@ class Gossip:
 
     @classmethod
     def decode(cls, value: Any) -> Gossip:
+        """MalformedError if a record doesn't parse. What exceeds our bounds is left out, and the rest counts.
+
+        A Node without such bounds passes on whatever a stranger told it: it must not be silenced by that.
+        """
         (records,) = cbor.fields(value, ("node_records",), "Gossip")
-        if len(cbor.array(records, "node records")) > MAX_RECORDS:
-            raise MalformedError(f"Gossip: more than {MAX_RECORDS} records")
-        return cls(tuple(_decode_record(record) for record in records))
+        taken = []
+        for record in cbor.array(records, "node records")[:MAX_RECORDS_READ]:
+            try:
+                taken.append(_decode_record(record))
+            except OversizedError:
+                continue
+        return cls(tuple(taken))
 
 
 def _decode_record(value: Any) -> GossipRecord:
@@ -341,7 +383,7 @@ def _decode_address(value: Any) -> NodeAddress:
     ((family, octets),) = address.items()
     packed = cbor.byte_array(octets, "IP address", {"V4": 4, "V6": 16}.get(family, -1))
     numbers = {cbor.unsigned(port, "port", 16) for port in cbor.array(ports, "ports")}
-    return NodeAddress(str(ipaddress.ip_address(packed)), tuple(sorted(numbers)))
+    return NodeAddress(str(ipaddress.ip_address(packed)), tuple(sorted(numbers)[:MAX_PORTS]))
 
 
 Message = ClientRequest | ClientResponse | DnsResolveFailed | Gossip | GossipFailure

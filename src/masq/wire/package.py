@@ -18,6 +18,12 @@ MAX_HOPS: Final = 32
 """Elements of a route that a Node of ours accepts: 6 hops each way need 14."""
 
 
+OPEN_ELEMENTS: Final = 7
+"""Elements of OPEN: those of the longest route, 6 hops, and one of garbage."""
+OPEN_ELEMENT: Final = 512
+"""Bytes of an element of OPEN before it is sealed: what it says takes 300 to 400, by its place and by the wallet."""
+
+
 class Component(IntEnum):
     """The part of a Node that a package is for, under the network's names (protocol.md 5.2)."""
 
@@ -79,13 +85,16 @@ class Hop:
     """Likewise: unix seconds."""
 
     def encode(self) -> bytes:
+        """As real Nodes write it; with a circuit's key, as OPEN has it: padded, so that all have OPEN_ELEMENT bytes."""
         payer = b"\xf6" if self.payer is None else self.payer.encode()
-        head = b"\xa3" if self.circuit_key is None else b"\xa5"
         plain = b"\x6apublic_key" + cbor.encode(self.next_key) + b"\x65payer" + payer
         plain += b"\x69component" + bytes((self.component,))
-        if self.circuit_key is not None:
-            plain += b"\x6bcircuit_key" + cbor.encode(self.circuit_key) + b"\x67expires" + cbor.encode(self.expires)
-        return head + plain
+        if self.circuit_key is None:
+            return b"\xa3" + plain
+        plain += b"\x6bcircuit_key" + cbor.encode(self.circuit_key) + b"\x67expires" + cbor.encode(self.expires)
+        # The length of the padding takes two bytes, whatever it is: so any size can be reached.
+        size = max(0, OPEN_ELEMENT - len(plain) - 8)
+        return b"\xa6" + plain + b"\x63pad\x59" + size.to_bytes(2, "big") + bytes(size)
 
     @classmethod
     def decode(cls, data: bytes) -> Hop:

@@ -91,6 +91,8 @@ class SecureLink:
         self.answer = b""
         """Bytes that the peer is owed after `receive`, to be taken with `take_answer`."""
         self.answers_pings = True
+        self._pings: list[bytes] = []
+        """To be answered: sealed as late as can be, as frames are numbered in the order in which they are written."""
         self._heard = 0
 
     @property
@@ -112,12 +114,19 @@ class SecureLink:
         """Bytes held of what has not ended: a frame, or a package in several."""
         return len(self._begun) + len(self._pieces)
 
+    @property
+    def _answers_one_more(self) -> bool:
+        return self.answers_pings and len(self._pings) < MAX_PONGS
+
     def take_heard(self) -> int:
         """How many messages have come since this was asked last."""
         heard, self._heard = self._heard, 0
         return heard
 
     def take_answer(self) -> bytes:
+        pings, self._pings = self._pings, []
+        for ping in pings:
+            self.answer += self.frame(FrameType.PONG, ping)
         answer, self.answer = self.answer, b""
         return answer
 
@@ -134,7 +143,6 @@ class SecureLink:
                 return
             data, self._begun = memoryview(self._begun)[len(MAGIC) :], bytearray()
             self._stage = "first"
-        pings = 0
         for message in self._messages(data):
             self._heard += 1
             if self._stage != "up":
@@ -152,9 +160,8 @@ class SecureLink:
                 package = self._package_piece(message[BODY:-TAG])
                 if package is not None:
                     yield package
-            elif kind == FrameType.PING and len(message) == PING_FRAME and pings < MAX_PONGS and self.answers_pings:
-                pings += 1
-                self.answer += self.frame(FrameType.PONG, message[BODY:-TAG])
+            elif kind == FrameType.PING and len(message) == PING_FRAME and self._answers_one_more:
+                self._pings.append(bytes(message[BODY:-TAG]))
 
     def _messages(self, data: memoryview) -> Iterator[memoryview]:
         """Whole messages, with their length: where they lie in `data`, but for one whose beginning came before."""

@@ -25,7 +25,7 @@ from masq.core.accountant.income import OVERLAP
 from masq.core.accountant.ledger import LIMIT, Ledger
 from masq.core.accountant.thresholds import PaymentThresholds
 from masq.sim.chain import SimulatedChain
-from masq.sim.host import Memory
+from masq.sim.memory import Memory
 from masq.sim.world import CHAIN
 from masq.types import DEFAULT_RATE_PACK, RatePack
 
@@ -127,6 +127,8 @@ class Chain(SimulatedChain):
                 case AskReceipts(hashes):
                     found = [self.receipt(hash) for hash in hashes]
                     todo += books.receipts(found, self.head, self.nonce(PAYER.address), now)
+                case _:
+                    pass
 
 
 def test_a_payment_that_can_never_be_mined_frees_its_debt() -> None:

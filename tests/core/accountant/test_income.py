@@ -16,7 +16,7 @@ from masq.chain.erc20 import Transfer
 from masq.core.accountant.accountant import Accountant, AccountantConfig, Scan
 from masq.core.accountant.effects import AccountantEffect, AskTransfers, Save
 from masq.core.accountant.income import MOST_REMEMBERED, OVERLAP, REMEMBERED_BLOCKS, Income
-from masq.sim.host import Memory
+from masq.sim.memory import Memory
 from masq.types import Address
 
 DEBTOR, OTHER = b"d" * 20, b"o" * 20
@@ -90,7 +90,8 @@ def test_a_transfer_of_nothing_leaves_no_trace() -> None:
 
 def test_a_book_that_is_new_begins_with_the_head() -> None:
     income = Income(None)
-    assert income.first is None
+    before = income.first
+    assert before is None
     assert income.take([transfer(99, b"a"), transfer(100, b"b")], 100, False) == [(DEBTOR, 5)]
     assert (income.first, income.next) == (100, 101)
     assert Income(income.next, income.known).first == 100, "what was there before it isn't income of this book"
@@ -367,6 +368,8 @@ class Provider(RuleBasedStateMachine):
                     self.memory.save(effect)
                 case AskTransfers():
                     self.carry(self.answer(effect, named, shown))
+                case _:
+                    pass
 
     def answer(self, ask: AskTransfers, named: int, shown: int) -> list[AccountantEffect]:
         head = self.views[named % len(self.views)][0]

@@ -21,11 +21,13 @@ from masq.chain.wallet import Wallet
 from masq.core.accountant.accountant import Accountant, AccountantConfig, Scan, Terms
 from masq.core.accountant.effects import AccountantEffect, AskReceipts, AskTerms, Payment, Save, SendPayments
 from masq.core.accountant.thresholds import PaymentThresholds
-from masq.sim.host import Memory
+from masq.sim.memory import Memory
 from masq.types import CHAINS, DEFAULT_RATE_PACK, Address
 
 PAYER = Wallet(b"\x01" * 32)
 CREDITORS = [bytes((number,)) * 20 for number in (10, 11, 12)]
+Answer = Terms | tuple[list[Receipt | None], int, int] | list[str | None] | None
+"""Of the chain, to what was asked."""
 THRESHOLDS = PaymentThresholds(2, 1, 20, 1, 1, 1)
 LATE = 90.0
 """Seconds after which the driver gives up on an answer; the Accountant gives up on the scan after that."""
@@ -89,7 +91,7 @@ class Payments(RuleBasedStateMachine):
         self.pool = Pool()
         self.memory = Memory()
         self.outbox: list[AccountantEffect] = []
-        self.asked: list[tuple[float, AccountantEffect, object]] = []
+        self.asked: list[tuple[float, AccountantEffect, Answer]] = []
         self.charged = dict.fromkeys(CREDITORS, 0)
         self.sizes = self._sizes()
         self.start()
@@ -146,7 +148,8 @@ class Payments(RuleBasedStateMachine):
     def perform(self, fate: str, behind: int) -> None:
         """The next effect leaves the Node. `behind`: so many transactions the provider doesn't count yet."""
         effect = self.outbox.pop(0)
-        pool, answer = self.pool, None
+        pool = self.pool
+        answer: Answer = None
         match effect:
             case Save():
                 self.memory.save(effect)
@@ -187,6 +190,8 @@ class Payments(RuleBasedStateMachine):
             case SendPayments(payments):
                 assert isinstance(answer, list)
                 self.outbox += self.books.sent(answer, payments, now)
+            case _:
+                raise AssertionError(f"nobody was asked: {effect}")
 
     @rule()
     def die_and_start_again(self) -> None:

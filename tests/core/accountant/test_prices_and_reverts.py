@@ -111,3 +111,9 @@ def test_a_debt_whose_payments_are_reverted_is_tried_less_and_less_often() -> No
     settle(payment, False)
     assert not books.scan(Scan.PAYABLES, now + 599.0)
     assert books.scan(Scan.PAYABLES, now + 600.0), "a success makes up for what was before"
+
+
+def test_each_chain_has_a_gas_price_beyond_which_its_provider_is_not_believed() -> None:
+    assert CHAINS["base-mainnet"].most_gas_price < CHAINS["eth-mainnet"].most_gas_price < MOST_GAS_PRICE
+    cost = CHAINS["base-mainnet"].most_gas_price * 75_000
+    assert cost < 10**15, "a thousandth of a coin at most, where 0.37 were"

@@ -62,7 +62,8 @@ def test_each_hop_bills_after_so_many_bytes_what_it_has_booked_to_the_wei() -> N
     journey = Journey()
     for hop in journey.line.hops:
         hop.owed = 10**24
-    cells, told = 0, []
+    cells = 0
+    told: list[Told] = []
     while not told:
         told = journey.downloads(MAX_DATA)
         cells += 1

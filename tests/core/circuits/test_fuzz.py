@@ -220,6 +220,8 @@ def test_whatever_an_originator_seals_an_exit_takes_and_forgets(steps: list[tupl
                     continue
                 told.add((socket, what))
                 effects = server_says(hop, what, socket, size, reading.get(socket, True))
+            case _:
+                raise AssertionError(step)
         sockets.check(effects)
         reading |= {each.socket: each.on for each in effects if isinstance(each, Reading)}
         for passage in hop.circuits:
@@ -346,6 +348,8 @@ def test_whatever_exits_and_relays_seal_an_entry_takes_and_forgets(steps: list[t
                 if what == "ended":
                     ended.add(socket)
                 effects = client_says(entry, what, socket, size)
+            case _:
+                raise AssertionError(step)
         sockets.check(effects)
         reading |= {each.socket: each.on for each in effects if isinstance(each, Reading)}
         assert set(sockets.open) == {stream.socket for stream in entry.entry.streams()}, "nobody is forgotten"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.network_ends import End, Peer, frame, links, visited, written
 
-from masq.core.effects import Log, Overrun, WriteLink
-from masq.core.links.links import BATCH, GOSSIP_FLOW, MAX_FLOW, MAX_QUEUE, MAX_ROUTE, Flow, Links
+from masq.core.effects import Dial, Log, Overrun, WriteLink
+from masq.core.links.links import BATCH, GOSSIP_FLOW, MAX_FLOW, MAX_QUEUE, MAX_ROUTE, TRY_FOR, Flow, Links
 from masq.types import Endpoint
 from masq.wire.package import Package
 
@@ -213,6 +213,22 @@ def test_what_waited_at_a_link_that_ends_is_no_longer_counted() -> None:
     assert sum(view.queued for view in ours.view()) == 0
 
 
+def test_what_waited_for_an_attempt_is_counted_once_after_the_fall_back() -> None:
+    ours = links()
+    stranger = Peer(9)
+    package = Package([b"hop"], bytes(12 * MIB))
+    dial, *_ = ours.send(stranger.address.endpoint, stranger.key, package, b"route", None, 0.0)
+    assert isinstance(dial, Dial)
+    ours.dialled(dial.link, 0.0)
+    assert [effect.endpoint for effect in ours.tick(TRY_FOR)[1] if isinstance(effect, Dial)] == [dial.endpoint]
+    end = visited(ours, VISITOR)
+    ours.congested(end.id)
+    for number in range(13):
+        assert ours.send_frame(end.id, bytearray(4 * MIB - 1), number) == []
+    assert ours.send_frame(end.id, bytearray(100), 14) != [], "12 and 52 MiB are all that may wait"
+    assert waiting(end) > 0
+
+
 def test_a_package_that_cannot_be_sealed_is_lost_alone() -> None:
     ours = links()
     end = visited(ours, VISITOR)
@@ -284,6 +300,7 @@ def test_whatever_is_sent_each_flow_keeps_its_order_and_nothing_is_lost(play: li
     assert got == {flow: list(range(count)) for flow, count in sent.items()}
 
 
+@settings(max_examples=30)
 @given(st.lists(st.tuples(st.integers(1, 3), st.integers(1, 30), st.integers(1, 5 * MIB)), max_size=40))
 def test_no_more_waits_than_may(play: list[tuple[int, int, int]]) -> None:
     ours = links()

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from tests.network_ends import Peer, arrive, dialled, frame, links, open_door, peers, visited, written
+from tests.network_ends import ROOT, Peer, arrive, dialled, frame, links, open_door, peers, visited, written
 from tests.recorded import captured
 from tests.secure_ends import heard
 from tests.secure_ends import link as secure_end
 
 from masq.core.effects import CloseLink, Dial, Log, WriteLink
 from masq.core.limits import MAX_LINKS, UNKNOWN_FOR, Limits
-from masq.core.links.links import DEAD_AFTER, PING_AFTER, SPARE_FOR, TRY_FOR, Links, LinkUp
+from masq.core.links.links import DEAD_AFTER, PING_AFTER, SPARE_FOR, TRY_FOR, Links, LinksEffect, LinkUp
 from masq.crypto import NullCryptDE
 from masq.errors import PeerError
 from masq.types import Endpoint, LinkPolicy
@@ -366,7 +366,7 @@ def test_frames_packages_and_proofs_come_as_what_they_are() -> None:
     ours = links()
     end = visited(ours, ALPHA)
     both = bytes(end.theirs.frame(FrameType.CELL, b"\0\0\0\1body")) + end.theirs.package(PACKAGE)
-    effects: list[Dial | WriteLink | CloseLink | Log] = []
+    effects: list[LinksEffect] = []
     found = []
     for arrival in ours.received(end.id, memoryview(bytearray(both)), 1.0, effects):
         found.append(bytes(arrival.body) if hasattr(arrival, "body") else arrival)
@@ -390,3 +390,12 @@ def test_a_proof_tells_the_key_and_where_its_node_listens() -> None:
     heard(theirs, written(ours.dialled(dial.link, 0.0), dial.link))
     arrivals, _ = arrive(ours, dial.link, theirs.take_answer())
     assert arrivals == [LinkUp(ALPHA.key, 6001)]
+
+
+def test_what_comes_right_behind_the_proof_arrives_behind_it() -> None:
+    ours, theirs = links(), secure_end(ALPHA.keys)
+    id, _ = ours.accept(ALPHA.source, 0.0)
+    assert id is not None
+    heard(theirs, arrive(ours, id, theirs.dial(ROOT.key))[1])
+    arrivals, _ = arrive(ours, id, theirs.take_answer() + theirs.package(PACKAGE))
+    assert arrivals == [LinkUp(ALPHA.key, 6001), PACKAGE]

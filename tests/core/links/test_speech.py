@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Final
 
 import pytest
@@ -12,7 +13,7 @@ from tests.secure_ends import DEV, Rogue, greeting, heard, keys, link
 
 from masq.core.effects import CloseLink, Dial, ReadLink, WriteLink
 from masq.core.limits import UNKNOWN_FOR, Limits
-from masq.core.links.links import REMEMBER_JSON, TRY_FOR, LinkArrival, Links, LinksEffect, LinkUp
+from masq.core.links.links import REMEMBER_JSON, TRY_FOR, LinkArrival, Links, LinksEffect, LinkUp, Written
 from masq.crypto import CryptDE
 from masq.errors import PeerError
 from masq.types import Endpoint, LinkPolicy
@@ -48,7 +49,7 @@ def arrived(ours: Links, id: int, data: bytes, now: float = 0.0) -> tuple[list[L
     return arrivals, written(effects, id)
 
 
-def written(effects: list[LinksEffect], id: int) -> bytes:
+def written(effects: Sequence[Written], id: int) -> bytes:
     """What these effects write to a link. They have to do nothing else, but say how much of it is read at once."""
     others = [effect for effect in effects if not isinstance(effect, ReadLink)]
     assert all(isinstance(effect, WriteLink) and effect.link == id for effect in others)

@@ -64,7 +64,7 @@ def test_all_that_was_proven_is_held_to_account_and_nothing_else() -> None:
     ours.offend(Offence(Rule.IMPOSTOR, IP), 0.0)
     assert ours.banned(IP, 0.0)
     assert not ours.banned_key(KEY, 0.0)
-    assert not ours.banned_wallet(WALLET, 0.0)
+    assert not ours.refuses_wallet(WALLET)
 
 
 def test_bans_outlive_a_restart() -> None:

@@ -9,10 +9,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.network_ends import ROOT, Peer, graph_of, kind_of, peers
 
-from masq.core.network.gossip import GossipKind, GossipRefused, may_be_dialled, patch, standard_for
+from masq.core.network.gossip import (
+    GossipKind,
+    GossipRefused,
+    classify,
+    may_be_dialled,
+    parts,
+    patch,
+    standard_for,
+    usable,
+)
 from masq.core.network.graph import Graph
+from masq.core.offence import Rule
 from masq.types import NodeAddress, PublicKey
-from masq.wire.message import MAX_RECORDS, Gossip, GossipRecord
+from masq.wire.message import MAX_RECORDS, Gossip, GossipRecord, encode_message
 
 ALPHA, BETA, GAMMA, DELTA = peers(4)
 EMPTY = graph_of(ROOT.record())
@@ -116,10 +126,8 @@ def test_two_records_without_two_addresses_are_a_round(items: tuple[GossipRecord
     ("items", "why"),
     [
         ((BETA.shown(), GAMMA.shown()), "neither of them the sender's"),
-        ((ALPHA.shown(), replace(BETA.shown(), address=ALPHA.address)), "share an address"),
         ((ALPHA.shown(), ROOT.shown()), "our own record"),
         ((replace(ROOT.shown(), address=ALPHA.address), BETA.shown()), "our own record"),
-        ((ALPHA.shown(), replace(BETA.shown(), address=ROOT.address)), "our own address"),
     ],
 )
 def test_an_introduction_that_cannot_be_is_refused(items: tuple[GossipRecord, ...], why: str) -> None:
@@ -130,17 +138,23 @@ def test_an_introduction_that_cannot_be_is_refused(items: tuple[GossipRecord, ..
 # --- rounds ---
 
 
+def test_a_round_that_holds_our_own_record_is_refused_and_held_against_its_sender() -> None:
+    with pytest.raises(GossipRefused, match="our own record") as caught:
+        kind_of(EMPTY, ALPHA, ALPHA.shown(), GAMMA.hidden(), ROOT.hidden())
+    assert caught.value.rule is Rule.DECEPTIVE_GOSSIP
+
+
 @pytest.mark.parametrize(
-    ("item", "why"),
-    [
-        (ROOT.hidden(), "our own record"),
-        (replace(BETA.shown(), address=ROOT.address), "our own address"),
-        (replace(BETA.shown(), address=ALPHA.address), "two Nodes under one address"),
-    ],
+    "address", [ROOT.address, GAMMA.address, NodeAddress(BETA.ip, ())], ids=["our own", "of two Nodes", "no ports"]
 )
-def test_a_round_that_cannot_be_is_refused(item: GossipRecord, why: str) -> None:
-    with pytest.raises(GossipRefused, match=why):
-        kind_of(EMPTY, ALPHA, ALPHA.shown(), GAMMA.hidden(), item)
+def test_an_address_that_cannot_be_is_left_out_and_the_rest_counts(address: NodeAddress) -> None:
+    """Whoever sends it may have been told it by somebody who wants it silenced."""
+    message = Gossip((ALPHA.shown(), GAMMA.shown(), replace(BETA.shown(), address=address)))
+    cleared = usable(message, EMPTY)
+    assert [item.record for item in cleared.records] == [item.record for item in message.records]
+    assert cleared.records[0] == ALPHA.shown()
+    assert cleared.records[2].address is None
+    assert classify(cleared, ALPHA.source, EMPTY) is GossipKind.STANDARD
 
 
 def test_a_round_of_anything_else_is_taken() -> None:
@@ -189,6 +203,13 @@ def test_where_we_list_nobody_nothing_is_believed() -> None:
 def test_lists_that_are_known_from_before_lead_nowhere() -> None:
     graph = graph_of(ROOT.record(ALPHA.key), ALPHA.shown(ROOT.key, BETA.key), BETA.shown(GAMMA.key))
     assert list(patch(Gossip((ALPHA.hidden(version=2), GAMMA.hidden())), graph, 3)) == [ALPHA.key]
+
+
+def test_records_at_one_distance_are_believed_in_the_order_of_their_keys() -> None:
+    crowd = peers(8, 10)
+    graph = graph_of(ROOT.record(*(peer.key for peer in crowd)))
+    gossip = Gossip(tuple(peer.hidden() for peer in crowd))
+    assert list(patch(gossip, graph, 3)) == sorted(peer.key for peer in crowd), "the same in every run"
 
 
 @pytest.mark.parametrize("turned", [False, True])
@@ -254,13 +275,52 @@ def test_whom_we_hold_no_record_of_is_told_nothing() -> None:
     assert standard_for(graph_of(ROOT.record(ALPHA.key)), ALPHA.key) is None
 
 
-def test_a_round_is_never_longer_than_what_is_accepted() -> None:
-    crowd = peers(MAX_RECORDS + 5, 100)
-    graph = graph_of(ROOT.record(ALPHA.key), ALPHA.shown(*(peer.key for peer in crowd)), *(p.hidden() for p in crowd))
+def crowded() -> tuple[Graph, Gossip]:
+    """We know ALPHA and BETA, and BETA 60 Nodes of which each lists 9 more."""
+    inner = peers(60, 100)
+    outer = {peer: peers(9, 200 + 10 * number) for number, peer in enumerate(inner)}
+    records = [BETA.hidden(ROOT.key, *(peer.key for peer in inner))]
+    for peer, beyond in outer.items():
+        records += [peer.hidden(BETA.key, *(each.key for each in beyond))]
+        records += [each.hidden(peer.key) for each in beyond]
+    graph = graph_of(ROOT.record(ALPHA.key, BETA.key), ALPHA.shown(ROOT.key), *records)
     gossip = standard_for(graph, ALPHA.key)
     assert gossip
-    assert len(gossip.records) == MAX_RECORDS
-    assert gossip.records[0].record == graph.root
+    assert len(gossip.records) == 602
+    return graph, gossip
+
+
+@pytest.mark.parametrize("most", [40_000, 100_000, 512 * 1024])
+def test_a_long_round_comes_in_parts_of_which_each_is_believed_whole(most: int) -> None:
+    graph, gossip = crowded()
+    target = graph_of(ALPHA.record(ROOT.key), ROOT.shown(ALPHA.key), address=ALPHA.address)
+    told: dict[PublicKey, GossipRecord] = {}
+    for part in parts(gossip, (ROOT.key,), most):
+        assert len(encode_message(part)) <= most
+        assert 3 <= len(part.records) <= MAX_RECORDS
+        assert part.records[0].record == graph.root
+        reached = patch(part, target, 6)
+        assert reached.keys() == {item.record.public_key for item in part.records}
+        told |= reached
+    assert told.keys() == {item.record.public_key for item in gossip.records}
+
+
+def test_a_short_round_is_one_message() -> None:
+    gossip = Gossip((ROOT.shown(ALPHA.key), BETA.hidden()))
+    assert parts(gossip, (ROOT.key,)) == [gossip]
+
+
+def test_records_as_large_as_can_be_fit() -> None:
+    keys = [bytes([number]) * 64 for number in range(64)]
+    large = [peer.hidden(*keys) for peer in peers(150, 300)]
+    first = BETA.hidden(*(item.record.public_key for item in large[:64]))
+    second = GAMMA.hidden(*(item.record.public_key for item in large[64:128]))
+    gossip = Gossip((ROOT.hidden(ALPHA.key, BETA.key, GAMMA.key), first, second, *large))
+    made = parts(gossip, ())
+    assert len(made) > 1
+    assert max(len(encode_message(part)) for part in made) <= 512 * 1024
+    told = {item.record.public_key for part in made for item in part.records}
+    assert len(told) == 3 + 128, "what no list leads to is not told"
 
 
 # --- where a peer may send us ---

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from tests.network_ends import ROOT, Peer, graph_of, peers
@@ -267,4 +267,5 @@ class AnyChanges(RuleBasedStateMachine):
             assert [other.public_key for other in self.graph.full_neighbors(key)] == full
 
 
+AnyChanges.TestCase.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
 TestAnyChanges = AnyChanges.TestCase

@@ -5,14 +5,8 @@ from __future__ import annotations
 import pytest
 from tests.network_ends import STEP, Ours, Peer, peers, told_record
 
-from masq.core.network.neighborhood import (
-    FIRST_RETRY,
-    LAST_RETRY,
-    MAX_DEGREE,
-    MAX_LISTED,
-    WANTED_NEIGHBORS,
-    Contact,
-)
+from masq.core.limits import MAX_DEGREE, MAX_LISTED
+from masq.core.network.neighborhood import FIRST_RETRY, LAST_RETRY, WANTED_NEIGHBORS, Contact
 
 ALPHA, BETA, GAMMA, DELTA = peers(4)
 HOST, OTHER = peers(2, 30)
@@ -64,19 +58,29 @@ def test_with_few_neighbors_contacts_are_debuted_to_though_they_have_answered() 
 def test_with_enough_neighbors_contacts_that_have_answered_are_left_alone() -> None:
     ours = Ours(HOST.contact())
     ours.starts()
-    ours.hears(HOST, BETA.shown())  # A Pass.
+    ours.has_proof(HOST.key, HOST)
     for peer in peers(WANTED_NEIGHBORS):
         ours.befriends(peer)
     assert debuts(ours, HOST, 1_000.0) == []
 
 
-def test_who_has_never_answered_is_debuted_to_until_there_are_five_neighbors() -> None:
+def test_a_pass_over_json_is_no_answer_as_anybody_at_that_address_can_send_it() -> None:
     ours = Ours(HOST.contact())
     ours.starts()
-    for peer in peers(MAX_DEGREE - 1):
+    assert ours.hears(HOST, BETA.shown()), "it is followed all the same"
+    for peer in peers(WANTED_NEIGHBORS):
         ours.befriends(peer)
     assert debuts(ours, HOST, 1_000.0)
-    ours.befriends(Peer(MAX_DEGREE))
+
+
+def test_who_has_never_answered_is_debuted_to_until_there_are_five_neighbors() -> None:
+    chosen = peers(2, 40)
+    ours = Ours(HOST.contact(), *(peer.contact() for peer in chosen))
+    ours.starts()
+    for peer in (*chosen, *peers(MAX_DEGREE - 3)):
+        ours.befriends(peer)
+    assert debuts(ours, HOST, 1_000.0)
+    ours.befriends(Peer(50))
     assert debuts(ours, HOST, 1_000.0) == []
 
 
@@ -214,10 +218,54 @@ def test_of_those_lost_no_more_are_kept_than_we_ever_list() -> None:
     assert asked == {peer.key for peer in crowd[4:]}, "the oldest are given up"
 
 
-def test_a_lost_neighbor_takes_the_place_of_the_oldest_contact() -> None:
-    contacts: list[Contact] = [peer.contact() for peer in peers(MAX_LISTED, 20)]
+def test_a_lost_neighbor_takes_the_place_of_one_lost_before_and_of_nobody_whom_the_operator_named() -> None:
+    contacts: list[Contact] = [peer.contact() for peer in peers(MAX_LISTED - 1, 20)]
+    ours = Ours(*contacts)
+    for peer in (ALPHA, BETA):
+        ours.befriends(peer)
+        ours.loses(peer)
+    asked = {tell.key for tell in ours.waits(2_000.0)}
+    assert asked == {BETA.key, *(contact.key for contact in contacts)}
+
+
+def test_with_contacts_of_the_operator_alone_the_lost_find_no_place() -> None:
+    contacts: list[Contact] = [peer.contact() for peer in peers(MAX_LISTED + 3, 20)]
     ours = Ours(*contacts)
     ours.befriends(ALPHA)
     ours.loses(ALPHA)
     asked = {tell.key for tell in ours.waits(2_000.0)}
-    assert asked == {ALPHA.key, *(contact.key for contact in contacts[1:])}
+    assert asked == {contact.key for contact in contacts}
+
+
+# --- who is close ---
+
+
+def test_neighbors_are_close_by_their_address_until_a_link_proves_another_key() -> None:
+    ours = Ours()
+    ours.befriends(ALPHA)
+    assert ours.close(ALPHA)
+    assert ours.close(ALPHA, ALPHA.key)
+    assert not ours.close(ALPHA, BETA.key)
+
+
+def test_a_neighbor_that_has_proved_its_key_is_close_wherever_it_comes_from() -> None:
+    ours = Ours()
+    ours.befriends(ALPHA)
+    assert ours.close(BETA, ALPHA.key)
+
+
+def test_contacts_are_close_by_the_half_of_the_key_that_is_known() -> None:
+    ours = Ours(HOST.contact(whole_key=False))
+    assert ours.close(HOST)
+    assert ours.close(HOST, HOST.key)
+    assert not ours.close(HOST, BETA.key)
+
+
+def test_strangers_are_not_close_nor_those_who_are_merely_known() -> None:
+    ours = Ours()
+    ours.befriends(ALPHA)
+    ours.hears(ALPHA, ALPHA.shown(ours.key, BETA.key, version=3), BETA.hidden(ALPHA.key), GAMMA.hidden())
+    ours.graph.learn_address(BETA.key, BETA.address)
+    assert not ours.close(BETA)
+    assert not ours.close(BETA, BETA.key)
+    assert not ours.close(OTHER)

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 from tests.network_ends import Ours, Peer, peers, told_keys, told_record
 
-from masq.core.network.neighborhood import CONFIRM, MAX_DEGREE, MAX_LISTED, WITHHOLD
+from masq.core.limits import FRESH, MAX_DEGREE, MAX_LISTED, MAX_VISITORS
+from masq.core.network.neighborhood import CONFIRM, WITHHOLD
 from masq.types import NodeAddress
 from masq.wire.message import GossipFailure
 
@@ -215,14 +216,18 @@ def test_a_neighbor_whose_address_is_unknown_is_no_one_to_be_passed_to() -> None
 # --- bounds ---
 
 
-def test_no_more_than_sixteen_are_listed_though_none_of_them_confirms() -> None:
+def test_visitors_that_do_not_confirm_have_few_places_and_lose_them_to_others() -> None:
     ours = Ours()
     for peer in peers(MAX_LISTED):
         ours.hears(peer, peer.shown())
-    assert len(ours.record.neighbors) == MAX_LISTED
+    assert len(ours.record.neighbors) == MAX_VISITORS
     (answer,) = ours.hears(NEW, NEW.shown())
     assert answer.message is GossipFailure.NO_SUITABLE_NEIGHBORS
-    assert not ours.lists(NEW)
+    ours.waits(FRESH + 1)
+    ours.hears(NEW, NEW.shown())
+    assert ours.lists(NEW)
+    assert not ours.lists(Peer(1)), "who came first goes first"
+    assert len(ours.record.neighbors) == MAX_VISITORS
 
 
 def test_a_debuter_that_does_not_list_us_in_a_minute_is_dropped() -> None:

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 from tests.network_ends import STEP, Ours, Peer, peers, told_keys, told_record
 
-from masq.core.network.neighborhood import MAX_DEGREE, SOLICITED, TELL_AFTER
+from masq.core.limits import MAX_DEGREE
+from masq.core.network.neighborhood import SOLICITED, TELL_AFTER
 from masq.types import NodeAddress, RatePack
 from masq.wire.message import GossipRecord
 
@@ -163,11 +164,14 @@ def test_an_introduction_to_a_place_that_cannot_be_a_node_lists_the_introducer_a
 
 
 def test_with_five_full_neighbors_an_introduction_is_ignored() -> None:
-    ours = Ours(HOST.contact())
-    for peer in peers(MAX_DEGREE - 1):
-        ours.befriends(peer)
+    chosen = Peer(MAX_DEGREE)
+    ours = Ours(HOST.contact(), chosen.contact())
     ours.starts()
-    ours.befriends(Peer(MAX_DEGREE))
+    ours.befriends(chosen)
+    for peer in peers(MAX_DEGREE - 1):
+        ours.core._chosen[peer.key] = None
+        ours.befriends(peer)
+    ours.waits(100.0)
     assert ours.hears(HOST, *introduction(ours, Peer(40))) == []
     assert not ours.lists(HOST)
 
@@ -227,6 +231,16 @@ def test_who_answers_our_debut_with_a_round_is_taken_up_though_nobody_lists_it()
     ours.befriends(ALPHA)
     ours.hears(HOST, HOST.shown(ours.key, BETA.key), BETA.hidden(HOST.key))
     assert HOST.key in ours.full
+
+
+def test_who_answers_with_an_older_record_is_taken_up_with_the_newer_one() -> None:
+    ours = joining()
+    ours.befriends(ALPHA)
+    newer = HOST.hidden(ours.key, ALPHA.key, version=9)
+    ours.hears(ALPHA, ALPHA.shown(ours.key, HOST.key, version=3), newer, GAMMA.hidden())
+    ours.hears(HOST, HOST.shown(ours.key, version=2), BETA.hidden(HOST.key))
+    assert HOST.key in ours.full
+    assert ours.graph.record(HOST.key) == newer.record
 
 
 def test_who_sends_a_round_unasked_is_not_taken_up() -> None:

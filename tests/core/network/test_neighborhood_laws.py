@@ -8,7 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from tests.network_ends import ROOT, Ours, Peer, peers, told_keys
 
 from masq.core.effects import Tell
-from masq.core.network.neighborhood import MAX_LISTED
+from masq.core.limits import MAX_LISTED
 from masq.types import NodeAddress
 from masq.wire.message import Gossip, GossipRecord
 
@@ -88,7 +88,7 @@ class AnyGossip(RuleBasedStateMachine):
 
 
 AnyGossip.TestCase.settings = settings(
-    max_examples=60, stateful_step_count=25, suppress_health_check=[HealthCheck.too_slow], deadline=None
+    max_examples=40, stateful_step_count=25, suppress_health_check=[HealthCheck.too_slow], deadline=None
 )
 TestAnyGossip = AnyGossip.TestCase
 

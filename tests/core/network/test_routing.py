@@ -39,8 +39,8 @@ class Net:
                 ]
             )
         self.graph = Graph(self.records[0][0], NodeAddress("10.0.0.1", (6001,)), 0.0)
-        for layer in self.records[1:]:
-            for record in layer:
+        for records in self.records[1:]:
+            for record in records:
                 self.graph.add(record, None, 0.0)
         self.routes = Routes(self.graph, source.randbytes)
 

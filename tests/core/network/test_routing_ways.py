@@ -49,7 +49,7 @@ class Net:
         return [other for other in range(len(self.nodes)) if frozenset((at, other)) in self.edges and other != at]
 
     def key(self, at: int) -> PublicKey:
-        return self.nodes[at].key
+        return Peer(at).key
 
     def numbers(self, way: tuple[PublicKey, ...]) -> Path:
         keys = [node.key for node in self.nodes]
@@ -151,14 +151,23 @@ def test_if_no_way_back_is_found_the_way_over_leads_back() -> None:
     assert net.numbers(route.back) == (3, 2, 1, 0)
 
 
-def test_the_way_back_may_take_cheaper_relays_than_the_way_over() -> None:
+@pytest.mark.parametrize("silent", [[], [0]])
+def test_the_way_back_may_take_cheaper_relays_than_the_way_over(silent: list[int]) -> None:
     # A request is small: charges per package count. Its answer is large: charges per byte do.
     by_byte, by_package = RatePack(1_000, 0, 1, 1), RatePack(1, 2_000_000, 1, 1)
-    net = Net([(0, 1), (1, 3), (0, 2), (2, 3)], rates={1: by_byte, 2: by_package})
+    net = Net([(0, 1), (1, 3), (0, 2), (2, 3)], rates={1: by_byte, 2: by_package}, silent=silent)
     route = net.find(2)
     assert net.numbers(route.over) == (0, 1, 3)
     assert net.numbers(route.back) == (3, 2, 0)
     assert [relay.key for relay in route.relays_back] == [net.key(2)]
+
+
+def test_the_cheapest_first_step_is_not_taken_where_it_leads_to_a_dear_exit() -> None:
+    cheap, dear = RatePack(1, 1, 1, 1), RatePack(1_000, 1_000, 1_000, 1_000)
+    net = Net([(0, 1), (1, 3), (0, 2), (2, 4)], rates={1: cheap, 3: dear, 4: cheap})
+    assert net.over(2) == (0, 1, 3), "default rates are dearer still"
+    net = Net([(0, 1), (1, 3), (0, 2), (2, 4)], rates={1: cheap, 2: RatePack(2, 2, 2, 2), 3: dear, 4: cheap})
+    assert net.over(2) == (0, 2, 4)
 
 
 def test_rates_beyond_64_bits_do_not_wrap() -> None:
@@ -262,16 +271,16 @@ few_rates = st.integers(1, 5).map(lambda rate: RatePack(rate, 10 * rate, 6 - rat
 
 
 @given(
-    st.sets(pairs, min_size=4),
-    st.dictionaries(st.integers(1, 6), few_rates),
+    st.sets(pairs, min_size=8),
+    st.tuples(*[few_rates] * 6),
     st.sets(st.integers(1, 6), max_size=2),
     st.sets(st.integers(1, 6), max_size=1),
     st.integers(1, 4),
 )
 def test_what_is_found_is_the_cheapest_of_all(
-    edges: set[tuple[int, int]], rates: dict[int, RatePack], silent: set[int], avoid: set[int], hops: int
+    edges: set[tuple[int, int]], rates: tuple[RatePack, ...], silent: set[int], avoid: set[int], hops: int
 ) -> None:
-    net = Net(sorted(edges), rates=rates, silent=silent)
+    net = Net(sorted(edges), rates=dict(enumerate(rates, 1)), silent=silent)
     ways = [way for way in paths(net, 0, hops, avoid) if is_route(net, way)]
     if not ways:
         with pytest.raises(UnavailableError):

@@ -15,6 +15,7 @@ from typing import Final
 from masq.chain.erc20 import Transfer
 from masq.chain.receipt import Receipt
 from masq.chain.transaction import SignedTransaction
+from masq.core.accountant.budget import Budget
 from masq.core.accountant.effects import (
     AccountantEffect,
     AskReceipts,
@@ -27,7 +28,9 @@ from masq.core.accountant.effects import (
 )
 from masq.core.accountant.income import Income
 from masq.core.accountant.ledger import Account, BookEntry, Ledger
+from masq.core.accountant.strangers import STALE, Strangers
 from masq.core.accountant.thresholds import DEFAULT_THRESHOLDS, PaymentThresholds
+from masq.core.limits import MAX_ACCOUNTS
 from masq.core.view import AccountView, BooksView, PaymentView
 from masq.types import Address, Wei, address_text
 
@@ -44,6 +47,9 @@ MOST_RETRY: Final = 86_400
 MOST_GAS_PRICE: Final = 5_000 * 10**9
 """Wei per gas. Far above what the chains ask for; a provider that names more could spend all coins on one payment."""
 MOST_NONCE: Final = 2**48
+
+DUST: Final = 10_000
+"""The share of the debt that is never demanded below which an account is dust: a GB or so at the usual price."""
 
 Signer = Callable[[int, int, Address, int], SignedTransaction]
 """Signs a transfer: nonce, gas price, recipient, wei."""
@@ -77,8 +83,12 @@ class AccountantConfig:
     sign: Signer | None = None
     thresholds: PaymentThresholds = DEFAULT_THRESHOLDS
     intervals: dict[Scan, float] = field(default_factory=lambda: dict.fromkeys(Scan, 600.0))
+    most_gas_price: int = MOST_GAS_PRICE
+    """Wei per gas beyond which nothing is paid: each chain has its own."""
     confirmations: int = 0
     """Blocks that have to follow the one of a payment before it counts."""
+    max_spending: int | None = None
+    """Wei that our own user may spend in an hour; None: without bound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +101,8 @@ class SavedState:
     start_block: int | None = None
     known_income: str | None = None
     """What was credited from the blocks just before that one; None in books of older programs."""
+    payers: str | None = None
+    """Wallets that have paid; None in books of older programs."""
 
 
 class Accountant:
@@ -112,6 +124,10 @@ class Accountant:
         """Creditors whose last payment was reverted: when to try again, and after how many seconds the time after."""
         self._mined = 0
         """One more than the highest nonce of a payment with a receipt: no lower one can be used again."""
+        self._strangers = Strangers(config.thresholds, saved.payers, self.ledger.receivables)
+        self._strangers.count(int(epoch))
+        self._payers_unsaved = saved.payers is None
+        self.budget = Budget(config.max_spending)
         self._unsaved_since: float | None = None
         self.paid = self.earned = 0
         """Wei confirmed since the start, out and in."""
@@ -126,11 +142,20 @@ class Accountant:
             return [Notice("error", f"a charge of {wei} wei for {address_text(wallet)} is absurd and was not booked")]
         if self._unsaved_since is None:
             self._unsaved_since = now
+        if payable:
+            warning = self.budget.spend(wei, now)
+            if warning:
+                return [Notice("warning", warning)]
+        else:
+            self._strangers.charged(wallet, wei)
+            if len(self.ledger.receivables) > MAX_ACCOUNTS + MAX_ACCOUNTS // 10:
+                return self._forgive(now)
         return []
 
     def is_delinquent(self, wallet: Address) -> bool:
         """Whether a wallet is refused service until it has paid."""
-        return wallet in self._banned
+        # Where income was never looked for, nobody can be told from a payer.
+        return wallet in self._banned or (self._income.next is not None and self._strangers.refused(wallet))
 
     def owed_by(self, wallet: Address) -> int:
         """Wei that a wallet owes us."""
@@ -209,7 +234,7 @@ class Accountant:
         """The chain's answer: sign what can be afforded, save it, send it."""
         if self._running.pop(Scan.PAYABLES, None) is None or self._config.sign is None:
             return []
-        if terms.gas_price > MOST_GAS_PRICE or terms.pending_nonce > MOST_NONCE:
+        if terms.gas_price > self._config.most_gas_price or terms.pending_nonce > MOST_NONCE:
             text = f"a gas price of {terms.gas_price} wei and nonce {terms.pending_nonce}"
             text = f"nothing is paid, as what the provider says can't be right: {text}. If it lasts, use another one"
             return [Notice("warning", text)]
@@ -316,14 +341,18 @@ class Accountant:
         if not new and income.next == next:
             return self._judge(now)
         effects: list[AccountantEffect] = []
+        payers = self._payers_unsaved
         for sender, wei in new:
+            payers = self._strangers.paid(sender, wei) or payers
             # A stranger's transfer is kept as its credit: it may be a debtor that pays before we book.
             self.ledger.settle(False, sender, wei, int(self._epoch + now))
             self.earned += wei
             effects.append(Notice("info", f"{wei} wei came in from {address_text(sender)}"))
         self._unsaved_since = None
-        config = ("start_block", str(income.next)), ("known_income", income.known)
-        return [Save(entries=self.ledger.take_changes(), config=config), *effects, *self._judge(now)]
+        config = [("start_block", str(income.next)), ("known_income", income.known)]
+        config += [("payers", self._strangers.payers)] if payers else []
+        self._payers_unsaved = False
+        return [Save(entries=self.ledger.take_changes(), config=tuple(config)), *effects, *self._judge(now)]
 
     def failed(self, scan: Scan, problem: str, now: float, most_blocks: int | None = None) -> list[AccountantEffect]:
         """A scan could not be finished; the next one tries again. `most_blocks`: the provider's limit, if any."""
@@ -336,6 +365,8 @@ class Accountant:
     def _judge(self, now: float) -> list[AccountantEffect]:
         """Ban who owes too much for too long, release who has paid."""
         clock = int(self._epoch + now)
+        effects = self._forgive(now)
+        self._strangers.count(clock)
         banned, released = [], []
         for wallet, account in self.ledger.receivables.items():
             if wallet in self._banned:
@@ -344,14 +375,21 @@ class Accountant:
             elif self._config.thresholds.to_be_banned(account.wei, clock - account.since):
                 banned.append(wallet)
         if not banned and not released:
-            return []
+            return effects
         for wallet in banned:
             self._banned[wallet] = None
         for wallet in released:
             del self._banned[wallet]
         notices = [Notice("warning", f"{address_text(wallet)} is banned until it pays") for wallet in banned]
         notices += [Notice("info", f"{address_text(wallet)} has paid and is served again") for wallet in released]
-        return [*self.flush(), Save(banned=tuple(banned), released=tuple(released)), *notices]
+        return [*effects, *self.flush(), Save(banned=tuple(banned), released=tuple(released)), *notices]
+
+    def _forgive(self, now: float) -> list[AccountantEffect]:
+        """Forget old dust, and, of too many debts, the smallest."""
+        dust = self._config.thresholds.permanent // DUST
+        forgotten = self.ledger.forgive(int(self._epoch + now), dust, STALE, MAX_ACCOUNTS)
+        released = tuple(wallet for wallet in forgotten if self._banned.pop(wallet, wallet) is None)
+        return [Save(released=released, forgotten=forgotten)] if forgotten else []
 
     def _soon(self, scan: Scan, now: float, within: float = 5.0) -> None:
         """Look again before the interval is over, if scans run at all."""

@@ -31,6 +31,8 @@ class Save:
     """Hashes of payments that are over: confirmed, reverted, or impossible for ever."""
     banned: tuple[Address, ...] = ()
     released: tuple[Address, ...] = ()
+    forgotten: tuple[Address, ...] = ()
+    """Wallets whose receivables are kept no longer."""
     config: tuple[tuple[str, str], ...] = field(default=())
 
 

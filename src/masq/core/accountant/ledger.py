@@ -14,7 +14,7 @@ LIMIT: Final = 2**126
 
 @dataclass(slots=True)
 class Account:
-    """`since`: unix seconds of the last payment, or of the first booking if there was none (accounting.md 1.6)."""
+    """`since`: unix seconds from which the age of what is owed counts (accounting.md 1.6)."""
 
     wei: int
     since: int
@@ -61,12 +61,31 @@ class Ledger:
         return True
 
     def settle(self, payable: bool, wallet: Address, wei: int, when: int) -> None:
-        """Subtract what was paid at `when`; what exceeds the debt stays as credit."""
+        """Subtract what was paid at `when`; what exceeds the debt stays as credit.
+
+        The debt gets younger by the share of it that was paid: dust can't keep it young.
+        """
         book = self.payables if payable else self.receivables
         account = book.setdefault(wallet, Account(0, when))
+        age = max(0, when - account.since)
+        account.since = when if wei >= account.wei else account.since + age * wei // account.wei
         account.wei = max(account.wei - wei, -LIMIT)
-        account.since = when
         self._changed[payable, wallet] = None
+
+    def forgive(self, clock: int, below: int, after: int, most: int) -> tuple[Address, ...]:
+        """Forget receivables, and credit, below so many wei and older than `after` seconds; and, if there are more than
+        `most`, the smallest of all, a tenth at once. Returns whose they were."""
+        book = self.receivables
+        gone = [wallet for wallet, each in book.items() if abs(each.wei) < below and clock - each.since > after]
+        surplus = len(book) - len(gone) - most
+        if surplus > 0:
+            dust = set(gone)
+            rest = sorted((abs(each.wei), wallet) for wallet, each in book.items() if wallet not in dust)
+            gone += [wallet for _, wallet in rest[: surplus + most // 10]]
+        for wallet in gone:
+            del book[wallet]
+            self._changed.pop((False, wallet), None)
+        return tuple(gone)
 
     def take_changes(self) -> tuple[BookEntry, ...]:
         """The accounts to be saved; they count as saved from here on."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from masq.core.circuits.passage import Billing, Passage
+from masq.core.circuits.quiet import HalfEnded
 from masq.core.circuits.terminal import LAZY, Departures, HeldBack, Outbox, Terminal, TerminalStream
 from masq.core.circuits.ways import Ways
 from masq.core.effects import (
@@ -22,6 +23,7 @@ from masq.core.effects import (
     WriteSocket,
 )
 from masq.core.failure import END_CODES, Cause, Failure
+from masq.core.limits import DATAGRAMS_PER_NAME, QUIET_FOR, QUIET_UNDER_PRESSURE, Limits
 from masq.core.sockets import OwnSockets, Sockets
 from masq.wire import cbor
 from masq.wire.circuit import (
@@ -48,8 +50,6 @@ MAX_HELD: Final = 64 * 1024 * 1024
 """Bytes that are kept for all streams: what a Node lends to slow servers, and to originators who give no credit."""
 LOOK_EVERY: Final = 4 * 1024 * 1024
 """Bytes to be kept more, from one look at all that is held to the next."""
-MAX_EARLY: Final = 64
-"""Datagrams of one stream that wait for its socket."""
 
 TOO_MANY: Final = Failure(Cause.OVERLOADED, detail="too many streams at this exit")
 
@@ -76,12 +76,15 @@ class CircuitExit:
         billing: Billing,
         sockets: Sockets,
         ways: Ways,
+        limits: Limits = Limits(),
     ) -> None:
         self._billing = billing
+        self._limits = limits
         self._kept = 0
         """Bytes that were kept since the last look at all that is held."""
         self._sockets: OwnSockets[tuple[Passage, Terminal, TerminalStream]] = OwnSockets(sockets, self)
         self._held = HeldBack(ways.crowded)
+        self._quiet: HalfEnded[TerminalStream] = HalfEnded()
         self.departures: Departures[Passage] = Departures()
 
     def streams(self) -> Iterator[TerminalStream]:
@@ -107,7 +110,7 @@ class CircuitExit:
                 effects += self._datagram(terminal, message, outbox)
             else:
                 effects += self._message(passage, terminal, message, outbox, now)
-        effects += self._go_on(terminal, outbox)
+        effects += self._go_on(terminal, outbox, now)
         if billed is not None:
             effects += self._billing.earn(passage, billed, True, now)
         effects += self._send(passage, terminal, outbox, now)
@@ -139,13 +142,18 @@ class CircuitExit:
             outbox += terminal.discarded(size)
             return []
         terminal.arrived(stream, size)
-        outbox += terminal.handed_on(stream, size)
         datagram = decode_datagram(message.data)
-        if not stream.connected:
-            if len(stream.early_datagrams) < MAX_EARLY:
-                stream.early_datagrams.append(bytes(message.data))
-            return []
-        return [SendDatagram(stream.socket, *datagram)]
+        if stream.connected and not stream.congested:
+            outbox += terminal.handed_on(stream, size)
+            return [SendDatagram(stream.socket, *datagram)]
+        # What waits, for the socket or for a look-up, is lent: credit for more comes once it is gone.
+        outbox += terminal.kept(stream, size)
+        self._kept += size
+        if stream.connected:
+            return [SendDatagram(stream.socket, *datagram)]
+        if len(stream.early_datagrams) < DATAGRAMS_PER_NAME:
+            stream.early_datagrams.append(bytes(message.data))
+        return []
 
     def _message(
         self,
@@ -168,6 +176,7 @@ class CircuitExit:
                 if code != StreamEnd.DONE or stream.ended_out or stream.udp:
                     # What a server doesn't read would be kept for it for good.
                     return self._forget(terminal, stream, Failure(Cause.STOPPED) if stream.congested else None)
+                self._quiet.add(stream, now)
                 return [EndSocket(stream.socket)] if stream.connected else []
             case Command.WINDOW:
                 terminal.granted(message.stream, message.data)
@@ -192,10 +201,10 @@ class CircuitExit:
         terminal.streams[stream.id] = stream
         self._sockets.serve(socket, (passage, terminal, stream), holders, places)
         if message.command == Command.RESOLVE:
-            return [Resolve(socket, host)]
-        return [Bind(socket)] if stream.udp else [Connect(socket, host, port)]
+            return [Resolve(socket, host, passage.payer)]
+        return [Bind(socket, passage.payer)] if stream.udp else [Connect(socket, host, port, passage.payer)]
 
-    def _go_on(self, terminal: Terminal, outbox: Outbox) -> list[ExitEffect]:
+    def _go_on(self, terminal: Terminal, outbox: Outbox, now: float) -> list[ExitEffect]:
         """If credit has come: send what waited, and read again. Once per cell, as it may concern all streams."""
         effects: list[ExitEffect] = []
         for stream in terminal.take_granted():
@@ -204,6 +213,8 @@ class CircuitExit:
             effects += reading
             if stream.ended_in and stream.ended_out:
                 effects += self._forget(terminal, stream)
+            elif stream.ended_out:
+                self._quiet.add(stream, now)
         return effects
 
     def _relieve(self) -> list[ExitEffect]:
@@ -234,6 +245,7 @@ class CircuitExit:
         terminal.streams.clear()
         for stream in streams:
             self._sockets.drop(stream.socket)
+            self._quiet.drop(stream.socket)
         return [CloseSocket(stream.socket, Failure(Cause.CLOSED)) for stream in streams]
 
     # --- towards the originator ---
@@ -273,6 +285,18 @@ class CircuitExit:
             if known is not None:
                 _, terminal, stream = known
                 effects += terminal.read_on(stream)
+        return effects
+
+    # --- time ---
+
+    def tick(self, now: float) -> list[ExitEffect]:
+        """Streams whose ends have no use for each other any more are closed at both."""
+        pressed = self._limits.pressed(len(self._sockets))
+        effects: list[ExitEffect] = []
+        for stream in self._quiet.over(now, QUIET_UNDER_PRESSURE if pressed else QUIET_FOR):
+            # An end that the originator has not heard of yet is the server's; else he is told that nobody listens.
+            code = StreamEnd.STOPPED if stream.ended_out else StreamEnd.DONE
+            effects += self._end(stream.socket, encode_end(code, "nothing was said any more"), now)
         return effects
 
     # --- the servers ---
@@ -350,6 +374,8 @@ class CircuitExit:
         done: list[ExitEffect] = [*effects]
         if stream.ended_in and stream.ended_out:
             done += self._forget(terminal, stream)
+        elif stream.ended_out:
+            self._quiet.add(stream, now)
         return self._send(passage, terminal, outbox, now) + done
 
     def congested(self, socket: int) -> None:
@@ -371,6 +397,7 @@ class CircuitExit:
     def _forget(self, terminal: Terminal, stream: TerminalStream, failure: Failure | None = None) -> list[ExitEffect]:
         terminal.streams.pop(stream.id, None)
         self._sockets.drop(stream.socket)
+        self._quiet.drop(stream.socket)
         return [CloseSocket(stream.socket, failure)]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from masq.core.circuits.opens import Source
 from masq.core.circuits.terminal import Terminal
 from masq.core.effects import SendFrame
 from masq.core.tab import Tab
@@ -44,6 +45,8 @@ class Passage:
     control: Control
     bill: Bill
     active: float
+    source: Source
+    """Who is held to account for it."""
     terminal: Terminal | None = None
     closing: float | None = None
     """Since when the originator is through with it; what is still on its way back to it is let pass, and booked."""

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
-from typing import Final, TypeVar
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
 
 from masq.core.circuits.exit import CircuitExit, ExitEffect
+from masq.core.circuits.opens import Opens, Source, count_down
 from masq.core.circuits.passage import Bill, Billing, Leg, Passage, closing
 from masq.core.circuits.terminal import Overdrawn, Terminal
 from masq.core.circuits.ways import Ways
 from masq.core.effects import Log, SendFrame
+from masq.core.limits import CIRCUITS_PER_PAYER, ENDED_AT_ONCE, IDLE_ENOUGH
+from masq.core.offence import Offence
 from masq.core.proofs import Proofs
 from masq.crypto import Keys
 from masq.errors import CryptoError, MalformedError, PeerError
@@ -30,10 +34,6 @@ from masq.wire.circuit import (
 from masq.wire.package import MAX_HOPS, Hop, open_hop, shift
 from masq.wire.secure_link import Frame, FrameType
 
-MAX_PER_LINK: Final = 1_024
-MAX_PER_PAYER: Final = 1_024
-MAX_SEEN: Final = 65_536
-"""OPENs that are remembered, so that none is accepted twice."""
 IDLE: Final = 7_200.0
 CLOSING: Final = 10.0
 """Seconds that the rest of a circuit has to end after its originator closed it."""
@@ -65,10 +65,12 @@ class PassingCircuits:
         self._exits = exits
         self._epoch = epoch
         self._legs: dict[Leg, Passage] = {}
-        self._seen: dict[bytes, int] = {}
+        self._opens = Opens()
         self._next_id: dict[int, int] = {}
         self._on_link: dict[int, int] = {}
         self._of_payer: dict[Address, int] = {}
+        self._looked = -math.inf
+        """When no circuit was found that could be ended to make room."""
 
     def __iter__(self) -> Iterator[Passage]:
         return (passage for leg, passage in self._legs.items() if leg == passage.back)
@@ -85,7 +87,7 @@ class PassingCircuits:
 
     # --- frames ---
 
-    def frame(self, leg: Leg, frame: Frame, now: float) -> list[CircuitEffect]:
+    def frame(self, leg: Leg, frame: Frame, now: float) -> Sequence[CircuitEffect | Offence]:
         """A circuit's frame from a peer."""
         kind, wire = frame
         passage = self._legs.get(leg)
@@ -109,12 +111,24 @@ class PassingCircuits:
             return [*bill, closing(passage.back, reason)]
         return self.close(passage, Close.PROTOCOL)
 
-    def _open(self, back: Leg, body: bytes, now: float) -> list[CircuitEffect]:
+    def _open(self, back: Leg, body: bytes, now: float) -> Sequence[CircuitEffect | Offence]:
         link, circuit = back
         if back in self._legs:
             return self.close(self._legs[back], Close.PROTOCOL)
         if circuit % 2 != (0 if self._ways.is_outbound(link) else 1):
             return [closing(back, Close.PROTOCOL)]
+        peer = self._ways.peer(link)
+        source = Source.of(peer)
+        passage, effects = self._opened(back, body, source, now)
+        if passage is not None:
+            self._add(passage)
+            return effects
+        return [*effects, *self._opens.refused(source, peer, now)]
+
+    def _opened(self, back: Leg, body: bytes, source: Source, now: float) -> tuple[Passage | None, list[CircuitEffect]]:
+        """What an OPEN has come to: a circuit, unless it is refused, and what is done for that."""
+        if not self._opens.may_come(source, now):
+            return None, [closing(back, Close.OVERLOADED)]
         try:
             elements = cbor.array(cbor.decode(body), "OPEN")
             if not 0 < len(elements) <= MAX_HOPS or not all(type(element) is bytes for element in elements):
@@ -122,45 +136,69 @@ class PassingCircuits:
             hop = open_hop(elements[0], self._keys)
             payer = self._proofs.payer_of(hop)
         except PeerError as error:
-            return [closing(back, Close.REFUSED), Log("info", "circuit_refused", str(error))]
+            return None, [closing(back, Close.REFUSED), Log("info", "circuit_refused", str(error))]
         clock = int(self._epoch + now)
         name = hashlib.sha256(elements[0]).digest()[:16]
         if hop.circuit_key is None or hop.expires is None or payer is None:
-            return [closing(back, Close.REFUSED)]
+            return None, [closing(back, Close.REFUSED)]
         if not clock <= hop.expires <= clock + 2 * OPEN_LIFE:
-            return [closing(back, Close.EXPIRED)]
-        if name in self._seen:
-            return [closing(back, Close.REPLAYED)]
-        if len(self._seen) >= MAX_SEEN:
-            return [closing(back, Close.OVERLOADED)]
-        self._seen[name] = hop.expires
+            return None, [closing(back, Close.EXPIRED)]
+        if self._opens.has_seen(name):
+            return None, [closing(back, Close.REPLAYED)]
         key = hop.circuit_key
-        passage = Passage(payer, back, None, Layer(key, True), Layer(key, False), Control(key), Bill(told_at=now), now)
-        refusal, onward = self._refusal(hop, passage)
+        layers = Layer(key, True), Layer(key, False)
+        passage = Passage(payer, back, None, *layers, Control(key), Bill(told_at=now), now, source)
+        ended = self._room(passage, now)
+        if ended is None or not self._opens.remember(name, hop.expires, source):
+            return None, [*(ended or ()), *self._billing.last_words(passage, Close.OVERLOADED)]
+        refusal, onward = self._refusal(hop, passage, now)
         if refusal is not None:
-            return list(self._billing.last_words(passage, refusal))
-        effects: list[CircuitEffect] = []
-        if onward is not None:
-            passage.onward = onward, self.new_id(onward)
-            following = cbor.encode(shift(elements, self._keys))
-            frame = circuit_frame(FrameType.OPEN, passage.onward[1], following)
-            effects = [SendFrame(onward, frame, passage.onward[1])]
-        else:
+            return None, [*ended, *self._billing.last_words(passage, refusal)]
+        if onward is None:
             passage.terminal = Terminal(*back, Seal(key, False), Seal(key, True), [passage.backward], [passage.forward])
-        self._add(passage)
-        return effects
+            return passage, ended
+        passage.onward = onward, self.new_id(onward)
+        following = cbor.encode(shift(elements, self._keys))
+        frame = circuit_frame(FrameType.OPEN, passage.onward[1], following)
+        return passage, [*ended, SendFrame(onward, frame, passage.onward[1])]
 
-    def _refusal(self, hop: Hop, passage: Passage) -> tuple[Close | None, int | None]:
+    def _refusal(self, hop: Hop, passage: Passage, now: float) -> tuple[Close | None, int | None]:
         """Why a circuit can't be, or the link to its next Node; neither at its exit."""
         if self._delinquent(passage.payer):
             return Close.DELINQUENT, None
-        crowd = self._on_link.get(passage.back[0], 0) >= MAX_PER_LINK
-        if crowd or self._of_payer.get(passage.payer, 0) >= MAX_PER_PAYER:
-            return Close.OVERLOADED, None
         if not hop.next_key:
             return (None if self._exits else Close.REFUSED), None
         onward = self._ways.to(hop.next_key)
-        return (Close.UNREACHABLE if onward is None else None), onward
+        if onward is None:
+            return Close.UNREACHABLE, None
+        return (None if self._opens.may_go(passage.source, hop.next_key, now) else Close.OVERLOADED), onward
+
+    def _room(self, passage: Passage, now: float) -> list[CircuitEffect] | None:
+        """What is ended for a circuit to have room; None if it has none. Who has most circuits loses idle ones."""
+        source, payer = passage.source, passage.payer
+        if self._opens.is_crowd(source) or self._of_payer.get(payer, 0) >= CIRCUITS_PER_PAYER:
+            return None
+        if not self._opens.is_full(source):
+            return []
+        if now - self._looked < 1.0:
+            return None
+        is_heaviest = self._heaviest(source)
+        idle = [each for each in self if is_heaviest(each) and now - each.active > IDLE_ENOUGH]
+        if not idle:
+            self._looked = now
+            return None
+        effects: list[CircuitEffect] = []
+        for each in sorted(idle, key=lambda each: each.active)[:ENDED_AT_ONCE]:
+            effects += self.close(each, Close.OVERLOADED, "others need the room")
+        return effects
+
+    def _heaviest(self, source: Source) -> Callable[[Passage], bool]:
+        """Which circuits are of who has most of them: a source, or a payer who comes from many sides."""
+        worst, most = self._opens.heaviest(source)
+        payer, paid_for = max(self._of_payer.items(), key=lambda each: each[1])
+        if worst.neighbor and paid_for > most:
+            return lambda passage: passage.payer == payer
+        return lambda passage: passage.source == worst
 
     def _cell_forward(self, passage: Passage, wire: memoryview, now: float) -> list[CircuitEffect]:
         if passage.closing is not None:
@@ -243,7 +281,7 @@ class PassingCircuits:
 
     def tick(self, now: float) -> list[CircuitEffect]:
         clock = int(self._epoch + now)
-        self._seen = {name: expires for name, expires in self._seen.items() if expires >= clock}
+        self._opens.tick(clock, now)
         effects: list[CircuitEffect] = []
         for passage in list(self):
             if passage.closing is not None:
@@ -257,6 +295,7 @@ class PassingCircuits:
 
     def _add(self, passage: Passage) -> None:
         self._of_payer[passage.payer] = self._of_payer.get(passage.payer, 0) + 1
+        self._opens.added(passage.source)
         for leg in passage.legs:
             self._legs[leg] = passage
             self._on_link[leg[0]] = self._on_link.get(leg[0], 0) + 1
@@ -264,17 +303,11 @@ class PassingCircuits:
     def _remove(self, passage: Passage) -> None:
         if self._legs.get(passage.back) is not passage:
             return
-        _count_down(self._of_payer, passage.payer)
+        count_down(self._of_payer, passage.payer)
+        self._opens.removed(passage.source)
         for leg in passage.legs:
             del self._legs[leg]
-            _count_down(self._on_link, leg[0])
+            count_down(self._on_link, leg[0])
 
 
 _AROUND: Final = len(circuit_frame(FrameType.CELL, 0, b""))
-_K = TypeVar("_K")
-
-
-def _count_down(counts: dict[_K, int], key: _K) -> None:
-    counts[key] -= 1
-    if not counts[key]:
-        del counts[key]

@@ -8,6 +8,16 @@ from typing import NamedTuple
 from masq.types import PublicKey
 
 
+class Peer(NamedTuple):
+    """Who is at the other end of a link."""
+
+    ip: str
+    key: PublicKey
+    """Proven by the link."""
+    neighbor: bool
+    """Whether it is a full neighbor: only over such links routes lead."""
+
+
 class Ways(NamedTuple):
     """Links are known by their ids."""
 
@@ -17,3 +27,5 @@ class Ways(NamedTuple):
     """Whether we dialled it."""
     crowded: Callable[[int], bool]
     """Whether what is sent over it has to wait."""
+    peer: Callable[[int], Peer]
+    """Who is at its other end."""

@@ -425,6 +425,8 @@ class Links:
         for other in [other for other in self._links.values() if other.key == event.key and other is not known]:
             if other.secure is None or not other.secure.up or other.outbound == known.outbound:
                 continue
+            if other.peer.ip != known.peer.ip:
+                continue  # It carries what is sent to another address.
             # The other one is read on, and closed by nobody: what is under way on it must not be lost.
             self._by_ip[known.peer.ip] = known.id if known.outbound == lower else other.id
         yield LinkUp(event.key, event.port)
@@ -449,6 +451,7 @@ class Links:
         if len(self._links) >= self._most:
             return [Log("warning", "too_many_links", f"{endpoint} is not dialled: {self._most} links are open")]
         link = self._add(endpoint, True, self._speech_for(endpoint.ip, known, now), now)
+        link.close = self._door.is_close(endpoint.ip, key)
         if link.speech is not LinkSpeech.JSON:
             link.secure, link.key = self._new_secure(), key
         return [Dial(link.id, endpoint), *self.write(link, item, flow)]
@@ -468,6 +471,7 @@ class Links:
         fresh = self._add(endpoint, True, LinkSpeech.SECURE, now)
         self._by_ip[endpoint.ip] = link.id  # Until the other one stands.
         fresh.secure, fresh.key = self._new_secure(), key
+        fresh.close = self._door.is_close(endpoint.ip, key)
         return [Dial(fresh.id, endpoint)]
 
     def _speech_for(self, ip: str, known: bool | None, now: float) -> LinkSpeech:

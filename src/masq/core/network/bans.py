@@ -58,10 +58,12 @@ class Bans:
         self._epoch = epoch
         self._scores: dict[Subject, Score] = dict(_recalled(saved))
         self._unsaved_since: float | None = None
+        self._clock = 0.0
+        """When it was last asked, or told something."""
 
     def offend(self, offence: Offence, now: float) -> list[Subject]:
         """Hold something against its author: who is banned for it from now on."""
-        clock = self._epoch + now
+        clock = self._clock = self._epoch + now
         text = f"{offence.rule.words}{': ' + offence.detail if offence.detail else ''}"
         banned = [each for each in subjects(offence) if self._add(each, offence.rule.points, text, clock)]
         self._bound(clock)
@@ -82,7 +84,7 @@ class Bans:
 
     def add(self, subject: Subject, seconds: float, now: float) -> None:
         """The operator bans somebody."""
-        clock = self._epoch + now
+        clock = self._clock = self._epoch + now
         score = self._scores.setdefault(subject, Score(0.0, clock))
         score.until, score.bans = clock + seconds, score.bans + 1
         score.reasons = [*score.reasons, "the operator wants it"][-REASONS:]
@@ -100,8 +102,14 @@ class Bans:
     def banned_key(self, key: bytes, now: float) -> bool:
         return bool(self._scores) and self.banned(key.hex(), now)
 
-    def banned_wallet(self, wallet: bytes, now: float) -> bool:
-        return bool(self._scores) and self.banned("0x" + wallet.hex(), now)
+    def refuses_key(self, key: bytes) -> bool:
+        """As `banned_key`, at the time of the last tick."""
+        score = self._scores.get(key.hex()) if self._scores else None
+        return score is not None and score.until > self._clock
+
+    def refuses_wallet(self, wallet: bytes) -> bool:
+        score = self._scores.get("0x" + wallet.hex()) if self._scores else None
+        return score is not None and score.until > self._clock
 
     def _bound(self, clock: float) -> None:
         if len(self._scores) > MAX_SCORED:
@@ -111,6 +119,7 @@ class Bans:
 
     def tick(self, now: float) -> list[SaveConfig]:
         """Forget what has decayed, and save what has changed."""
+        self._clock = self._epoch + now
         if self._unsaved_since is None or now - self._unsaved_since < SAVE_AFTER:
             return []
         self._unsaved_since = None

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-import ipaddress
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Iterable
+from dataclasses import replace
 from enum import Enum, auto
+from typing import Final
 
+from masq.core.limits import MAX_MESSAGE
 from masq.core.network.graph import Graph
+from masq.core.offence import Rule
 from masq.types import Endpoint, NodeAddress, PublicKey
+from masq.wire.internet import judged
 from masq.wire.message import MAX_RECORDS, Gossip, GossipRecord
+
+LONGEST_WAY: Final = 7
+"""Records from us to the farthest that a part of a message holds: nobody believes more than six hops."""
+RECORD_AROUND: Final = 224
+"""Bytes around the signed ones of a record, at most: names, signature, address."""
 
 
 class GossipKind(Enum):
@@ -19,7 +29,35 @@ class GossipKind(Enum):
 
 
 class GossipRefused(Exception):
-    """Gossip that breaks the rules; the text says how. It is dropped, and held against the sender."""
+    """Gossip that breaks the rules; the text says how. It is dropped.
+
+    `rule`: what it is held against the sender as. None where an honest Node, of 0.9.1 too, can be made to send it by
+    what others told it, or sends it by nature.
+    """
+
+    def __init__(self, text: str, rule: Rule | None = None) -> None:
+        super().__init__(text)
+        self.rule = rule
+
+
+def usable(gossip: Gossip, graph: Graph) -> Gossip:
+    """The message without those addresses in it that can't be: without ports, our own, or of two Nodes at once.
+
+    A neighbor may have been told them by others, so the rest of what it says counts. What speaks for a Node that wants
+    to join is left as it is, to be judged by `classify`.
+    """
+    if len(gossip.records) < 2:
+        return gossip
+    own = graph.root_address
+    ips = Counter(item.address.ip for item in gossip.records if item.address)
+
+    def cleared(item: GossipRecord) -> GossipRecord:
+        address = item.address
+        if address is None or (address.ports and ips[address.ip] == 1 and not (own and own.ip == address.ip)):
+            return item
+        return replace(item, address=None)
+
+    return Gossip(tuple(map(cleared, gossip.records)))
 
 
 def classify(gossip: Gossip, source: Endpoint, graph: Graph) -> GossipKind:
@@ -45,7 +83,7 @@ def _classify_one(item: GossipRecord, source: Endpoint, graph: Graph) -> GossipK
     record, address = item.record, item.address
     known = record.public_key in graph
     if record.public_key == graph.root_key:
-        raise GossipRefused("our own record")
+        raise GossipRefused("our own record", Rule.DECEPTIVE_GOSSIP)
     if address is None:
         if known and graph.at(source.ip) == record.public_key:
             return GossipKind.STANDARD  # 0.9.1 refuses this; it is all that a lone Node without a listener can say.
@@ -55,7 +93,7 @@ def _classify_one(item: GossipRecord, source: Endpoint, graph: Graph) -> GossipK
     if address.ip != source.ip:
         return GossipKind.PASS
     if not record.accepts_connections:
-        raise GossipRefused("a Node that accepts no connections shows an address")
+        raise GossipRefused("a Node that accepts no connections shows an address", Rule.DECEPTIVE_GOSSIP)
     if not known:
         return GossipKind.DEBUT
     # A known Node that we don't list comes back, or one that doesn't list us asks again: 0.9.1 would ignore it.
@@ -73,29 +111,13 @@ def introduction(gossip: Gossip, source: Endpoint) -> tuple[GossipRecord | None,
 
 
 def _check_introduction(introducer: GossipRecord, introducee: GossipRecord, graph: Graph) -> None:
-    assert introducer.address
-    assert introducee.address
-    own = graph.root_address
     if graph.root_key in (introducer.record.public_key, introducee.record.public_key):
-        raise GossipRefused("an introduction that contains our own record")
-    if own and own.ip in (introducer.address.ip, introducee.address.ip):
-        raise GossipRefused("an introduction under our own address")
-    if introducee.address.ip == introducer.address.ip:
-        raise GossipRefused("introducer and introducee share an address")
+        raise GossipRefused("an introduction that contains our own record", Rule.DECEPTIVE_GOSSIP)
 
 
 def _check_standard(gossip: Gossip, graph: Graph) -> None:
-    own = graph.root_address
-    seen: set[str] = set()
-    for item in gossip.records:
-        if item.record.public_key == graph.root_key:
-            raise GossipRefused("it contains our own record")
-        if item.address:
-            if own and item.address.ip == own.ip:
-                raise GossipRefused("it shows our own address")
-            if item.address.ip in seen:
-                raise GossipRefused("two Nodes under one address")
-            seen.add(item.address.ip)
+    if any(item.record.public_key == graph.root_key for item in gossip.records):
+        raise GossipRefused("it contains our own record", Rule.DECEPTIVE_GOSSIP)
 
 
 def patch(gossip: Gossip, graph: Graph, radius: int) -> dict[PublicKey, GossipRecord]:
@@ -142,13 +164,71 @@ def standard_for(graph: Graph, target: PublicKey, withheld: Collection[PublicKey
             continue
         shown = record.accepts_connections and key in to.neighbors
         items.append(GossipRecord(record, known.address if shown else None))
-    return Gossip(tuple(items[:MAX_RECORDS]))
+    return Gossip(tuple(items))
+
+
+def parts(gossip: Gossip, target_lists: Iterable[PublicKey], most: int = MAX_MESSAGE) -> list[Gossip]:
+    """The message, in as many as it takes for each to stay below `most` bytes and MAX_RECORDS.
+
+    Its receiver believes what it can reach along the lists of one message, from itself on (neighborhood.md 2.6). So
+    each begins with our own record, and holds with every record those on a way to it. What can't be reached comes in
+    none.
+    """
+    if len(gossip.records) <= MAX_RECORDS and sum(map(_size, gossip.records)) <= most:
+        return [gossip]
+    by_key = {item.record.public_key: item for item in gossip.records}
+    own = gossip.records[0].record.public_key
+    ways = _ways(by_key, [own, *sorted(set(target_lists) - {own})])
+    made: list[Gossip] = []
+    part: dict[PublicKey, GossipRecord] = {}
+    size = 0
+    for way in ways:
+        if not part:
+            part, size = {own: by_key[own]}, _size(by_key[own])
+        new = [key for key in way if key not in part]
+        if len(part) + len(new) > MAX_RECORDS or size + sum(_size(by_key[key]) for key in new) > most:
+            made.append(Gossip(tuple(part.values())))
+            part = {key: by_key[key] for key in dict.fromkeys((own, *way))}
+            size = sum(map(_size, part.values()))
+            continue
+        part |= {key: by_key[key] for key in new}
+        size += sum(_size(by_key[key]) for key in new)
+    # One or two records could be taken for a Debut or an Introduction.
+    for key in by_key:
+        if len(part) < 3:
+            part.setdefault(key, by_key[key])
+    return [*made, Gossip(tuple(part.values()))]
+
+
+def _ways(by_key: dict[PublicKey, GossipRecord], starts: list[PublicKey]) -> list[tuple[PublicKey, ...]]:
+    """The shortest way to each record that can be reached along lists, those below one neighbor together."""
+    ways: dict[PublicKey, tuple[PublicKey, ...]] = {key: (key,) for key in starts if key in by_key}
+    edge = list(ways)
+    while edge:
+        following: list[PublicKey] = []
+        for key in edge:
+            if len(ways[key]) == LONGEST_WAY:
+                continue
+            for other in sorted(by_key[key].record.neighbors):
+                if other in by_key and other not in ways:
+                    ways[other] = (*ways[key], other)
+                    following.append(other)
+        edge = following
+    return sorted(ways.values())
+
+
+def _size(item: GossipRecord) -> int:
+    """Bytes of a record in a message, at most: in its envelope most bytes become two (protocol.md 6)."""
+    return 2 * (len(item.record.signed_data) + RECORD_AROUND)
 
 
 def may_be_dialled(address: NodeAddress, own: NodeAddress | None) -> bool:
     """Whether a peer may send us there: not to ourselves, nor to what can't be a Node (neighborhood.md 10.4 B3)."""
-    ip = ipaddress.ip_address(address.ip)
-    if ip.is_multicast or ip.is_unspecified or min(address.ports) < 1025 or (own and own.ip == address.ip):
+    ip = judged(address.ip)
+    if ip.is_multicast or ip.is_unspecified or ip.is_reserved or min(address.ports) < 1025:
+        return False
+    own_ip = judged(own.ip) if own else None
+    if ip == own_ip:
         return False
     # Loopback makes sense only among Nodes of one machine, as in the demo.
-    return not (ip.is_loopback or ip.is_link_local) or bool(own and ipaddress.ip_address(own.ip).is_loopback)
+    return not (ip.is_loopback or ip.is_link_local) or bool(own_ip and own_ip.is_loopback)

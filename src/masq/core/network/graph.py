@@ -11,17 +11,16 @@ from masq.wire.message import NodeRecord
 
 ISOLATED_GRACE: Final = 30.0
 """Seconds that a record nobody lists is kept."""
-MAX_KNOWN: Final = 2_000
-"""Records that are kept: what neighbors invent beyond that is not taken in."""
 
 
 @dataclass(slots=True)
 class Known:
-    """A record, where its Node is reached if we were told, and when it was last renewed."""
+    """A record, where its Node is reached if we were told, when it was last renewed, and on whose word it is known."""
 
     record: NodeRecord
     address: NodeAddress | None
     updated: float
+    source: bytes = b""
 
 
 class Graph:
@@ -66,13 +65,17 @@ class Graph:
         """The key of the Node known at this IP address."""
         return self._by_ip.get(ip)
 
-    def add(self, record: NodeRecord, address: NodeAddress | None, now: float) -> None:
-        """Add or replace a Node."""
+    def add(self, record: NodeRecord, address: NodeAddress | None, now: float, source: bytes = b"") -> None:
+        """Add or replace a Node. `source`: the neighbor on whose word; empty if it spoke for itself."""
         self.forget(record.public_key)
-        self._known[record.public_key] = Known(record, address, now)
+        self._known[record.public_key] = Known(record, None, now, source)
         if address:
-            self._by_ip[address.ip] = record.public_key
+            self.learn_address(record.public_key, address)
         self.revision += 1
+
+    def known_by(self, source: bytes) -> int:
+        """How many records are known on the word of this neighbor."""
+        return sum(known.source == source for known in self._known.values())
 
     def update(self, record: NodeRecord, address: NodeAddress | None, now: float) -> str | None:
         """Take a newer record of a known Node. Returns why not, if it may not change so (neighborhood.md 2.7)."""
@@ -88,6 +91,13 @@ class Graph:
         return None
 
     def learn_address(self, key: PublicKey, address: NodeAddress) -> None:
+        """Where a Node is reached. There is one Node at an IP address: who was known there is so no more."""
+        holder = self._by_ip.get(address.ip)
+        if holder == self.root_key or key == self.root_key:
+            return
+        if holder is not None and holder != key:
+            self.forget_address(holder)
+        self.forget_address(key)
         self._known[key].address = address
         self._by_ip[address.ip] = key
 

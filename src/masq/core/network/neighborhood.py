@@ -2,28 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from masq.core.effects import Log, SaveConfig, Tell
+from masq.core.effects import Log, Prove, SaveConfig, Tell
+from masq.core.limits import (
+    FRESH,
+    KEPT_PLACES,
+    MAX_DEGREE,
+    MAX_LEAVES,
+    MAX_LISTED,
+    MAX_PASSES,
+    MAX_UNPROVEN,
+    MAX_VISITORS,
+    NEIGHBORS_PER_PREFIX,
+    NEIGHBORS_PER_WALLET,
+    PROVE_WITHIN,
+    prefix,
+)
+from masq.core.network.belief import Belief
 from masq.core.network.gossip import (
     GossipKind,
     GossipRefused,
     classify,
     introduction,
     may_be_dialled,
+    parts,
     patch,
     standard_for,
+    usable,
 )
-from masq.core.network.graph import MAX_KNOWN, Graph
+from masq.core.network.graph import Graph
+from masq.core.network.shown import Shown
+from masq.core.offence import Offence, Rule
 from masq.core.view import NeighborView
 from masq.crypto import Keys
-from masq.types import Address, Endpoint, NodeAddress, PublicKey, RatePack
+from masq.types import DEFAULT_EARNING_WALLET, Address, Endpoint, NodeAddress, PublicKey, RatePack
+from masq.wire.circuit import EXTENSION
 from masq.wire.message import Gossip, GossipFailure, GossipRecord, NodeRecord
 
-MAX_DEGREE: Final = 5
-MAX_LISTED: Final = 16
-"""Half neighbors of ours, confirmed or not."""
 ROUND_DELAY: Final = 0.05
 """Seconds that changes are gathered before a round."""
 REFRESH: Final = 600.0
@@ -45,7 +63,17 @@ WANTED_NEIGHBORS: Final = 2
 EXTENSIONS: Final = ("flow1", "circuit1")
 """What we advertise beyond 0.9.1 (protocol.md 14.1)."""
 
-NeighborhoodEffect = Tell | SaveConfig | Log
+REASONS: Final = {
+    GossipFailure.NO_NEIGHBORS: "it has no neighbors",
+    GossipFailure.NO_SUITABLE_NEIGHBORS: "it has no place for us, and nobody to send us to",
+    GossipFailure.MANUAL_REJECTION: "another Node is known at our public IP address: there is one at each",
+    GossipFailure.UNKNOWN: "for a reason unknown",
+}
+
+NeighborhoodEffect = Tell | Prove | SaveConfig | Log | Offence
+
+IsLinked = Callable[[PublicKey, str, Endpoint], bool]
+"""Whether a link to a Node stands: its key, its IP address, and a peer whose link doesn't count."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +87,8 @@ class Profile:
     country: str | None
     address: NodeAddress | None
     extensions: tuple[str, ...] = EXTENSIONS
+    diverse: bool = False
+    """Whether neighbors have to be of different networks and owners: so in the world, not among Nodes of one house."""
 
 
 @dataclass(slots=True)
@@ -77,27 +107,46 @@ class Contact:
 class _Pending:
     """Times that expire, by key or IP."""
 
-    debuts: dict[str, float] = field(default_factory=dict)
+    debuts: dict[str, tuple[float, PublicKey]] = field(default_factory=dict)
+    """When we debuted to an address, and to whose: a key, or the first half of one."""
     passes: dict[str, float] = field(default_factory=dict)
     listed: dict[PublicKey, float] = field(default_factory=dict)
     introduced: dict[PublicKey, tuple[PublicKey, float]] = field(default_factory=dict)
     untold: float | None = None
     """Since when an introducer of ours doesn't know that we list it."""
+    unproven: dict[tuple[PublicKey, str], tuple[Gossip, Endpoint, float]] = field(default_factory=dict)
+    """What was said over JSON, from an address, for a Node that can prove its key and is asked to."""
+    left: dict[PublicKey, str] = field(default_factory=dict)
+    """IP addresses of neighbors that were lost."""
 
 
 class Neighborhood:
     """The part of a Node that knows the network. All effects are gossip, values to remember, and log lines."""
 
     def __init__(
-        self, keys: Keys, profile: Profile, contacts: list[Contact], radius: int, first_version: int, now: float
+        self,
+        keys: Keys,
+        profile: Profile,
+        contacts: list[Contact],
+        radius: int,
+        first_version: int,
+        now: float,
+        is_linked: IsLinked = lambda key, ip, but: False,
     ) -> None:
         """`radius`: how many hops of gossip are believed, at least 3. `first_version`: above any used before."""
         self._keys = keys
         self._profile = profile
         self._contacts = {contact.address.ip: contact for contact in contacts}
+        self._given = frozenset(self._contacts)
+        """Addresses of contacts that the operator gave: no event makes us forget these."""
         self._radius = max(3, radius)
+        self._is_linked = is_linked
         self.graph = Graph(self._sign(frozenset(), first_version), profile.address, now)
+        self._belief = Belief(self.graph, self._radius)
+        self._shown = Shown()
         self._pending = _Pending()
+        self._chosen: dict[PublicKey, None] = {}
+        """Neighbors that we debuted to. The others are visitors: they came to us."""
         self._dirty_since: float | None = None
         self._split_version = False  # A peer was sent a shortened record of our present version.
         self._refreshed = self._culled = now
@@ -116,38 +165,50 @@ class Neighborhood:
         `sender`: the key that the link proved; empty over JSON, where the address is all that is known.
         """
         if isinstance(message, GossipFailure):
-            if source.ip in self._contacts:
-                self._postpone(self._contacts[source.ip], now)
-            return [Log("warning", "gossip_failure", f"{source} could not take our Debut: {message.value}")]
-        if source.ip in self._contacts:
-            self._contacts[source.ip].answered = True
-        for item in message.records:
-            known = self.graph.record(item.record.public_key)
-            same = known and (known.signed_data, known.signature) == (item.record.signed_data, item.record.signature)
-            if not same and not item.record.verify(self._keys):
-                return [Log("warning", "bad_signature", f"gossip from {source} dropped: a signature is not valid")]
+            return self._failed(message, source, now, sender)
+        message = usable(message, self.graph)
         try:
             kind = classify(message, source, self.graph)
+            claim = self._claim(kind, message, source)
+            if claim is not None:
+                self._verify(claim)
+                _check_speaker(kind, claim, sender)
+                if not sender and claim.address and self._must_prove(claim.record):
+                    return self._ask_for_proof(message, claim, source, now)
+            self._note_answer(claim, source, sender)
             match kind:
                 case GossipKind.DEBUT:
-                    _check_speaker(message.records[0], sender)
-                    effects = self._debut(message.records[0], source, now)
+                    effects = self._debut(message.records[0], source, now, sender)
                 case GossipKind.PASS:
-                    effects = self._pass(message.records[0], source, now)
+                    effects = self._pass(message.records[0], source, now, sender)
                 case GossipKind.INTRODUCTION:
-                    effects = self._introduction(message, source, now, sender)
+                    effects = self._introduction(message, source, now)
                 case GossipKind.STANDARD:
                     effects = self._standard(message, source, now, sender)
         except GossipRefused as error:
-            return [Log("warning", "gossip_refused", f"gossip from {source} dropped: {error}")]
+            return _refused(error, source, sender)
         return effects + self._remember_neighbors()
 
     def proven(self, key: PublicKey, peer: Endpoint, port: int, now: float) -> list[NeighborhoodEffect]:
-        """A secure link proved `key` at the other end: a contact known by its descriptor is known wholly now."""
+        """A secure link proved `key` at the other end, which listens at `port` (0: nowhere).
+
+        A contact known by its descriptor is known wholly now, a Node is where its link comes from, and what was said
+        for it over JSON counts.
+        """
         contact = self._contacts.get(peer.ip)
         if contact is not None and contact.key[:32] == key[:32]:
             contact.key = key
-        return []
+            contact.answered = True
+        known, address = self.graph.record(key), self.graph.address(key)
+        place = NodeAddress(peer.ip, (port or peer.port,))
+        if known is not None and (address is None or address.ip != peer.ip) and key != self.graph.root_key:
+            free = not self._held(peer.ip, key, peer) and known.accepts_connections == bool(port)
+            if free and key in self.graph.root.neighbors:
+                self.graph.learn_address(key, place)
+        gossip, source, until = self._pending.unproven.pop((key, peer.ip), (None, peer, 0.0))
+        if gossip is None or now > until:
+            return []
+        return self.receive(gossip, source, now, key)
 
     def link_lost(self, ip: str, now: float) -> list[NeighborhoodEffect]:
         """The last link to this IP address ended, or none could be made."""
@@ -158,17 +219,33 @@ class Neighborhood:
         if key is None or key == self.graph.root_key:
             return []
         address, record = self.graph.address(key), self.graph.record(key)
-        if address and record and record.accepts_connections and key in self.graph.root.neighbors and not contact:
-            while len(self._contacts) >= MAX_LISTED:
-                self._contacts.pop(next(iter(self._contacts)))
-            self._contacts[ip] = Contact(key, address, 1, now + FIRST_RETRY)
+        wanted = record is not None and record.accepts_connections and key in self.graph.root.neighbors
+        if address and wanted and not contact and may_be_dialled(address, self.graph.root_address):
+            self._add_contact(Contact(key, address, 1, now + FIRST_RETRY))
         self.graph.forget_address(key)
+        if key in self.graph.root.neighbors:
+            self._pending.left.pop(key, None)
+            self._pending.left[key] = ip
+            if len(self._pending.left) > MAX_LISTED:
+                del self._pending.left[next(iter(self._pending.left))]
         return self._unlist(key, now)
+
+    def _add_contact(self, contact: Contact) -> None:
+        """A lost neighbor. The oldest of those gives way, but nobody whom the operator named."""
+        lost = [ip for ip in self._contacts if ip not in self._given]
+        if len(self._contacts) >= MAX_LISTED:
+            if not lost:
+                return
+            del self._contacts[lost[0]]
+        self._contacts[contact.address.ip] = contact
 
     def tick(self, now: float) -> list[NeighborhoodEffect]:
         """Does what is due: rounds, Debuts, and forgetting."""
         effects: list[NeighborhoodEffect] = []
-        for key, since in list(self._pending.listed.items()):
+        for key in self.graph.root.neighbors:
+            if not self.graph.is_full(self.graph.root_key, key):  # Also who listed us once, and does no more.
+                self._pending.listed.setdefault(key, now)
+        for key, since in sorted(self._pending.listed.items()):
             if key not in self.graph.root.neighbors or self.graph.is_full(self.graph.root_key, key):
                 del self._pending.listed[key]
             elif now - since > CONFIRM:
@@ -181,7 +258,8 @@ class Neighborhood:
             self._culled = now
             self.graph.cull(now)
             self._pending.passes = {ip: then for ip, then in self._pending.passes.items() if now - then < SOLICITED}
-            self._pending.debuts = {ip: then for ip, then in self._pending.debuts.items() if now - then < SOLICITED}
+            self._pending.debuts = {ip: it for ip, it in self._pending.debuts.items() if now - it[0] < SOLICITED}
+            self._belief.forget(now)
         if now - self._refreshed >= REFRESH:
             self._dirty_since = self._dirty_since or now - ROUND_DELAY
         if self._dirty_since is not None and now - self._dirty_since >= ROUND_DELAY:
@@ -233,14 +311,149 @@ class Neighborhood:
             for key in sorted(graph.root.neighbors)
         )
 
+    # --- who speaks ---
+
+    def _claim(self, kind: GossipKind, message: Gossip, source: Endpoint) -> GossipRecord | None:
+        """The record with which the sender speaks for itself, if any does."""
+        if kind is GossipKind.DEBUT:
+            return message.records[0]
+        if kind is GossipKind.INTRODUCTION:
+            return introduction(message, source)[0]
+        if kind is GossipKind.PASS:
+            return None
+        for item in message.records:
+            if item.address is not None and item.address.ip == source.ip:
+                return item
+        return None
+
+    def _must_prove(self, record: NodeRecord) -> bool:
+        """Whether its Node can prove its key to us: then nobody else speaks for it."""
+        known = self.graph.record(record.public_key)
+        newest = known if known is not None and known.version >= record.version else record
+        return EXTENSION in self._profile.extensions and EXTENSION in newest.extensions
+
+    def _ask_for_proof(
+        self, message: Gossip, claim: GossipRecord, source: Endpoint, now: float
+    ) -> list[NeighborhoodEffect]:
+        """Keep what came over JSON until a secure link to that address proves the key, or for ever."""
+        waiting = self._pending.unproven
+        for who in [who for who, (_, _, until) in waiting.items() if now > until]:
+            del waiting[who]
+        key = claim.record.public_key
+        assert claim.address
+        if (key, source.ip) not in waiting and len(waiting) >= MAX_UNPROVEN:
+            return [Log("info", "gossip_unproven", f"gossip from {source} ignored: it came over JSON")]
+        if not may_be_dialled(claim.address, self.graph.root_address):
+            return []
+        waiting[key, source.ip] = message, source, now + PROVE_WITHIN
+        return [Prove(key, claim.address.endpoint)]
+
+    def _verify(self, item: GossipRecord) -> None:
+        """GossipRefused if a signature isn't valid. What is known byte for byte isn't verified again."""
+        record = item.record
+        known = self.graph.record(record.public_key)
+        same = known and (known.signed_data, known.signature) == (record.signed_data, record.signature)
+        if not same and not record.verify(self._keys):
+            raise GossipRefused("a signature is not valid", Rule.FORGED_GOSSIP)
+
+    def _note_answer(self, claim: GossipRecord | None, source: Endpoint, sender: PublicKey) -> None:
+        """A contact has answered if it is of the key that we were given for it, as far as this link can show."""
+        contact = self._contacts.get(source.ip)
+        key = sender or (claim.record.public_key if claim else b"")
+        if contact is not None and key and contact.key[:32] == key[:32]:
+            contact.answered = True
+
+    def _failed(
+        self, failure: GossipFailure, source: Endpoint, now: float, sender: PublicKey
+    ) -> list[NeighborhoodEffect]:
+        contact = self._contacts.get(source.ip)
+        if contact is not None and (not sender or contact.key[:32] == sender[:32]):
+            self._postpone(contact, now)
+        words = f"{source} could not take our Debut: {failure.value} ({REASONS[failure]})"
+        return [Log("warning", "gossip_failure", words)]
+
+    def _held(self, ip: str, key: PublicKey, source: Endpoint) -> bool:
+        """Whether an address is that of another Node: our own, or of a neighbor whose link stands."""
+        holder = self.graph.at(ip)
+        if holder is None or holder == key:
+            return False
+        if holder == self.graph.root_key:
+            return True
+        return holder in self.graph.root.neighbors and self._is_linked(holder, ip, source)
+
+    # --- places for neighbors ---
+
+    def _has_place(self, record: NodeRecord, address: NodeAddress | None, now: float, chosen: bool) -> bool:
+        """Whether there is a place for one more neighbor. For a visitor a place is made, if one that came before it
+        hasn't used its own."""
+        graph, key = self.graph, record.public_key
+        if key in graph.root.neighbors:
+            return True
+        if self._profile.diverse and not self._is_diverse(record, address):
+            return False
+        full = sum(each.accepts_connections for each in graph.full_neighbors(graph.root_key))
+        if chosen:
+            return full < MAX_DEGREE and len(graph.root.neighbors) < MAX_LISTED
+        room = self._room(record.accepts_connections)
+        if room > 0:
+            return len(graph.root.neighbors) < MAX_LISTED
+        stale = self._oldest_visitor(now, record.accepts_connections)
+        if stale is None or room < 0:
+            return False
+        self._unlist(stale, now)
+        graph.forget_address(stale)
+        return True
+
+    def _room(self, accepting: bool) -> int:
+        """How many more visitors there are places for, of those that accept connections or of those that don't."""
+        graph = self.graph
+        full = [record for record in graph.full_neighbors(graph.root_key) if record.accepts_connections == accepting]
+        confirmed = {record.public_key for record in full}
+        waiting = [key for key in self._pending.listed if key not in confirmed and key not in self._chosen]
+        visitors = sum(self._accepts(key) == accepting for key in waiting)
+        if not accepting:
+            return min(MAX_VISITORS, MAX_LEAVES - len(full)) - visitors
+        chosen = sum(key in self._chosen for key in graph.root.neighbors)
+        at_hand = sum(graph.at(ip) in graph.root.neighbors for ip in self._contacts)
+        kept = max(0, min(KEPT_PLACES - chosen, len(self._contacts) - at_hand))
+        return min(MAX_VISITORS, MAX_DEGREE - kept - len(full)) - visitors
+
+    def _accepts(self, key: PublicKey) -> bool:
+        record = self.graph.record(key)
+        return record is None or record.accepts_connections
+
+    def _oldest_visitor(self, now: float, accepting: bool) -> PublicKey | None:
+        """Who debuted longest ago and hasn't listed us, though it had the time to."""
+        for key, since in self._pending.listed.items():
+            waits = key not in self._chosen and not self.graph.is_full(self.graph.root_key, key)
+            if waits and now - since > FRESH and self._accepts(key) == accepting:
+                return key
+        return None
+
+    def _is_diverse(self, record: NodeRecord, address: NodeAddress | None) -> bool:
+        """Whether another owner and network joins our neighbors with this one, as far as can be told."""
+        same_wallet = same_prefix = 0
+        for key in self.graph.root.neighbors:
+            other, place = self.graph.record(key), self.graph.address(key)
+            if other is not None and record.earning_wallet != DEFAULT_EARNING_WALLET:
+                same_wallet += other.earning_wallet == record.earning_wallet
+            if place is not None and address is not None:
+                same_prefix += prefix(place.ip) == prefix(address.ip)
+        return same_wallet < NEIGHBORS_PER_WALLET and same_prefix < NEIGHBORS_PER_PREFIX
+
     # --- the four kinds ---
 
-    def _debut(self, item: GossipRecord, source: Endpoint, now: float) -> list[NeighborhoodEffect]:
+    def _debut(self, item: GossipRecord, source: Endpoint, now: float, sender: PublicKey) -> list[NeighborhoodEffect]:
         graph, debuter = self.graph, item.record
+        key = debuter.public_key
         address = item.address or NodeAddress(source.ip, (source.port,))
-        graph.forget(debuter.public_key)
-        excluded = {debuter.public_key} | debuter.neighbors
-        degree = graph.degree(graph.root_key)
+        refusal = self._why_no_debut(debuter, address, source, sender)
+        if refusal:
+            return [Log("info", "debut_refused", f"a Debut from {source} was ignored: {refusal}")]
+        if self._held(address.ip, key, source):
+            text = f"a Debut from {source} was refused: another Node is known there"
+            return [Log("info", "debut_refused", text), Tell(key, address.endpoint, GossipFailure.MANUAL_REJECTION)]
+        excluded = {key} | debuter.neighbors
         candidates = [
             record
             for record in graph.full_neighbors(graph.root_key)
@@ -248,104 +461,203 @@ class Neighborhood:
         ]
         candidates.sort(key=lambda record: (graph.degree(record.public_key), record.public_key))
         better = next((record for record in candidates if graph.degree(record.public_key) > 2), None)
-        if better is not None and graph.degree(better.public_key) < degree:
-            return [self._tell(debuter.public_key, address, self._gossip_about(better.public_key))]
-        known_as = graph.root.neighbors - {debuter.public_key}
-        if degree >= MAX_DEGREE or len(known_as) >= MAX_LISTED:
-            target = next(iter(candidates), None)
-            if target is None:
-                failure = GossipFailure.NO_SUITABLE_NEIGHBORS
-                return [Tell(debuter.public_key, address.endpoint, failure)]
-            return [self._tell(debuter.public_key, address, self._gossip_about(target.public_key))]
+        asks_anew = key not in graph.root.neighbors
+        if asks_anew and better is not None and graph.degree(better.public_key) < graph.degree(graph.root_key):
+            return self._pass_on(key, address, better.public_key, now)
+        if not self._has_place(debuter, address, now, chosen=self._solicited(source.ip, now, key)):
+            target = candidates[0].public_key if candidates else None
+            return self._pass_on(key, address, target, now)
+        effects = self._displace(address.ip, key, now)
         graph.add(debuter, address, now)
-        self._list(debuter.public_key, now)
+        self._list(key, now, self._solicited(source.ip, now, key))
+        self._pending.listed.pop(key, None)
+        self._pending.listed[key] = now
         if debuter.neighbors:
             self._dirty_since = now - ROUND_DELAY  # The debuter waits for this round.
-            return self._round(now)
-        self._dirty_since = None if self._dirty_since is None else self._dirty_since
+            return effects + self._round(now)
+        for candidate in candidates:
+            introducee = candidate.public_key
+            if self._may_show(address.ip, introducee, now):
+                self._pending.introduced[key] = (introducee, now + WITHHOLD)
+                return [*effects, self._tell(key, address, self._gossip_about(graph.root_key, introducee))]
         if candidates:
-            introducee = candidates[0].public_key
-            self._pending.introduced[debuter.public_key] = (introducee, now + WITHHOLD)
-            return [self._tell(debuter.public_key, address, self._gossip_about(graph.root_key, introducee))]
-        return [self._tell(debuter.public_key, address, self._short_answer(debuter.public_key))]
+            effects += self._greed(address.ip, now)
+        return [*effects, self._tell(key, address, self._short_answer(key))]
 
-    def _pass(self, item: GossipRecord, source: Endpoint, now: float) -> list[NeighborhoodEffect]:
+    def _why_no_debut(
+        self, debuter: NodeRecord, address: NodeAddress, source: Endpoint, sender: PublicKey
+    ) -> str | None:
+        """Why a Debut of a known Node is not to be believed. Records are public: anybody may send one."""
+        key = debuter.public_key
+        known, place = self.graph.record(key), self.graph.address(key)
+        if known is None:
+            return None
+        listed = key in self.graph.root.neighbors
+        linked = place is not None and listed and self._is_linked(key, place.ip, source)
+        if not sender and linked and place is not None and place.ip != address.ip:
+            return f"that Node is linked at {place.ip}"
+        if not sender and listed and self._must_prove(debuter):
+            return "that Node proves its key"
+        # 0.9.1 begins again with version 0 when it is started with the key it had: where it was, it is believed.
+        came_back = not linked and not self._must_prove(known) and self._was_at(key) == address.ip
+        if debuter.version < known.version and not came_back:
+            return f"version {debuter.version} of its record is older than {known.version}"
+        return None
+
+    def _was_at(self, key: PublicKey) -> str | None:
+        """Where a neighbor is, or was last."""
+        place = self.graph.address(key)
+        return place.ip if place and key in self.graph.root.neighbors else self._pending.left.get(key)
+
+    def _displace(self, ip: str, key: PublicKey, now: float) -> list[NeighborhoodEffect]:
+        """There is one Node at an address: who was there before is our neighbor no more."""
+        holder = self.graph.at(ip)
+        if holder is None or holder == key:
+            return []
+        self.graph.forget_address(holder)
+        return self._unlist(holder, now)
+
+    def _pass_on(
+        self, debuter: PublicKey, address: NodeAddress, target: PublicKey | None, now: float
+    ) -> list[NeighborhoodEffect]:
+        if target is None:
+            return [Tell(debuter, address.endpoint, GossipFailure.NO_SUITABLE_NEIGHBORS)]
+        if self._may_show(address.ip, target, now):
+            return [self._tell(debuter, address, self._gossip_about(target))]
+        return [Tell(debuter, address.endpoint, GossipFailure.NO_SUITABLE_NEIGHBORS), *self._greed(address.ip, now)]
+
+    def _greed(self, ip: str, now: float) -> list[NeighborhoodEffect]:
+        """Somebody was shown nobody, as his network was shown enough: it is his fault if he was shown all of them."""
+        if not self._shown.greedy(ip, now):
+            return []
+        return [Offence(Rule.HARVEST, ip, detail="it was shown as many Nodes as anybody needs")]
+
+    def _may_show(self, ip: str, key: PublicKey, now: float) -> bool:
+        return not self._profile.diverse or self._shown.may_show(ip, key, now)
+
+    def _pass(self, item: GossipRecord, source: Endpoint, now: float, sender: PublicKey) -> list[NeighborhoodEffect]:
         target = item.address
         assert target
-        if not self._solicited(source.ip, now):
+        # Over JSON nothing shows who passes us on: that it is where we asked has to do.
+        if not self._solicited(source.ip, now, sender):
             return [Log("info", "pass_unsolicited", f"Pass from {source} ignored: we did not debut there")]
+        passes = self._pending.passes
+        if len(passes) >= MAX_PASSES and sum(now - then <= SOLICITED for then in passes.values()) >= MAX_PASSES:
+            return [Log("info", "pass_refused", f"Pass from {source} ignored: there were enough of them")]
         before = self._pending.passes.get(target.ip)
         self._pending.passes[target.ip] = now
         if before is not None and now - before <= SOLICITED:
             return [Log("debug", "pass_loop", f"Pass from {source} to {target.endpoint} ignored: tried a moment ago")]
         if not may_be_dialled(target, self.graph.root_address) or item.record.public_key in self.graph.root.neighbors:
             return [Log("info", "pass_refused", f"Pass from {source} to {target.endpoint} ignored")]
+        self._verify(item)
         return self._debut_to(item.record.public_key, target, now)
 
-    def _introduction(
-        self, gossip: Gossip, source: Endpoint, now: float, sender: PublicKey
-    ) -> list[NeighborhoodEffect]:
+    def _introduction(self, gossip: Gossip, source: Endpoint, now: float) -> list[NeighborhoodEffect]:
+        graph = self.graph
         introducer, introducee = introduction(gossip, source)
         assert introducer
-        _check_speaker(introducer, sender)
         assert introducee
         assert introducee.address
-        if not self._solicited(source.ip, now):
+        key = introducer.record.public_key
+        if not self._solicited(source.ip, now, key):
             return [
                 Log("info", "introduction_unsolicited", f"Introduction from {source} ignored: we did not debut there")
             ]
-        if len(self.graph.full_neighbors(self.graph.root_key)) >= MAX_DEGREE:
+        self._verify(introducee)
+        if self._held(source.ip, key, source) or not self._has_place(introducer.record, introducer.address, now, True):
             return []
-        known = self.graph.record(introducer.record.public_key)
+        known = graph.record(key)
         if known is None:
-            self.graph.add(introducer.record, introducer.address, now)
+            graph.add(introducer.record, introducer.address, now)
         elif known.version < introducer.record.version:
-            refusal = self.graph.update(introducer.record, introducer.address, now)
+            refusal = graph.update(introducer.record, introducer.address, now)
             if refusal:
                 raise GossipRefused(refusal)
-        elif introducer.address and self.graph.address(known.public_key) is None:
-            self.graph.learn_address(known.public_key, introducer.address)
-        self._list(introducer.record.public_key, now)
+        elif introducer.address and graph.address(key) is None:
+            graph.learn_address(key, introducer.address)
+        self._list(key, now, chosen=True)
         # Most often the introducee's answer sets off a round. One that has no room may send us elsewhere without end.
         self._pending.untold = now if self._pending.untold is None else self._pending.untold
-        if introducee.record.public_key in self.graph.root.neighbors:
+        if introducee.record.public_key in graph.root.neighbors:
             self._dirty_since = self._dirty_since or now  # It is linked already: our round tells the introducer.
             return []
-        if not may_be_dialled(introducee.address, self.graph.root_address):
+        if not may_be_dialled(introducee.address, graph.root_address):
             return [Log("info", "introduction_refused", f"{introducee.address.endpoint} is not a place to dial")]
         return self._debut_to(introducee.record.public_key, introducee.address, now)
 
     def _standard(self, gossip: Gossip, source: Endpoint, now: float, sender: PublicKey) -> list[NeighborhoodEffect]:
-        graph, changed = self.graph, self._welcome(gossip, source, now, sender)
+        graph = self.graph
+        changed = self._welcome(gossip, source, now, sender)
+        speaker = self._speaker(gossip, source, sender)
+        changed = self._adopt(speaker, source, now) or changed
+        reached = patch(gossip, graph, self._radius)
+        taken = self._worth_taking(reached, source, now, speaker)
+        for item in taken:
+            self._verify(item)
         effects: list[NeighborhoodEffect] = []
-        for key, item in patch(gossip, graph, self._radius).items():
+        teller = self._teller(speaker, source)
+        new = 0
+        for item in taken:
+            key = item.record.public_key
+            here = key == speaker and item.address is not None and item.address.ip == source.ip
+            address = item.address if here and not self._held(source.ip, key, source) else None
             known = graph.record(key)
             if known is None:
-                if len(graph) >= MAX_KNOWN:
-                    continue
-                # Only the sender may teach us an address, and only its own.
-                if item.address is None or item.address.ip == source.ip:
-                    graph.add(item.record, item.address, now)
-                    changed = True
-            elif item.record.version > known.version:
-                refusal = graph.update(item.record, self._believable(item, source), now)
+                graph.add(item.record, address, now, teller)
+                new += 1
+                changed = True
+            elif item.record == known:
+                if address and graph.address(key) is None:
+                    graph.learn_address(key, address)
+            else:
+                refusal = graph.update(item.record, address, now)
                 if refusal:
                     effects.append(Log("warning", "update_refused", f"a record from {source} was refused: {refusal}"))
                 else:
                     changed = True
-            elif item.address and graph.address(key) is None and item.address.ip == source.ip:
-                graph.learn_address(key, item.address)
-        at_source = sender if sender in graph else graph.at(source.ip) or self._speaker(gossip, source)
-        if sender and at_source != sender:
-            at_source = None  # Whoever is at this address, it is not who speaks.
-        if at_source and at_source not in graph.root.neighbors:
-            room = len(graph.full_neighbors(graph.root_key)) < MAX_DEGREE and len(graph.root.neighbors) < MAX_LISTED
-            if room and at_source != graph.root_key:
-                self._list(at_source, now)
-                changed = True
+        self._belief.took(teller, new, now)
+        changed = self._adopt(speaker, source, now) or changed
         if changed and self._dirty_since is None:
             self._dirty_since = now
         return effects
+
+    def _teller(self, speaker: PublicKey | None, source: Endpoint) -> bytes:
+        """On whose word something is known: a neighbor's key, or an address, as strangers' keys cost nothing."""
+        return speaker if speaker and speaker in self.graph.root.neighbors else source.ip.encode()
+
+    def _worth_taking(
+        self, reached: dict[PublicKey, GossipRecord], source: Endpoint, now: float, speaker: PublicKey | None
+    ) -> list[GossipRecord]:
+        """Those records of a message that change something, and may: the nearest first."""
+        graph = self.graph
+        # A stranger may tell of what has become of Nodes that we know, and of none that we don't.
+        trusted = speaker is not None and (speaker in graph.root.neighbors or self._solicited(source.ip, now, speaker))
+        left = self._belief.left(self._teller(speaker, source), now)
+        taken = []
+        for key, item in reached.items():
+            known = graph.record(key)
+            if known is None:
+                # Only the sender may teach us an address, and only its own.
+                elsewhere = item.address is not None and item.address.ip != source.ip
+                if left > 0 and not elsewhere and (trusted or key == speaker):
+                    left -= 1
+                    taken.append(item)
+            elif key == speaker:
+                # Of two records of one version, as 0.9.1 may sign them, the one counts that it sends itself.
+                if item.record.version >= known.version:
+                    taken.append(item)
+            elif item.record.version > known.version and not self._leaves_us(item.record, source):
+                taken.append(item)
+        return taken
+
+    def _leaves_us(self, record: NodeRecord, source: Endpoint) -> bool:
+        """Whether a neighbor, whose link stands, would list us no more: that it has to say itself."""
+        graph, key = self.graph, record.public_key
+        place = graph.address(key)
+        if graph.root_key in record.neighbors or place is None or not graph.is_full(graph.root_key, key):
+            return False
+        return self._is_linked(key, place.ip, source)
 
     def _welcome(self, gossip: Gossip, source: Endpoint, now: float, sender: PublicKey) -> bool:
         """Take up the sender, if we debuted there and it lists us now.
@@ -354,33 +666,54 @@ class Neighborhood:
         already is answered with a round that it doesn't understand.
         """
         graph = self.graph
-        room = len(graph.full_neighbors(graph.root_key)) < MAX_DEGREE and len(graph.root.neighbors) < MAX_LISTED
         for item in gossip.records:
             record = item.record
-            here = item.address is not None and item.address.ip == source.ip and sender in (b"", record.public_key)
-            if here and room and graph.root_key in record.neighbors and record.public_key not in graph.root.neighbors:
-                if not self._solicited(source.ip, now):
-                    return False
-                known = graph.record(record.public_key)
-                if known is None or known.version <= record.version:
-                    graph.add(record, item.address, now)
-                self._list(record.public_key, now)
-                return True
+            key = record.public_key
+            here = item.address is not None and item.address.ip == source.ip and sender in (b"", key)
+            if not here or graph.root_key not in record.neighbors or key in graph.root.neighbors:
+                continue
+            if not self._solicited(source.ip, now, key) or self._held(source.ip, key, source):
+                return False
+            if not self._has_place(record, item.address, now, True):
+                return False
+            self._verify(item)
+            known = graph.record(key)
+            if known is not None and known.rates != record.rates:
+                return False  # Prices hold for as long as we know somebody (neighborhood.md 2.7).
+            if known is None or known.version <= record.version:
+                graph.add(record, item.address, now)
+            elif graph.address(key) is None and item.address:
+                graph.learn_address(key, item.address)
+            self._list(key, now, chosen=True)
+            return True
         return False
 
-    def _believable(self, item: GossipRecord, source: Endpoint) -> NodeAddress | None:
-        # Addresses are unsigned: of Nodes that we hear of, only neighbors of ours are shown to us with one, and a
-        # wrong one does no more than a failed dial, as everything sent there is sealed to the key.
-        if item.address and not may_be_dialled(item.address, self.graph.root_address):
-            return None
-        return item.address
+    def _adopt(self, speaker: PublicKey | None, source: Endpoint, now: float) -> bool:
+        """List a known Node that tells us of the network, if there is a place for it."""
+        record = self.graph.record(speaker) if speaker else None
+        if speaker is None or record is None or speaker in self.graph.root.neighbors or speaker == self.graph.root_key:
+            return False
+        chosen, place = self._solicited(source.ip, now, speaker), NodeAddress(source.ip, (source.port,))
+        if self._held(source.ip, speaker, source) or not self._has_place(record, place, now, chosen):
+            return False
+        self._list(speaker, now, chosen)
+        return True
 
-    def _speaker(self, gossip: Gossip, source: Endpoint) -> PublicKey | None:
-        """A known Node whose own address, at the source, came with this message."""
-        for item in gossip.records:
-            if item.address and item.address.ip == source.ip and item.record.public_key in self.graph:
-                return item.record.public_key
-        return None
+    def _speaker(self, gossip: Gossip, source: Endpoint, sender: PublicKey) -> PublicKey | None:
+        """Who sent a message, as far as it can be told: the key that the link proved, or who is known at its address.
+
+        Over JSON nobody is taken for a Node that could have proved its key.
+        """
+        if sender:
+            return sender
+        known = self.graph.at(source.ip)
+        if known is None:
+            here = [item.record for item in gossip.records if item.address and item.address.ip == source.ip]
+            known = here[0].public_key if here else None
+        record = self.graph.record(known) if known else None
+        if record is None:
+            return known
+        return None if self._must_prove(record) else known
 
     # --- our own record ---
 
@@ -398,8 +731,10 @@ class Neighborhood:
             profile.extensions,
         )
 
-    def _list(self, key: PublicKey, now: float) -> None:
+    def _list(self, key: PublicKey, now: float, chosen: bool = False) -> None:
         root = self.graph.root
+        if chosen:
+            self._chosen[key] = None
         if key not in root.neighbors:
             self.graph.set_root(self._sign(root.neighbors | {key}, root.version + 1))
             self._split_version = False
@@ -408,6 +743,7 @@ class Neighborhood:
     def _unlist(self, key: PublicKey, now: float) -> list[NeighborhoodEffect]:
         root = self.graph.root
         self._pending.listed.pop(key, None)
+        self._chosen.pop(key, None)
         if key in root.neighbors:
             self.graph.set_root(self._sign(root.neighbors - {key}, root.version + 1))
             self._split_version = False
@@ -442,7 +778,7 @@ class Neighborhood:
                 continue
             if len(gossip.records) == 1 and not graph.root.accepts_connections and not record.extensions:
                 continue  # 0.9.1 takes this for a malformed Pass: wait until there is a second record to tell.
-            effects.append(self._tell(key, address, gossip))
+            effects += [self._tell(key, address, part) for part in parts(gossip, record.neighbors)]
         return effects
 
     def _withheld(self, target: PublicKey, record: NodeRecord, now: float) -> tuple[PublicKey, ...]:
@@ -460,7 +796,7 @@ class Neighborhood:
         return Tell(key, address.endpoint, gossip)
 
     def _debut_to(self, key: PublicKey, address: NodeAddress, now: float) -> list[NeighborhoodEffect]:
-        self._pending.debuts[address.ip] = now
+        self._pending.debuts[address.ip] = now, key
         return [Tell(key, address.endpoint, Gossip((GossipRecord(self.graph.root, self._shown_address()),)))]
 
     def _debut_to_contact(self, contact: Contact, now: float) -> list[NeighborhoodEffect]:
@@ -473,24 +809,37 @@ class Neighborhood:
         contact.attempts += 1
         contact.due = now + min(LAST_RETRY, FIRST_RETRY * 2 ** (contact.attempts - 1))
 
-    def _solicited(self, ip: str, now: float) -> bool:
-        return now - self._pending.debuts.get(ip, float("-inf")) <= SOLICITED
+    def _solicited(self, ip: str, now: float, key: PublicKey = b"") -> bool:
+        """Whether we debuted there a moment ago; with `key`, whether it was to that Node."""
+        then, asked = self._pending.debuts.get(ip, (float("-inf"), b""))
+        return now - then <= SOLICITED and (not key or key[:32] == asked[:32])
 
     def _remember_neighbors(self) -> list[NeighborhoodEffect]:
         full = [r for r in self.graph.full_neighbors(self.graph.root_key) if r.accepts_connections]
         keys = frozenset(record.public_key for record in full)
         if keys == self._saved_neighbors or not keys:
             return []
-        self._saved_neighbors = keys
         lines = []
         for record in full:
             address = self.graph.address(record.public_key)
             if address:
                 lines.append(f"{record.public_key.hex()}@{address.endpoint}")
+        if not lines:
+            return []  # Those of before are better than nobody.
+        self._saved_neighbors = keys
         return [SaveConfig("past_neighbors", ",".join(lines))]
 
 
-def _check_speaker(item: GossipRecord, sender: PublicKey) -> None:
-    """Who speaks of itself over a secure link has to be who proved its key there."""
-    if sender and item.record.public_key != sender:
-        raise GossipRefused("it is not of the Node whose key this link has proved")
+def _check_speaker(kind: GossipKind, claim: GossipRecord, sender: PublicKey) -> None:
+    """Who speaks of itself over a secure link has to be who proved its key there.
+
+    In a Standard message it needn't be of itself: behind one router Nodes may share an address.
+    """
+    if sender and claim.record.public_key != sender and kind is not GossipKind.STANDARD:
+        raise GossipRefused("it is not of the Node whose key this link has proved", Rule.IMPOSTOR)
+
+
+def _refused(error: GossipRefused, source: Endpoint, sender: PublicKey) -> list[NeighborhoodEffect]:
+    event = "bad_signature" if error.rule is Rule.FORGED_GOSSIP else "gossip_refused"
+    log = Log("warning", event, f"gossip from {source} dropped: {error}")
+    return [log] if error.rule is None else [log, Offence(error.rule, source.ip, sender, detail=str(error))]

@@ -9,8 +9,8 @@ from typing import Final
 from masq.core.effects import Service
 from masq.core.failure import Cause, Failure, FailureError
 from masq.core.network.graph import Graph
-from masq.types import PublicKey
-from masq.wire.circuit import EXTENSION
+from masq.types import DEFAULT_RATE_PACK, PublicKey, RatePack
+from masq.wire.circuit import EXTENSION, MAX_DATA
 from masq.wire.message import NodeRecord
 
 BUDGET: Final = 20_000
@@ -19,6 +19,24 @@ RESPONSE_RATIO: Final = 1_000
 """Bytes of response that are expected for a byte of request when prices are compared."""
 EXTRA_HOPS: Final = 2
 """The way back may be longer than asked by this much, where the graph's shape demands it."""
+GB: Final = 10**9
+USUAL: Final = 100
+"""So many times the network's own price is what is paid at most, where nothing else is set."""
+
+
+DEAREST: Final = RatePack(*(USUAL * rate for rate in DEFAULT_RATE_PACK))
+
+
+@dataclass(frozen=True, slots=True)
+class Ceiling:
+    """What is paid at most: to one Node, and in all. Anybody may name any price."""
+
+    rates: RatePack = DEAREST
+    per_gb: int = 10**17
+    """Wei for a GB over a whole route."""
+
+    def allows(self, rates: RatePack) -> bool:
+        return all(rate <= most for rate, most in zip(rates, self.rates, strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +50,31 @@ class Route:
     relays_back: tuple[Service, ...]
     exit_extensions: tuple[str, ...]
 
+    @property
+    def per_gb(self) -> int:
+        """Wei for a GB of answers, in full cells."""
+        cells = -(-GB // MAX_DATA)
+        relays = sum(
+            GB * each.rates.routing_byte_rate + cells * each.rates.routing_service_rate for each in self.relays_back
+        )
+        return relays + GB * self.exit.rates.exit_byte_rate + cells * self.exit.rates.exit_service_rate
+
 
 class Routes:
     """Searches a graph. What the searches need of it is derived once per revision of the graph."""
 
-    def __init__(self, graph: Graph, random: Callable[[int], bytes]) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        random: Callable[[int], bytes],
+        ceiling: Ceiling = Ceiling(),
+        banned: Callable[[PublicKey], bool] = lambda key: False,
+    ) -> None:
+        """`banned`: whether a Node is no hop of ours, whatever it costs."""
+        self._banned = banned
         self._graph = graph
         self._random = random
+        self._ceiling = ceiling
         self._revision = -1
         self._neighbors: dict[PublicKey, list[NodeRecord]] = {}
 
@@ -63,7 +99,7 @@ class Routes:
             back = over[::-1]  # Links are mutual, so the way over always leads back.
         exit_record = graph.record(over[-1])
         assert exit_record
-        return Route(
+        route = Route(
             over,
             back,
             _service(exit_record),
@@ -71,6 +107,10 @@ class Routes:
             self._services(back[1:-1]),
             exit_record.extensions,
         )
+        if route.per_gb > self._ceiling.per_gb:
+            words = f"the cheapest route costs {route.per_gb} wei per GB, which is more than max-price-per-gb"
+            raise FailureError(Failure(Cause.NO_ROUTE, detail=words))
+        return route
 
     def zero_hop(self) -> Route:
         """The route of a Node that is its own exit: from itself to itself and back."""
@@ -85,8 +125,14 @@ class Routes:
         if self._revision != self._graph.revision:
             self._revision = self._graph.revision
             self._neighbors = {
-                known.record.public_key: self._graph.full_neighbors(known.record.public_key) for known in self._graph
+                known.record.public_key: [
+                    record for record in self._graph.full_neighbors(known.record.public_key) if self._affordable(record)
+                ]
+                for known in self._graph
             }
+
+    def _affordable(self, record: NodeRecord) -> bool:
+        return record.public_key == self._graph.root_key or self._ceiling.allows(record.rates)
 
     def _search(
         self,
@@ -126,7 +172,7 @@ class Routes:
             steps = []
             for record in self._neighbors.get(path[-1], ()):
                 key = record.public_key
-                if key in path or key in avoid or (target is not None and (key == target) != last):
+                if key in path or key in avoid or self._banned(key) or (target is not None and (key == target) != last):
                     continue
                 if not record.routes_data and key != target:
                     continue
@@ -141,13 +187,16 @@ class Routes:
         return best
 
     def _why_not(self, hops: int) -> str:
-        neighbors = len(self._neighbors.get(self._graph.root_key, ()))
-        known = len(self._graph) - 1
+        graph = self._graph
+        neighbors = len(graph.full_neighbors(graph.root_key))
+        known = len(graph) - 1
         if not neighbors:
             return "no route: this Node has no neighbors yet"
-        return (
+        words = (
             f"no route over {hops} hops: {neighbors} neighbors and {known} Nodes are known, none of them lies that far"
         )
+        dear = sum(not self._affordable(each.record) for each in graph)
+        return f"{words}; {dear} of them ask for more than max-rate-pack" if dear else words
 
 
 def hash_of(salt: bytes, key: PublicKey) -> int:

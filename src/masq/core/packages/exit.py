@@ -10,6 +10,7 @@ from typing import Final
 
 from masq.core.effects import CloseSocket, Connect, EndSocket, Forward, Log, Reading, WriteSocket
 from masq.core.failure import END_CODES, SERVER, Cause, Failure
+from masq.core.limits import QUIET_FOR, QUIET_UNDER_PRESSURE, STALLED_FOR, Limits
 from masq.core.packages.flow import MAX_HELD, WINDOW, Incoming, Outgoing, shared_window
 from masq.core.sockets import OwnSockets, Sockets
 from masq.core.tab import Tab
@@ -62,8 +63,16 @@ class ExitStream:
 class PackageExit:
     """All streams of which this Node is the exit."""
 
-    def __init__(self, keys: Keys, rates: RatePack, sockets: Sockets, tab: Tab) -> None:
+    def __init__(
+        self,
+        keys: Keys,
+        rates: RatePack,
+        sockets: Sockets,
+        tab: Tab,
+        limits: Limits = Limits(),
+    ) -> None:
         self._keys = keys
+        self._limits = limits
         self._rates = rates
         self._tab = tab
         self._streams: dict[bytes, ExitStream] = {}
@@ -105,7 +114,7 @@ class PackageExit:
                 return self._refuse(stream, TOO_MANY)
             self._streams[stream.key] = stream
             self._sockets.serve(stream.socket, stream, holders)
-            effects: list[ExitEffect] = [Connect(stream.socket, _host(request.hostname), request.port)]
+            effects: list[ExitEffect] = [Connect(stream.socket, _host(request.hostname), request.port, payer)]
         else:
             effects = []
             stream.next_key, stream.hops, stream.payer = hop.next_key, package.hops, payer
@@ -213,10 +222,16 @@ class PackageExit:
         return effects
 
     def tick(self, now: float) -> list[ExitEffect]:
-        idle = [stream for stream in self._streams.values() if now - stream.active > IDLE]
+        """Streams that nobody has a use for are closed: of which one direction is over, soon."""
+        pressed = self._limits.pressed(len(self._streams))
+        quiet_for = QUIET_UNDER_PRESSURE if pressed else QUIET_FOR
+        idle = [stream for stream in self._streams.values() if now - stream.active > _may_rest(stream, quiet_for)]
         effects: list[ExitEffect] = []
         for stream in idle:
-            effects += self._abort(stream, Failure(Cause.CLOSED, detail="nothing was sent for two hours"))
+            if stream.incoming.ended and stream.credits:
+                effects += self.ended(stream.socket, now)  # Told as a failure, it would be tried again elsewhere.
+            else:
+                effects += self._abort(stream, Failure(Cause.CLOSED, detail="nothing was sent any more"))
         return effects
 
     # --- inside ---
@@ -310,6 +325,14 @@ class PackageExit:
             return [CloseSocket(stream.socket), Log("warning", "bad_originator_key", str(error))]
         package = Package(shift(stream.hops, self._keys), payload)
         return [Forward(stream.next_key, package, package.hops[0][:32])]
+
+
+def _may_rest(stream: ExitStream, quiet_for: float) -> float:
+    """Seconds that a stream may stand without a byte."""
+    if stream.incoming.ended == stream.outgoing.ended:
+        return IDLE
+    waits = stream.congested or not stream.connected or stream.outgoing.blocked or not stream.reading
+    return STALLED_FOR if waits else quiet_for
 
 
 def _host(name: str) -> str:

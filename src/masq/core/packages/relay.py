@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from masq.core.effects import Forward
+from masq.core.limits import MAX_PACKAGES, PACKAGES_FOR
 from masq.core.proofs import Proofs, Unpaid
 from masq.crypto import Keys
 from masq.errors import PeerError
@@ -30,6 +32,10 @@ MAX_REMEMBERED: Final = 2_048
 
 class Misrouted(PeerError):
     """A package whose route makes no sense here."""
+
+
+class Repeated(PeerError):
+    """A package that was here before: payloads are sealed anew each time, so no honest Node sends one twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +87,10 @@ class PackageRelay:
         self._charges = charges
         self._hops: dict[bytes, Hop] = {}
         self._return_ids: dict[bytes, int] = {}
+        self._seen = Seen()
+
+    def tick(self, now: float) -> None:
+        self._seen.tick(now)
 
     def open(self, box: bytes) -> Package:
         """The package in a box that the Node before us has sealed."""
@@ -106,6 +116,7 @@ class PackageRelay:
         payer = self._proofs.payer_of(hop)
         if payer is None:
             raise Unpaid("a package to relay without a payer")
+        self._once(package)
         shifted = Package(shift(package.hops, self._keys), package.payload)
         flow = shifted.hops[0][:32]
         return Relayed(Forward(hop.next_key, shifted, flow), payer, len(package.payload))
@@ -119,14 +130,22 @@ class PackageRelay:
             payer = self._proofs.payer_of(hop)
             if payer is None and self._charges:
                 raise Unpaid("a request without a payer")
+            self._once(package)
             return ForExit(message, hop, package, payer)
         if isinstance(message, ClientResponse | DnsResolveFailed):
-            return ForEntry(message, self._return_id(package), len(package.payload))
+            number = self._return_id(package)
+            self._once(package)
+            return ForEntry(message, number, len(package.payload))
         if hop.payer is not None:
             raise Misrouted(
                 "gossip that was relayed"
             )  # Direct gossip never has a payer: somebody poses as our neighbor.
         return ForNeighborhood(message)
+
+    def _once(self, package: Package) -> None:
+        """What costs somebody something is taken once. Repeated: it was taken already."""
+        if not self._seen.add(package.hops[0], package.payload):
+            raise Repeated("a package that was here before")
 
     def _return_id(self, package: Package) -> int:
         if len(package.hops) < 2:
@@ -136,6 +155,36 @@ class PackageRelay:
         if number is None:
             number = _remember(self._return_ids, element, open_return_route_id(element, self._keys))
         return number
+
+
+class Seen:
+    """The packages of the last minutes, in two generations: the older one is dropped as a whole."""
+
+    def __init__(self) -> None:
+        self._young: set[bytes] = set()
+        self._old: set[bytes] = set()
+        self._since = 0.0
+
+    def __len__(self) -> int:
+        return len(self._young) + len(self._old)
+
+    def add(self, element: bytes, payload: bytes) -> bool:
+        """Remember a package. Whether it is new."""
+        name = hashlib.blake2b(payload, digest_size=8, key=hashlib.blake2b(element, digest_size=32).digest()).digest()
+        if name in self._young or name in self._old:
+            return False
+        if len(self._young) >= MAX_PACKAGES:
+            self._turn()
+        self._young.add(name)
+        return True
+
+    def tick(self, now: float) -> None:
+        if now - self._since >= PACKAGES_FOR:
+            self._since = now
+            self._turn()
+
+    def _turn(self) -> None:
+        self._old, self._young = self._young, set()
 
 
 _T = TypeVar("_T")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from masq.core.network.neighborhood import MAX_DEGREE, MAX_LISTED
+from masq.core.limits import MAX_DEGREE, MAX_LISTED
 from masq.sim.host import SimNode
 
 

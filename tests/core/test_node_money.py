@@ -1,0 +1,215 @@
+"""The whole Node, by its money: who is served, what is booked and saved, and what is asked of the chain."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from tests.node_ends import EPOCH, Nodes, One, events, wallet
+
+from masq.chain.erc20 import Transfer
+from masq.chain.receipt import Receipt
+from masq.core.accountant.accountant import SavedState, Scan, Terms
+from masq.core.accountant.effects import (
+    AccountantEffect,
+    AskReceipts,
+    AskTerms,
+    AskTransfers,
+    Notice,
+    Save,
+    SendPayments,
+)
+from masq.core.accountant.ledger import BookEntry
+from masq.core.effects import CloseSocket, Connect
+from masq.core.failure import Cause
+from masq.core.view import as_json
+from masq.types import Mode, PackagePolicy
+
+USER = wallet("consuming 1").address
+"""Of the Node that is added first."""
+TOO_MUCH = BookEntry(True, b"c" * 20, 2 * 10**18, int(EPOCH) - 100_000)
+"""A debt that is due."""
+
+
+def row(policy: PackagePolicy, relay: SavedState = SavedState(), exit: SavedState = SavedState()) -> list[One]:
+    nodes = Nodes()
+    all = [nodes.add(hops=2, package_policy=policy), nodes.add(saved=relay), nodes.add(saved=exit)]
+    nodes.line(*all)
+    nodes.open(all[0])
+    return all
+
+
+def money(effects: object) -> list[AccountantEffect]:
+    assert isinstance(effects, list)
+    return [each for each in effects if isinstance(each, AccountantEffect)]
+
+
+# --- who is served ---
+
+
+@pytest.mark.parametrize("policy", [PackagePolicy.CIRCUITS, PackagePolicy.MASQ])
+@pytest.mark.parametrize("where", ["relay", "exit"])
+def test_who_owes_too_much_is_served_by_neither_relay_nor_exit(policy: PackagePolicy, where: str) -> None:
+    banned = SavedState(banned=(USER,))
+    user, relay, exit = row(policy, **{where: banned})
+    assert not [each for each in exit.asked if isinstance(each, Connect)]
+    if policy is PackagePolicy.MASQ:
+        assert "delinquent" in events(relay if where == "relay" else exit)
+    else:
+        failure = user.take(CloseSocket)[0].failure
+        assert failure
+        assert failure.cause is Cause.DELINQUENT
+    assert exit.is_owed() == {}
+
+
+def test_others_are_served_while_somebody_is_banned() -> None:
+    _, _, exit = row(PackagePolicy.MASQ, SavedState(banned=(b"b" * 20,)), SavedState(banned=(b"b" * 20,)))
+    assert len(exit.take(Connect)) == 1
+    assert exit.is_owed()
+
+
+@pytest.mark.parametrize("policy", [PackagePolicy.CIRCUITS, PackagePolicy.MASQ])
+def test_a_node_that_only_consumes_is_no_exit(policy: PackagePolicy) -> None:
+    nodes = Nodes()
+    user, other = nodes.add(package_policy=policy), nodes.add()
+    nodes.line(user, other)
+    other.node.rules = replace(other.node.rules, exits=False)
+    other.node.circuits._exits = False
+    nodes.open(user)
+    assert other.take(Connect) == []
+    if policy is PackagePolicy.MASQ:
+        nodes.open(user)
+        assert events(other) == ["package_dropped"]
+    assert other.is_owed() == {}
+
+
+def test_a_node_that_routes_nothing_relays_nothing() -> None:
+    nodes = Nodes()
+    user, relay, exit = nodes.add(hops=2, package_policy=PackagePolicy.MASQ), nodes.add(), nodes.add()
+    nodes.line(user, relay, exit)
+    relay.node.rules = replace(relay.node.rules, relays=False)
+    nodes.open(user)
+    assert events(relay) == ["package_dropped"]
+    assert exit.take(Connect) == []
+    assert relay.is_owed() == {}
+    assert set(user.owes()) == {one.config.profile.earning_wallet for one in (relay, exit)}
+
+
+# --- what is booked ---
+
+
+def test_what_an_input_cost_is_booked_at_once_and_saved_after_a_second() -> None:
+    nodes = Nodes()
+    user, exit = nodes.add(package_policy=PackagePolicy.MASQ), nodes.add()
+    nodes.line(user, exit)
+    nodes.open(user, b"12345")
+    rates = exit.config.profile.rates
+    assert user.owes() == {exit.config.profile.earning_wallet: rates.exit_charge(5)}
+    nodes.run(0.5)
+    assert user.take(Save) == []
+    nodes.run(1.0)
+    ((entry,),) = [save.entries for save in user.take(Save)]
+    assert (entry.payable, entry.wallet, entry.wei) == (True, exit.config.profile.earning_wallet, rates.exit_charge(5))
+
+
+def test_before_the_end_what_was_gathered_is_saved() -> None:
+    user, relay, exit = row(PackagePolicy.CIRCUITS)
+    (save,) = user.node.stop(0.0)
+    assert isinstance(save, Save)
+    assert {entry.wallet for entry in save.entries} == {one.config.profile.earning_wallet for one in (relay, exit)}
+    assert user.node.stop(0.0) == []
+
+
+def test_books_of_before_are_remembered() -> None:
+    one = Nodes().add(saved=SavedState(entries=(TOO_MUCH,)))
+    assert one.owes() == {TOO_MUCH.wallet: TOO_MUCH.wei}
+    assert as_json(one.node.accountant.view())["payables"][0]["wei"] == str(TOO_MUCH.wei)
+
+
+# --- the chain ---
+
+
+def test_scans_begin_with_the_first_route() -> None:
+    nodes = Nodes()
+    alone = nodes.add()
+    nodes.do(alone, alone.node.start(0.0))
+    nodes.run(20.0, 1.0)
+    assert alone.take(AskTransfers) == []
+    one, other = nodes.add(), nodes.add()
+    nodes.line(one, other)
+    assert one.node.has_route
+    assert Scan.RECEIVABLES in one.node.accountant._running
+
+
+def test_where_scans_are_off_there_are_none_unless_the_user_wants_one() -> None:
+    nodes = Nodes()
+    one, other = nodes.add(scans=False, saved=SavedState(entries=(TOO_MUCH,))), nodes.add()
+    nodes.line(one, other)
+    nodes.run(20.0, 1.0)
+    assert not [each for each in one.asked if isinstance(each, AskTerms | AskTransfers)]
+    assert one.node.scan(Scan.PAYABLES, nodes.now) == [AskTerms()]
+    assert one.node.scan(Scan.RECEIVABLES, nodes.now) == [AskTransfers(None, None)]
+
+
+def test_a_zero_hop_node_never_scans() -> None:
+    nodes = Nodes()
+    one = nodes.add(mode=Mode.ZERO_HOP)
+    nodes.do(one, one.node.start(0.0))
+    nodes.run(20.0, 1.0)
+    assert one.take(AskTransfers) == []
+
+
+def test_a_debt_is_paid_and_the_payment_confirmed() -> None:
+    one = Nodes().add(saved=SavedState(entries=(TOO_MUCH,)))
+    node = one.node
+    assert node.scan(Scan.PAYABLES, 0.0) == [AskTerms()]
+    save, send = node.terms(Terms(gas_price=10**9, coins=10**18, tokens=10**19, pending_nonce=4), 0.0)
+    assert isinstance(save, Save)
+    assert isinstance(send, SendPayments)
+    (payment,) = send.payments
+    assert (payment.creditor, payment.wei, payment.nonce) == (TOO_MUCH.wallet, TOO_MUCH.wei, 4)
+    assert save.payments == send.payments, "what is sent is on disk before"
+    assert node.sent([None], [payment], 0.0) == []
+    assert node.scan(Scan.PENDING_PAYABLES, 1.0) == [AskReceipts((payment.hash,))]
+    done = node.receipts([Receipt(payment.hash, 100, True)], 100, 5, 2.0)
+    assert [type(each) for each in done] == [Save, Notice]
+    assert one.owes() == {TOO_MUCH.wallet: 0}
+
+
+def test_a_payment_that_the_provider_does_not_take_is_a_warning() -> None:
+    one = Nodes().add(saved=SavedState(entries=(TOO_MUCH,)))
+    one.node.scan(Scan.PAYABLES, 0.0)
+    *_, send = one.node.terms(Terms(gas_price=10**9, coins=10**18, tokens=10**19, pending_nonce=4), 0.0)
+    assert isinstance(send, SendPayments)
+    (notice,) = one.node.sent(["nonce too low"], send.payments, 0.0)
+    assert isinstance(notice, Notice)
+    assert "nonce too low" in notice.text
+
+
+def test_income_is_credited_and_releases_who_was_banned() -> None:
+    debt = BookEntry(False, USER, 2 * 10**18, int(EPOCH) - 100_000)
+    one = Nodes().add(saved=SavedState(entries=(debt,), banned=(USER,)))
+    assert one.node.scan(Scan.RECEIVABLES, 0.0) == [AskTransfers(None, None)]
+    effects = money(one.node.transfers([Transfer(9, 0, b"h" * 32, USER, debt.wei)], 9, 1.0))
+    assert USER in [wallet for each in effects if isinstance(each, Save) for wallet in each.released]
+    assert not one.node.accountant.is_delinquent(USER)
+    assert one.is_owed() == {USER: 0}
+
+
+def test_a_scan_that_failed_says_why_and_the_next_one_keeps_to_the_provider_s_limit() -> None:
+    one = Nodes().add()
+    one.node.scan(Scan.RECEIVABLES, 0.0)
+    (notice,) = one.node.scan_failed(Scan.RECEIVABLES, "too many blocks", 1.0, most_blocks=500)
+    assert isinstance(notice, Notice)
+    assert "too many blocks" in notice.text
+    assert one.node.scan(Scan.RECEIVABLES, 2.0) == [AskTransfers(None, 500)]
+
+
+def test_the_next_wake_is_the_earliest_of_all_parts() -> None:
+    one = Nodes().add()
+    assert one.node.next_wake(0.0) <= 5.0
+    one.node.accountant.charge(True, b"c" * 20, 5, 0.0)
+    assert one.node.next_wake(0.0) == 1.0
+    (save,) = money(one.node.tick(1.0))
+    assert isinstance(save, Save)
+    assert one.node.next_wake(1.0) > 2.0
