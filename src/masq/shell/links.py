@@ -30,8 +30,8 @@ _RTT: Final = struct.Struct("68xI")
 class NodeLinks:
     """The links of one Node."""
 
-    def __init__(self, turn: Turn, bind_ip: str | None) -> None:
-        """`bind_ip`: the address of this machine to dial from; None: any."""
+    def __init__(self, turn: Turn, bind_ip: str | None, most: int = MAX_LINKS) -> None:
+        """`bind_ip`: the address of this machine to dial from; None: any. `most`: how many links there may be."""
         self._turn = turn
         self._bind_ip = bind_ip
         self._most = most
