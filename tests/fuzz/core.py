@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -12,6 +13,7 @@ from tests.fuzz.wire import KEYS, SECRET, pieces
 from tests.network_ends import open_door
 from tests.secure_ends import DEV
 
+from masq.core.circuits.opens import Opens
 from masq.core.limits import Limits
 from masq.core.links.links import Links
 from masq.core.node import Node
@@ -64,7 +66,7 @@ def _hop() -> tuple[HonestHop, Originator, bytes]:
 def _opened() -> tuple[HonestHop, Originator]:
     """A circuit that has just been opened."""
     hop, user, opening = _hop()
-    hop.circuits._seen.clear()
+    hop.circuits._opens = Opens()  # It has been here many times.
     user._seal, user._forward = Seal(user.secrets[0], True), [Layer(user.secrets[0], True)]
     hop.hears(frame_of(opening))
     assert len(list(hop.circuits)) == 1
@@ -128,6 +130,9 @@ def _node() -> Node:
     return node
 
 
+_times = itertools.count(0.0, 10_000_000.0)
+
+
 @functools.cache
 def _element(component: Component) -> bytes:
     """The element of a route that ends at this component of the Node."""
@@ -138,13 +143,15 @@ def _element(component: Component) -> bytes:
 def node_package(data: bytes) -> None:
     """A package over a JSON link, sealed well at all its layers. The first byte says for which component."""
     node = _node()
-    link, _ = node.accept(PEER, 0.0)
+    # Long after the last one: who talks rubbish is not let in for a while.
+    now = next(_times)
+    link, _ = node.accept(PEER, now)
     assert link is not None
     key = node.keys.public_key
     hops = [_element(Component(data[0] % 4 if data else 0)), bytes(48)]
     sealed = Package(hops, KEYS.seal(key, data[1:])).encode()
-    node.link_received(link, memoryview(bytearray(mask(KEYS.seal(key, sealed)))), 0.0)
-    node.link_closed(link, 0.0)
+    node.link_received(link, memoryview(bytearray(mask(KEYS.seal(key, sealed)))), now)
+    node.link_closed(link, now)
     assert not list(node.links)
 
 

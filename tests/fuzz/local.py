@@ -14,6 +14,7 @@ import dns.message
 import msgspec
 from tests.fuzz.wire import pieces
 
+from masq.core.failure import Cause, Failure, FailureError, printable
 from masq.crypto import CryptDE
 from masq.errors import CryptoError, MalformedError, SettingError
 from masq.settings import sources
@@ -22,7 +23,8 @@ from masq.settings.table import SETTINGS
 from masq.shell.control import ControlSocket
 from masq.shell.dns_server import LONGEST_UDP, PLAIN_UDP, DnsServer
 from masq.types import CHAINS
-from masq.wire.circuit import Resolution, decode_resolved
+from masq.wire.circuit import Addresses, Resolution, decode_resolved
+from masq.wire.http_request import Chunks, RequestRefused
 from masq.wire.proxy import ClientRefused, Greeting, Target, accepted, decode_datagram, encode_datagram
 
 # --- clients ---
@@ -39,19 +41,47 @@ def greet(data: list[bytes]) -> tuple[Target | None, bytes, bytes]:
         told += greeting.answers
         greeting.answers = b""
         if target is not None:
-            return target, told, b"".join((target.rest, *data[number:]))
+            return target, told, _rest(target, data[number:])
     return None, told, b""
+
+
+def _rest(target: Target, data: list[bytes]) -> bytes:
+    """What the server is told."""
+    if target.request is None:
+        return target.rest + b"".join(data)
+    with suppress(RequestRefused):
+        return target.rest + b"".join(bytes(target.request.part(memoryview(piece))) for piece in data)
+    return UNCLEAR
+
+
+UNCLEAR = b"where the request ends can't be told"
 
 
 def client(data: bytes) -> None:
     in_pieces, whole = greet(pieces(data)), greet([data[1:]])
-    target = whole[0]
+    if in_pieces[2] == UNCLEAR:
+        assert whole[0] is None, "it was refused at once"
+        return
     assert in_pieces[1:] == whole[1:], "what a client is told doesn't hang on the pieces"
+    target = whole[0]
     assert (in_pieces[0] and in_pieces[0].place) == (target and target.place)
     if target is not None:
         assert 0 <= target.port < 1 << 16
         assert target.host.isascii()
         assert isinstance(accepted(target.speech), bytes)
+
+
+def http_body(data: bytes) -> None:
+    """What follows a head that announces chunks, in pieces and in one."""
+    in_pieces, whole = Chunks(), Chunks()
+    found = [0, 0]
+    for number, (body, said) in enumerate(((in_pieces, pieces(data)), (whole, [data[1:]]))):
+        try:
+            for piece in said:
+                found[number] += body.part(memoryview(piece))
+        except RequestRefused:
+            found[number] = -1
+    assert found[0] == found[1], "a body ends where it ends, whatever the pieces"
 
 
 def client_datagram(data: bytes) -> None:
@@ -72,8 +102,10 @@ def _loop() -> asyncio.AbstractEventLoop:
 
 
 def _ask(query: bytes, udp: bool, said: Resolution) -> None:
-    async def look_up(host: str, group: str) -> Resolution:
-        return said
+    async def look_up(host: str, group: str) -> Addresses:
+        if said.error:
+            raise FailureError(Failure(Cause.NOT_RESOLVED, detail=printable(said.error)))
+        return said.addresses
 
     answer = _loop().run_until_complete(DnsServer(look_up, lambda: 0.0).answer(query, "", udp))
     if answer is not None:
@@ -179,6 +211,7 @@ def stored_keys(data: bytes) -> None:
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "client": client,
+    "http-body": http_body,
     "client-datagram": client_datagram,
     "dns-query": dns_query,
     "dns-answer": dns_answer,

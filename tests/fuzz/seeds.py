@@ -14,7 +14,7 @@ from tests.fuzz.links import OTHER
 from tests.fuzz.local import NAMES
 from tests.fuzz.targets import CORPUS, TARGETS
 from tests.fuzz.wire import KEYS, SECRET
-from tests.secure_ends import Rogue, greeting, prefixed
+from tests.secure_ends import DEV, greeting, prefixed
 
 from masq.chain.erc20 import TRANSFER_TOPIC
 from masq.crypto import CryptDE
@@ -25,8 +25,10 @@ from masq.wire import cbor, circuit, message, proxy
 from masq.wire.descriptor import Descriptor
 from masq.wire.frame import mask
 from masq.wire.package import Component, Hop, Package, Payer
-from masq.wire.secure_link import FrameType
+from masq.wire.secure_link import FrameType, SecureLink
 
+FIRST = SecureLink(OTHER, DEV, 6001, ("circuit1",), lambda size: SECRET[:size]).dial(KEYS.public_key)
+"""What a Node says first that dials a secure link."""
 PAYER = Payer.sign(WALLET, KEYS.digest)
 PACKET = message.SequencedPacket(3, b"GET / HTTP/1.1\r\n\r\n", True)
 RECORD = message.NodeRecord.sign(
@@ -70,7 +72,9 @@ def _cell(*messages: tuple[int, int, bytes]) -> bytes:
 
 CELLS = (
     _cell(
-        (1, 1, circuit.encode_begin("example.com", 443)), (1, 3, b"hello"), (1, 4, circuit.encode_end(circuit.End.DONE))
+        (1, 1, circuit.encode_begin("example.com", 443)),
+        (1, 3, b"hello"),
+        (1, 4, circuit.encode_end(circuit.StreamEnd.DONE)),
     ),
     _cell((1, 1, circuit.encode_begin("a.test", 53, True)), (1, 8, circuit.encode_datagram("a.test", 53, b"x"))),
     _cell((2, 6, circuit.encode_resolve("a.test")), (2, 5, bytes(4))) + bytes(16),
@@ -122,7 +126,7 @@ SETTING_TEXTS = {
 
 
 def _handshakes() -> Iterable[tuple[str, bytes]]:
-    yield "link-accepted", b"\0" + Rogue(OTHER, KEYS.public_key).first(greeting(OTHER.public_key))
+    yield "link-accepted", b"\0" + FIRST
     yield "link-accepted", b"\x05MASQ-link1\n" + bytes(70)
     yield "link-dialled", b"\0" + prefixed(bytes(range(200)))
     yield "link-dialled", b"\x07" + prefixed(bytes(48))
@@ -169,14 +173,16 @@ def _clients() -> Iterable[bytes]:
     yield b"\0CONNECT [2001:db8::1]:443 HTTP/1.1\r\nProxy-Authorization: Basic bWU6cHc=\r\n\r\n\x16\x03"
     yield b"\7GET http://a.test:81/x?y HTTP/1.1\r\nHost: a.test\r\nConnection: keep-alive\r\nKeep-Alive: 5\r\n\r\n"
     yield b"\0GET /x HTTP/1.0\r\nHost: a.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+    yield b"\5POST http://a.test/ HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2;x=y\r\nhi\r\n0\r\na: b\r\n\r\nmore"
+    yield b"\5POST http://a.test/ HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello, more"
     yield b"\0GET http://me@a.test?x#y HTTP/1.1\r\n\r\n"
 
 
 def _queries() -> Iterable[bytes]:
     for kind in ("A", "AAAA", "HTTPS", "TXT"):
-        yield b"\0" + dns.message.make_query("www.example.com", kind).to_wire()
-    yield b"\x80" + dns.message.make_query("localhost", "A", use_edns=0, payload=1232).to_wire()
-    yield b"\0" + dns.message.make_query("a.test", "AAAA", use_edns=0, payload=512, want_dnssec=True).to_wire()
+        yield b"\0" + dns.message.make_query("www.example.com", kind, id=7).to_wire()
+    yield b"\x80" + dns.message.make_query("localhost", "A", id=7, use_edns=0, payload=1232).to_wire()
+    yield b"\0" + dns.message.make_query("a.test", "AAAA", id=7, use_edns=0, payload=512, want_dnssec=True).to_wire()
 
 
 def seeds() -> Iterable[tuple[str, bytes]]:
@@ -230,7 +236,7 @@ def seeds() -> Iterable[tuple[str, bytes]]:
         yield "circuit-told", told
     yield "begin", circuit.encode_begin("example.com", 443, True)
     yield "begin", cbor.encode(["h", 1, False])
-    yield "end", circuit.encode_end(circuit.End.BROKEN, "it broke \0ä")
+    yield "end", circuit.encode_end(circuit.StreamEnd.BROKEN, "it broke \0ä")
     yield "datagram", circuit.encode_datagram("example.com", 53, b"data")
     yield "resolve", circuit.encode_resolve("example.com")
     for said in RESOLVED:
@@ -253,7 +259,9 @@ def seeds() -> Iterable[tuple[str, bytes]]:
     for said in _clients():
         yield "client", said
     yield "client", b"\1MASQ"
-    yield "links", b"\1" + Rogue(OTHER, KEYS.public_key).first(greeting(OTHER.public_key))
+    yield "http-body", b"\1" + b"a\r\n0123456789\r\n1 ;x\r\n!\r\n0\r\na: b\r\n\r\nmore"
+    yield "http-body", b"\0" + b"0\r\n\r\n"
+    yield "links", b"\1" + FIRST
     yield "client-datagram", proxy.encode_datagram("example.com", 53, b"data")
     yield "client-datagram", proxy.encode_datagram("192.0.2.1", 53, b"data")
     yield "client-datagram", proxy.encode_datagram("2001:db8::1", 53, b"data")

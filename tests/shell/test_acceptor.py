@@ -80,7 +80,7 @@ def test_no_more_are_taken_in_than_there_is_room_for() -> None:
     async def work() -> None:
         own, there = turn(), set[Counting]()
         most = 3
-        acceptor = Acceptor.at(own, "127.0.0.1", 0, lambda: Counting(there), lambda: most - len(there))
+        acceptor = await Acceptor.at(own, "127.0.0.1", 0, lambda: Counting(there), lambda: most - len(there)).start()
         clients = [socket.create_connection(acceptor.place) for _ in range(20)]
         try:
             await asyncio.sleep(0.3)
@@ -105,7 +105,7 @@ def test_no_more_are_taken_in_than_there_is_room_for() -> None:
 def test_where_no_descriptor_is_left_they_wait_in_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     async def work() -> None:
         own, there = turn(), set[Counting]()
-        acceptor = Acceptor.at(own, "127.0.0.1", 0, lambda: Counting(there), lambda: 100)
+        acceptor = await Acceptor.at(own, "127.0.0.1", 0, lambda: Counting(there), lambda: 100).start()
         accept, tries = socket.socket.accept, []
 
         def scarce(self: socket.socket) -> Any:
@@ -124,6 +124,46 @@ def test_where_no_descriptor_is_left_they_wait_in_the_kernel(monkeypatch: pytest
         await own.stop()
 
     run(work)
+
+
+@pytest.mark.parametrize("uvloop", [False, True])
+def test_with_plenty_of_room_the_loop_takes_them_and_stops_in_time(
+    uvloop: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("masq.shell.acceptor.BACKLOG", 50)
+    monkeypatch.setattr("masq.shell.acceptor.PLENTY", 100)
+    monkeypatch.setattr("masq.shell.acceptor.AMPLE", 150)
+
+    async def work() -> None:
+        own, there = turn(), set[Counting]()
+        most = 150
+        acceptor = await Acceptor.at(own, "127.0.0.1", 0, lambda: Counting(there), lambda: most - len(there)).start()
+        clients = []
+        try:
+            assert acceptor._server is not None
+            for _ in range(5):
+                clients += [socket.create_connection(acceptor.place) for _ in range(36)]
+                await asyncio.sleep(0.1)
+                assert len(there) <= most + OPENING
+            most = 1_000
+            await asyncio.sleep(0.1)
+            assert len(there) == len(clients) == 180
+            assert acceptor._server is not None
+            clients += [socket.create_connection(acceptor.place) for _ in range(36)]
+            await asyncio.sleep(0.1)
+            assert len(there) == len(clients)
+        finally:
+            acceptor.close()
+            await own.stop()
+            for client in clients:
+                client.close()
+
+    if uvloop:
+        made = pytest.importorskip("uvloop")
+        with asyncio.Runner(loop_factory=made.new_event_loop) as runner:
+            runner.run(work())
+    else:
+        run(work)
 
 
 async def says(place: tuple[str, int], data: bytes) -> bytes:
@@ -159,7 +199,7 @@ def clients() -> Callable[[int], Clients]:
 def test_a_client_too_many_is_told_why_in_its_own_words(clients: Callable[[int], Clients]) -> None:
     async def work() -> None:
         entry = clients(2)
-        acceptor = entry.listen("127.0.0.1", 0)
+        acceptor = await entry.listen("127.0.0.1", 0)
         held = [await asyncio.open_connection(*acceptor.place) for _ in range(2)]
         await asyncio.sleep(0.1)
         answers = await asyncio.gather(*(says(acceptor.place, data) for data in [SOCKS, HTTP] * 10))
@@ -183,7 +223,7 @@ def test_who_says_nothing_does_not_keep_others_from_being_told(
 
     async def work() -> None:
         entry = clients(0)
-        acceptor = entry.listen("127.0.0.1", 0)
+        acceptor = await entry.listen("127.0.0.1", 0)
         silent = [await asyncio.open_connection(*acceptor.place) for _ in range(3 * REFUSED_AT_ONCE)]
         assert b"503" in await says(acceptor.place, HTTP)
         for _, writer in silent:

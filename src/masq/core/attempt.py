@@ -23,6 +23,8 @@ class Attempt:
     retries: int = RETRIES
     tried: set[PublicKey] = field(default_factory=set)
     """Exits that have failed."""
+    doubted: tuple[PublicKey, ...] = ()
+    """Nodes of circuits that have failed: one of each may be why, so others are taken if there are any."""
 
     def said(self, data: bytes | memoryview) -> None:
         """The client has said something."""

@@ -83,9 +83,9 @@ class Clients:
         self._associations: dict[int, Association] = {}
         self._look_ups: dict[int, asyncio.Future[Addresses | Failure]] = {}
 
-    def listen(self, ip: str, port: int) -> Acceptor:
+    async def listen(self, ip: str, port: int) -> Acceptor:
         """OSError if nobody can listen there."""
-        return Acceptor.at(self.turn, ip, port, lambda: ClientConnection(self), self._room)
+        return await Acceptor.at(self.turn, ip, port, lambda: ClientConnection(self), self._room).start()
 
     def _room(self) -> int:
         """How many more may come. One that there is no place for is taken in as well, to be told so."""

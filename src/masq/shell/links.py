@@ -10,7 +10,7 @@ from typing import Final
 
 from masq.core.effects import WriteLink
 from masq.core.limits import MAX_LINKS, NEIGHBOR_READ, STRANGER_READ
-from masq.shell.acceptor import Acceptor
+from masq.shell.acceptor import OPENING, Acceptor
 from masq.shell.connection import Connection
 from masq.shell.turn import Turn
 from masq.types import Endpoint
@@ -38,9 +38,12 @@ class NodeLinks:
         self.buffer = memoryview(bytearray(NEIGHBOR_READ))
         """What all links read into."""
 
-    def listen(self, listener: sockets.socket) -> Acceptor:
+    async def listen(self, listener: sockets.socket) -> Acceptor:
         # Whoever comes is taken in, as the Node alone knows whom to refuse; but not all at once.
-        return Acceptor(self._turn, listener, lambda: LinkConnection(self._turn, self.buffer, None), lambda: self._most)
+        acceptor = Acceptor(
+            self._turn, listener, lambda: LinkConnection(self._turn, self.buffer, None), lambda: 2 * OPENING
+        )
+        return await acceptor.start()
 
     def dial(self, link: int, endpoint: Endpoint) -> None:
         self._turn.spawn(self._dial(link, endpoint))

@@ -130,7 +130,7 @@ async def _start(
         fail,
     )
     services.push_async_callback(_stop, driver, fail)
-    entry = _listen_for_clients(driver, settings)
+    entry = await _listen_for_clients(driver, settings)
     services.callback(entry.close)
     dns_at = await _serve_dns(driver, settings, services)
     status = Status(
@@ -156,7 +156,7 @@ async def _start(
     services.callback(socket_path.unlink, missing_ok=True)
     services.callback(control.close)
     if place.listener is not None:
-        services.callback(driver.links.listen(place.listener).close)
+        services.callback((await driver.links.listen(place.listener)).close)
     print(status.descriptor, flush=True)
     log.info("started", descriptor=status.descriptor, entry=str(status.entry))
     driver.turn.start()
@@ -264,9 +264,9 @@ def _accountant(settings: Settings, wallet: Wallet | None) -> AccountantConfig:
     )
 
 
-def _listen_for_clients(driver: Driver, settings: Settings) -> Acceptor:
+async def _listen_for_clients(driver: Driver, settings: Settings) -> Acceptor:
     try:
-        return driver.clients.listen(settings.entry_ip, settings.entry_port)
+        return await driver.clients.listen(settings.entry_ip, settings.entry_port)
     except OSError as error:
         place, why = Endpoint(settings.entry_ip, settings.entry_port), os.strerror(error.errno or 0)
         raise SettingError("entry-port", f"can't listen at {place}: {why}; choose another one") from error

@@ -91,7 +91,7 @@ def test_a_circuit_takes_new_streams_for_ten_minutes_and_goes_when_idle_after_th
     entry.now = LIFE
     entry.open()
     assert len(list(entry.own)) == 2
-    for each in (socket, socket + 1):
+    for each in (socket, socket + 1, socket + 2):
         entry.carry(entry.entry.closed(each, Failure(Cause.CLOSED), entry.now))
     entry.tick(LAZY)
     first, _ = entry.own

@@ -18,7 +18,7 @@ from tests.core.circuits.entry_ends import (
 )
 
 from masq.core.attempt import MAX_UNANSWERED, RETRIES
-from masq.core.circuits.origin import BLAME_LIFE
+from masq.core.circuits.blame import BLAME_LIFE
 from masq.core.effects import (
     CloseSocket,
     Log,
@@ -62,11 +62,22 @@ def test_each_hop_that_fails_is_named_and_avoided(position: int, detail: str) ->
 
 
 @pytest.mark.parametrize(("position", "blamed"), [(0, (0, 1)), (1, (1, 2)), (2, (2,))])
-def test_who_can_t_reach_the_next_hop_is_named_and_both_are_avoided(position: int, blamed: tuple[int, ...]) -> None:
+def test_who_can_t_reach_the_next_hop_is_named_and_both_are_avoided_if_it_is_so_again(
+    position: int, blamed: tuple[int, ...]
+) -> None:
     entry, nodes, socket = answered()
+    (own,) = entry.own
     entry.hears(nodes.control(position, {"failed": CLOSE_TEXTS[Close.UNREACHABLE], "detail": ""}))
     assert entry.hears(nodes.close()) == [CloseSocket(socket, Failure(Cause.UNREACHABLE, place(nodes, position)))]
-    assert list(entry.own.blame.nodes) == [nodes.pairs[each].public_key for each in blamed]
+    suspects = tuple(nodes.pairs[each].public_key for each in blamed)
+    assert own.suspects == suspects
+    # Who says so may lie: only repetition tells.
+    assert entry.own.blame.keys(entry.now) == (suspects if len(suspects) == 1 else ())
+    if len(suspects) == 1:
+        return
+    entry.open()
+    entry.hears(nodes.control(position, {"failed": CLOSE_TEXTS[Close.UNREACHABLE], "detail": ""}))
+    assert entry.own.blame.keys(entry.now) == suspects
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -11,6 +12,7 @@ from masq.core.attempt import Attempt
 from masq.core.circuits.origin import CLOSING, IDLE, LIFE, OwnCircuit, OwnCircuits
 from masq.core.circuits.quiet import HalfEnded
 from masq.core.circuits.terminal import LAZY, Departures, HeldBack, Outbox, Overdrawn, TerminalStream
+from masq.core.circuits.vigil import PROBE_HOST, Pulse, Vigil
 from masq.core.circuits.ways import Ways
 from masq.core.effects import (
     Accepted,
@@ -31,6 +33,7 @@ from masq.core.view import StreamView
 from masq.errors import CryptoError, MalformedError, UnavailableError
 from masq.wire.circuit import (
     BILLED,
+    CIRCUIT_CREDIT,
     CellMessage,
     Close,
     Command,
@@ -54,6 +57,8 @@ SMALL: Final = 256 * 1024
 """Bytes received beyond which a stream whose client hangs up is taken to have more to come."""
 RESOLVE_FOR: Final = 15.0
 """Seconds that an exit has to answer a look-up."""
+CONNECTED_FOR: Final = 60.0
+"""Seconds that an exit has to tell what became of a stream: it gives a server 5 s for each of its addresses."""
 
 EntryEffect = SocketEffect | SendFrame | Log
 
@@ -80,6 +85,17 @@ class OwnStream(TerminalStream):
         return Wish(self.carries)
 
     @property
+    def patience(self) -> float:
+        """Seconds that the exit has to say the first word of it."""
+        match self.kind:
+            case Wish.STREAM if not self.connected:
+                return CONNECTED_FOR
+            case Wish.RESOLUTION:
+                return RESOLVE_FOR
+            case _:
+                return math.inf
+
+    @property
     def target(self) -> str:
         """For people."""
         match self.kind:
@@ -104,6 +120,8 @@ class CircuitEntry:
         self._sockets: OwnSockets[OwnStream] = OwnSockets(sockets, self)
         self._held = HeldBack(ways.crowded)
         self._quiet: HalfEnded[OwnStream] = HalfEnded()
+        self._crowded = ways.crowded
+        self.vigil = Vigil()
         self._silent: dict[int, OwnStream] = {}
         """Streams whose clients have said nothing yet."""
         self.departures: Departures[OwnCircuit] = Departures()
@@ -245,7 +263,11 @@ class CircuitEntry:
         own.recent = own.busy(now) + len(data)
         own.recent_at = now
         try:
-            for message in messages_of(terminal.unpack(data)):
+            plain = terminal.unpack(data)
+            own.pulse.heard = now
+            if own.pulse.waits is not None:
+                self._answered(own, now)
+            for message in messages_of(plain):
                 size = len(message.data)
                 if message.command in BILLED:
                     billed = (billed or 0) + size
@@ -286,9 +308,13 @@ class CircuitEntry:
         terminal = own.terminal
         if message.command == Command.WINDOW:
             terminal.granted(message.stream, message.data)
+            if message.stream:
+                self.vigil.granted(own.pulse, int.from_bytes(message.data, "big"), now)
             return []
         stream = terminal.streams.get(message.stream)
         if not isinstance(stream, OwnStream):
+            if message.stream == own.pulse.probe and message.command in (Command.RESOLVED, Command.END):
+                self.vigil.proved(own.pulse, now)
             return []
         match message.command:
             case Command.CONNECTED if stream.kind is Wish.STREAM and not stream.connected:
@@ -351,10 +377,11 @@ class CircuitEntry:
     def _fail_streams(self, own: OwnCircuit, failure: Failure, now: float) -> list[EntryEffect]:
         self.departures.discard(own.terminal)
         # If a relay is to blame, the exit may serve over another way; perhaps it is the only one.
-        exit_failed = not own.suspects or own.route.exit.key in own.suspects
+        exit_failed = not own.suspects or (own.route.exit.key in own.suspects and failure.cause is not Cause.SILENT)
         effects: list[EntryEffect] = []
         for stream in list(own.terminal.streams.values()):
             if isinstance(stream, OwnStream):
+                stream.attempt.doubted += own.suspects
                 effects += self._failed(stream, failure, now, exit_failed)
         return effects
 
@@ -371,8 +398,10 @@ class CircuitEntry:
                     self.circuits.remove(own)
             elif not own.terminal.streams and now - own.opened > LIFE and now - own.active > IDLE:
                 effects += self._abandon(own, Close.DONE, now)
+        if now >= self.vigil.due:
+            effects += self._look(now)
         for stream in list(self._sockets):
-            if stream.kind is Wish.RESOLUTION and now - stream.opened > RESOLVE_FOR:
+            if now - stream.opened > stream.patience:
                 at = stream.circuit.exit if stream.circuit else SOME_HOP
                 effects += self._failed(stream, Failure(Cause.SILENT, at), now)
         for stream in self._quiet.over(now, QUIET_FOR):
@@ -380,14 +409,40 @@ class CircuitEntry:
             effects += self.closed(stream.socket, Failure(Cause.CLOSED, CLIENT), now)
         return effects
 
+    def _look(self, now: float) -> list[EntryEffect]:
+        """Ask circuits that are silent whether they live, and give up those that don't say so."""
+        watched = {id(own.pulse): own for own in self.circuits if own.terminal.streams and own.closing is None}
+
+        def crowded(pulse: Pulse) -> bool:
+            return self._crowded(watched[id(pulse)].terminal.link)
+
+        pulses = [(own.pulse, CIRCUIT_CREDIT - own.terminal.credit) for own in watched.values()]
+        effects: list[EntryEffect] = []
+        for own in [watched[id(pulse)] for pulse in self.vigil.look(pulses, crowded, now)]:
+            if own.pulse.probe:
+                effects += [self.circuits.died(own, now), *self._abandon(own, Close.DONE, now)]
+                continue
+            self.vigil.probing(own.pulse, own.next_stream, now)
+            own.next_stream += 1
+            effects += self._send(own, [(own.pulse.probe, Command.RESOLVE, encode_resolve(PROBE_HOST))], now)
+        return effects
+
+    def _answered(self, own: OwnCircuit, now: float) -> None:
+        """Something has come for what was sent: the circuit lives."""
+        if not own.pulse.good:
+            self.circuits.blame.praise(own.keys, now)
+        self.vigil.answered(own.pulse, now)
+
     def next_wake(self, now: float) -> float:
         first = next(iter(self._silent.values()), None)
-        return now + 10.0 if first is None else max(now, first.opened + SERVER_FIRST)
+        return min(self.vigil.due, now + 10.0 if first is None else max(now, first.opened + SERVER_FIRST))
 
     # --- streams ---
 
     def _attach(self, stream: OwnStream, now: float) -> list[EntryEffect]:
-        own, effects = self.circuits.choose(stream.group, stream.attempt.tried, now)
+        own, effects = self.circuits.choose(stream.group, stream.attempt.tried, now, stream.attempt.doubted)
+        if not own.terminal.streams:
+            own.pulse.rest()
         stream.id, own.next_stream = own.next_stream, own.next_stream + 1
         stream.circuit = own
         own.terminal.streams[stream.id] = stream
@@ -413,7 +468,9 @@ class CircuitEntry:
     def _pack(self, own: OwnCircuit, now: float) -> list[EntryEffect]:
         effects: list[EntryEffect] = []
         for frame, plain in own.terminal.cells():
-            self.circuits.owe(own, len(data_of(frame)), plain)
+            size = len(data_of(frame))
+            self.circuits.owe(own, size, plain)
+            self.vigil.sent(own.pulse, size, now)
             effects.append(SendFrame(own.terminal.link, frame, own.terminal.circuit))
             own.active = now
         return effects

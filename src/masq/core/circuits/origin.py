@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
+from masq.core.circuits.blame import Blame
 from masq.core.circuits.terminal import Terminal
+from masq.core.circuits.vigil import Pulse
 from masq.core.circuits.ways import Ways
 from masq.core.effects import Log, SendFrame, Service
-from masq.core.failure import CLOSE_CAUSES, Cause, Failure, Place, name_of, printable
+from masq.core.failure import CLOSE_CAUSES, SOME_HOP, Cause, Failure, Place, printable
 from masq.core.failure import hop as hop_at
 from masq.core.network.routing import Route, Routes
 from masq.core.proofs import Proofs
 from masq.core.tab import Tab
-from masq.core.view import AvoidedView, OverbilledView
+from masq.core.view import OverbilledView
 from masq.crypto import Keys, Random
 from masq.errors import MalformedError, UnavailableError
 from masq.types import PublicKey, Wei
@@ -44,8 +47,6 @@ BUSY: Final = 512 * 1024
 MAX_SPREAD: Final = 16
 """Circuits of one group among which streams are spread."""
 MAX_STREAMS: Final = 2_048
-BLAME_LIFE: Final = 600.0
-"""Seconds that a Node which failed us is avoided."""
 OVERBILLED: Final = 0.01
 OVERBILLED_CELLS: Final = 4
 _AMOUNT: Final = re.compile("[0-9]{1,78}")
@@ -77,6 +78,7 @@ class OwnCircuit:
     group: str
     opened: float
     active: float
+    pulse: Pulse
     next_stream: int = 1
     recent: float = 0.0
     """Bytes received of late, decaying: how busy the circuit is."""
@@ -98,6 +100,11 @@ class OwnCircuit:
         return hop_at(position, len(self.hops), self.hops[position].service.key)
 
     @property
+    def keys(self) -> tuple[PublicKey, ...]:
+        """Its hops."""
+        return tuple(hop.service.key for hop in self.hops)
+
+    @property
     def exit(self) -> Place:
         return self.place(len(self.hops) - 1)
 
@@ -110,25 +117,6 @@ class OverBilling:
     billed: int
     counted: int
     when: float
-
-
-@dataclass(slots=True)
-class Blame:
-    """Nodes that failed us, and are avoided for a while."""
-
-    nodes: dict[PublicKey, tuple[float, Failure]] = field(default_factory=dict)
-
-    def put(self, key: PublicKey, failure: Failure, now: float) -> None:
-        self.nodes[key] = now, failure
-
-    def view(self, now: float) -> tuple[AvoidedView, ...]:
-        return tuple(
-            AvoidedView(name_of(key), str(failure), now - since) for key, (since, failure) in self.nodes.items()
-        )
-
-    def keys(self, now: float) -> tuple[PublicKey, ...]:
-        self.nodes = {key: why for key, why in self.nodes.items() if now - why[0] < BLAME_LIFE}
-        return tuple(self.nodes)
 
 
 class OwnCircuits:
@@ -179,10 +167,13 @@ class OwnCircuits:
 
     # --- opening ---
 
-    def choose(self, group: str, tried: set[PublicKey], now: float) -> tuple[OwnCircuit, list[SendFrame]]:
+    def choose(
+        self, group: str, tried: set[PublicKey], now: float, doubted: tuple[PublicKey, ...] = ()
+    ) -> tuple[OwnCircuit, list[SendFrame]]:
         """A circuit for a new stream of a group, opened if there is none, or all are busy.
 
-        `tried`: exits that it can't have. UnavailableError: there is no route of Nodes that support circuits.
+        `tried`: exits that it can't have. `doubted`: Nodes that it is not to go over if there are others.
+        UnavailableError: there is no route of Nodes that support circuits.
         """
         usable = [
             own
@@ -192,21 +183,22 @@ class OwnCircuits:
             and own.route.exit.key not in tried
             and len(own.terminal.streams) < MAX_STREAMS
         ]
-        best = min(usable, key=lambda own: own.busy(now), default=None)
+        sound = [own for own in usable if not any(key in doubted for key in own.route.over)]
+        best = min(sound, key=lambda own: own.busy(now), default=None)
         if best is not None and (len(usable) >= MAX_SPREAD or best.busy(now) <= BUSY):
             return best, []
         try:
-            return self._open(group, tuple(sorted(tried)), now)
+            return self._open(group, tuple(sorted(tried)), doubted, now)
         except UnavailableError:
+            best = best or min(usable, key=lambda own: own.busy(now), default=None)
             if best is None:
                 raise
             return best, []
 
-    def _open(self, group: str, avoid: tuple[PublicKey, ...], now: float) -> tuple[OwnCircuit, list[SendFrame]]:
-        try:
-            route, link = self._way((*avoid, *self.blame.keys(now)))
-        except UnavailableError:
-            route, link = self._way(avoid)
+    def _open(
+        self, group: str, avoid: tuple[PublicKey, ...], doubted: tuple[PublicKey, ...], now: float
+    ) -> tuple[OwnCircuit, list[SendFrame]]:
+        route, link = self._best_way(avoid, doubted, self.blame.keys(now))
         way = route.over
         circuit = self._new_id(link)
         secrets = [self._random(32) for _ in way[1:]]
@@ -234,10 +226,25 @@ class OwnCircuits:
             [Layer(secret, True) for secret in reversed(secrets)],
             backward,
         )
-        own = OwnCircuit(terminal, route, hops, group, now, now)
+        own = OwnCircuit(terminal, route, hops, group, now, now, Pulse(now, granted=now))
         self._circuits[link, circuit] = own
         self._groups.setdefault(group, []).append(own)
         return own, [SendFrame(link, circuit_frame(FrameType.OPEN, circuit, cbor.encode(elements)), circuit)]
+
+    def _best_way(
+        self, avoid: tuple[PublicKey, ...], doubted: tuple[PublicKey, ...], blamed: tuple[PublicKey, ...]
+    ) -> tuple[Route, int]:
+        """A route without all those, or if there is none, one that leaves out as many as it can."""
+        # Of a circuit that died the first Node and the exit are avoided before those between them.
+        tries = [(*doubted, *blamed), (*doubted[:1], *doubted[-1:], *blamed), blamed] if doubted else [blamed]
+        while blamed:
+            # The surest come first.
+            blamed = blamed[: len(blamed) // 2]
+            tries.append(blamed)
+        for others in tries[:-1]:
+            with contextlib.suppress(UnavailableError):
+                return self._way((*avoid, *others))
+        return self._way(avoid)
 
     def _way(self, avoid: tuple[PublicKey, ...]) -> tuple[Route, int]:
         """A route, and our secure link to its first Node. A neighbor whose link was just lost is still known as one."""
@@ -316,8 +323,14 @@ class OwnCircuits:
         end = position + 2 if cause is Cause.UNREACHABLE else position + 1
         own.suspects = tuple(hop.service.key for hop in own.hops[position:end])
         own.failure = Failure(cause, own.place(position), detail)
-        for key in own.suspects:
-            self.blame.put(key, own.failure, now)
+        self.blame.suspect(own.suspects, own.failure, now)
+        return Log("info", "circuit_failed", str(own.failure))
+
+    def died(self, own: OwnCircuit, now: float) -> Log:
+        """A circuit gives no answer: any of its hops may be why."""
+        own.suspects = own.keys
+        own.failure = Failure(Cause.SILENT, SOME_HOP)
+        self.blame.suspect(own.suspects, own.failure, now)
         return Log("info", "circuit_failed", str(own.failure))
 
     def close(self, own: OwnCircuit, reason: Close, now: float) -> SendFrame:
