@@ -192,6 +192,16 @@ SEEN_PER_STRANGER: Final = MAX_SEEN // 64
 SEEN_OF_STRANGERS: Final = MAX_SEEN // 4
 """Of all who are no neighbors."""
 
+# --- our own circuits (protocol.md 15.4) ---
+
+NOTHING_AT_ALL: Final = 64 * 1024
+"""Bytes of cells without anything for our user that an exit may send over a circuit, whatever was asked of it: he pays
+the relays for them, and they use no credit."""
+NOTHING_PER_STREAM: Final = 4 * 1024
+"""More of them for each stream: CONNECTED and END in cells of their own take 1,056, the longest RESOLVED 2,576."""
+NOTHING_OF_SENT: Final = 64
+"""And one byte more for so many that were sent: an honest exit returns credit in two small cells for each MiB."""
+
 # --- packages of 0.9.1 (protocol.md 5, 8) ---
 
 PACKAGES_FOR: Final = 60.0

@@ -33,7 +33,9 @@ from masq.core.view import StreamView
 from masq.errors import CryptoError, MalformedError, UnavailableError
 from masq.wire.circuit import (
     BILLED,
+    BLOCK,
     CIRCUIT_CREDIT,
+    HEAD,
     CellMessage,
     Close,
     Command,
@@ -49,6 +51,7 @@ from masq.wire.circuit import (
     messages_of,
     reason_of,
 )
+from masq.wire.noise import TAG
 from masq.wire.secure_link import Frame, FrameType
 
 SERVER_FIRST: Final = 0.01
@@ -88,7 +91,7 @@ class OwnStream(TerminalStream):
     def patience(self) -> float:
         """Seconds that the exit has to say the first word of it."""
         match self.kind:
-            case Wish.STREAM if not self.connected:
+            case Wish.STREAM if not self.connected and not self.received:
                 return CONNECTED_FOR
             case Wish.RESOLUTION:
                 return RESOLVE_FOR
@@ -258,6 +261,7 @@ class CircuitEntry:
         effects: list[EntryEffect] = []
         outbox: Outbox = []
         billed: int | None = None
+        heads = 0
         terminal = own.terminal
         own.active = now
         own.recent = own.busy(now) + len(data)
@@ -271,6 +275,7 @@ class CircuitEntry:
                 size = len(message.data)
                 if message.command in BILLED:
                     billed = (billed or 0) + size
+                    heads += HEAD
                     stream = terminal.streams.get(message.stream)
                     if (
                         not isinstance(stream, OwnStream)
@@ -278,7 +283,7 @@ class CircuitEntry:
                         or stream.ended_in
                         or own.closing is not None
                     ):
-                        outbox += terminal.discarded(size)
+                        outbox += self._discarded(own, size)
                         continue
                     terminal.arrived(stream, size)
                     if message.command == Command.DATAGRAM:
@@ -293,6 +298,9 @@ class CircuitEntry:
                         outbox += terminal.handed_on(stream, size)
                 elif own.closing is None:
                     effects += self._message(own, message, outbox, now)
+            nothing = len(data) - TAG - heads - billed if billed else len(data)
+            if nothing >= BLOCK:
+                own.wasted(nothing)
             effects += self._go_on(own, outbox)
         except CryptoError:
             return self._abandon(own, Close.TAMPERED, now)
@@ -303,6 +311,16 @@ class CircuitEntry:
             return [*effects, log, *self._abandon(own, reason, now)]
         self.circuits.owe(own, len(data), billed)
         return [] if own.closing is not None else effects + self._send(own, outbox, now)
+
+    def _discarded(self, own: OwnCircuit, size: int) -> Outbox:
+        """Data came that nobody wants. Until the exit knew that, it may have used the credit that it had for it."""
+        expected = min(size, own.late)
+        own.late -= expected
+        own.wasted(size - expected)
+        if own.closing is not None:
+            own.terminal.refused(size)
+            return []
+        return own.terminal.discarded(size)
 
     def _message(self, own: OwnCircuit, message: CellMessage, outbox: Outbox, now: float) -> list[EntryEffect]:
         terminal = own.terminal
@@ -486,7 +504,7 @@ class CircuitEntry:
         """A stream failed: it goes another way if its client has seen nothing yet, or the client is told."""
         own = stream.circuit
         assert own
-        own.terminal.streams.pop(stream.id, None)
+        _detach(own, stream)
         again = stream.attempt.again(own.route.exit.key if exit_failed else None)
         if again is None:
             return self._give_up(stream, failure)
@@ -534,5 +552,11 @@ class CircuitEntry:
         self._quiet.drop(stream.socket)
         self._silent.pop(stream.socket, None)
         if stream.circuit is not None:
-            stream.circuit.terminal.streams.pop(stream.id, None)
+            _detach(stream.circuit, stream)
         return [] if stream.kind is Wish.RESOLUTION else [CloseSocket(stream.socket)]
+
+
+def _detach(own: OwnCircuit, stream: OwnStream) -> None:
+    """A stream is a circuit's no more; what its exit may have sent until it knows that is let come."""
+    if own.terminal.streams.pop(stream.id, None) is not None and not stream.ended_in and stream.carries:
+        own.late += stream.allowance

@@ -15,6 +15,7 @@ from masq.core.circuits.ways import Ways
 from masq.core.effects import Log, SendFrame, Service
 from masq.core.failure import CLOSE_CAUSES, SOME_HOP, Cause, Failure, Place, printable
 from masq.core.failure import hop as hop_at
+from masq.core.limits import NOTHING_AT_ALL, NOTHING_OF_SENT, NOTHING_PER_STREAM
 from masq.core.network.routing import Route, Routes
 from masq.core.proofs import Proofs
 from masq.core.tab import Tab
@@ -88,6 +89,10 @@ class OwnCircuit:
     """Why it ends, as far as we know."""
     suspects: tuple[PublicKey, ...] = ()
     """Who may be to blame for that; empty: nobody knows, so it may be the exit."""
+    late: int = 0
+    """Bytes that may still come for streams that we have ended: the credit that they had left."""
+    nothing: int = 0
+    """Bytes of cells that came with nothing in them for our user."""
     closing: float | None = None
     """Since when we are through with it: what still comes is paid for, and the last bills are waited for."""
 
@@ -98,6 +103,13 @@ class OwnCircuit:
     def place(self, position: int) -> Place:
         """One of the hops, as failures name it."""
         return hop_at(position, len(self.hops), self.hops[position].service.key)
+
+    def wasted(self, size: int) -> None:
+        """So many bytes came that are nothing for our user. MalformedError: that is more than an honest exit sends."""
+        self.nothing += size
+        most = NOTHING_AT_ALL + self.next_stream * NOTHING_PER_STREAM + self.pulse.sent // NOTHING_OF_SENT
+        if self.nothing > most:
+            raise MalformedError(f"{self.nothing} bytes of cells with nothing in them")
 
     @property
     def keys(self) -> tuple[PublicKey, ...]:

@@ -226,10 +226,14 @@ class Terminal:
 
     def discarded(self, size: int) -> Outbox:
         """Data came for a stream that has just ended: it counts against the credit of the circuit."""
+        self.refused(size)
+        return self._return(size)
+
+    def refused(self, size: int) -> None:
+        """Data came that gets no credit back."""
         self.allowance -= size
         if self.allowance < 0:
             raise Overdrawn("more data than was allowed")
-        return self._return(size)
 
     def _return(self, size: int) -> Outbox:
         self.unreturned += size
