@@ -161,13 +161,13 @@ def test_a_socket_is_congested_while_its_datagrams_wait_and_only_then() -> None:
         exit.servers.send_datagram(1, "127.0.0.1", 9, b"x")
         assert [event[0] for event in exit.node.events] == ["connected"]
         exit.servers.send_datagram(1, "some.example", 9, b"x")
-        assert exit.node.events[-1] == ("socket_congested", 1)
+        assert list(exit.node.events[-1]) == ["socket_congested", 1]
         await exit.heard("socket_drained")
         exit.servers.send_datagram(1, "some.example", 9, b"x")
-        assert exit.node.events[-1][0] == "socket_drained"
+        assert str(exit.node.events[-1][0]) == "socket_drained"
         exit.servers.close_socket(1)
         exit.servers.send_datagram(1, "some.example", 9, b"x")
-        assert CloseSocket(1) not in exit.node.events
+        assert not any(isinstance(event, CloseSocket) for event in exit.node.events)
         await exit.turn.stop()
 
     asyncio.run(run())
