@@ -59,8 +59,9 @@ test: $(VENV)/.fuzz tools  ## All tests.
 coverage: setup-dev  ## How much of each module of the core its own tests cover; ARGS="links" for one folder.
 	$(BIN)/python -m tools.core_coverage $(ARGS)
 
-attack: setup-dev  ## All attacks of rogue peers, in full, with the figures measured: some minutes.
+attack: $(VENV)/.fuzz  ## All attacks of rogue peers in full, and a million strange inputs, with the figures: some minutes.
 	$(BIN)/python -m pytest tests/attacks -m "" -v $(ARGS)
+	$(BIN)/python -m tests.fuzz.run --inputs 1000000 --seconds 6 --directory .fuzz
 
 fuzz: $(VENV)/.fuzz  ## Fuzz everything that reads bytes from outside, for about ten minutes. ARGS="--seconds 600 hop"
 	$(BIN)/python -m tests.fuzz.run --inputs 10000000 --seconds 20 --directory .fuzz $(ARGS)

@@ -98,6 +98,7 @@ class Nodes:
         saved: SavedState = SavedState(),
         scans: bool = True,
         contacts: Sequence[One] = (),
+        max_spending: int | None = None,
     ) -> One:
         number = len(self.all) + 1
         ip = f"10.0.0.{number}"
@@ -119,7 +120,10 @@ class Nodes:
             profile=profile,
             wallet=paying,
             accountant=AccountantConfig(
-                earning_wallet=earning, consuming_wallet=paying.address if paying else None, sign=sign if pays else None
+                earning_wallet=earning,
+                consuming_wallet=paying.address if paying else None,
+                sign=sign if pays else None,
+                max_spending=max_spending,
             ),
             hops=hops,
             contacts=tuple(

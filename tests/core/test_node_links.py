@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from tests.circuit_ends import WALLET as PAYER
 from tests.circuit_ends import Originator, begin
 from tests.node_ends import Nodes, One, events
 from tests.secure_ends import Rogue, greeting, keys
 
-from masq.core.effects import CloseLink, CloseSocket, Connect, Dial, Forward, Log, Reading, Tell, WriteLink
+from masq.core.effects import CloseLink, CloseSocket, Connect, Dial, Forward, Log, Prove, Reading, Tell, WriteLink
 from masq.core.failure import Cause
-from masq.core.limits import LINKS_PER_ADDRESS, UNKNOWN_FOR
+from masq.core.limits import LINKS_PER_ADDRESS, MAX_MALFORMED, UNKNOWN_FOR
 from masq.core.links.links import DEAD_AFTER, PING_AFTER, SPARE_FOR
 from masq.types import Endpoint, LinkPolicy, Mode, PackagePolicy
 from masq.wire.frame import mask
@@ -262,6 +264,24 @@ def test_packages_that_do_not_open_are_dropped_and_their_link_goes_on() -> None:
     assert isinstance(log, Log)
     assert log.event == "package_dropped"
     assert one.node.links.get(link) is not None
+
+
+def test_what_a_neighbor_has_passed_on_is_its_originator_s_however_often() -> None:
+    nodes, (user, relay, _) = row()
+    for _ in range(2 * MAX_MALFORMED):
+        package = Package([os.urandom(90), os.urandom(90)], b"x")
+        nodes.do(user, user.node._carry([Forward(relay.node.keys.public_key, package, b"flow")], nodes.now))
+    assert set(events(relay)) == {"package_dropped"}
+    assert relay.node.view(nodes.now).bans == ()
+    assert speech(relay) == ["secure", "secure"]
+
+
+def test_who_speaks_json_to_us_is_asked_to_prove_its_key_over_a_secure_link() -> None:
+    nodes = Nodes()
+    one, other = nodes.add(extensions=("flow1",)), nodes.add(extensions=("flow1",))
+    nodes.line(one, other)
+    nodes.do(one, one.node._carry([Prove(other.node.keys.public_key, Endpoint(other.ip, 6001))], nodes.now))
+    assert speech(one) == speech(other) == ["json", "secure"]
 
 
 def test_a_stranger_s_circuit_is_served_and_costs_him() -> None:

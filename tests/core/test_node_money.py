@@ -21,7 +21,7 @@ from masq.core.accountant.effects import (
 )
 from masq.core.accountant.ledger import BookEntry
 from masq.core.effects import CloseSocket, Connect
-from masq.core.failure import Cause
+from masq.core.failure import BUDGET, Cause, FailureError
 from masq.core.view import as_json
 from masq.types import Mode, PackagePolicy
 
@@ -110,6 +110,19 @@ def test_what_an_input_cost_is_booked_at_once_and_saved_after_a_second() -> None
     nodes.run(1.0)
     ((entry,),) = [save.entries for save in user.take(Save)]
     assert (entry.payable, entry.wallet, entry.wei) == (True, exit.config.profile.earning_wallet, rates.exit_charge(5))
+
+
+def test_who_has_spent_as_much_as_he_wants_opens_nothing_more_for_a_while() -> None:
+    nodes = Nodes()
+    user, exit = nodes.add(max_spending=10_000), nodes.add()
+    nodes.line(user, exit)
+    nodes.open(user, bytes(1_000))
+    with pytest.raises(FailureError) as stream:
+        user.node.open("a.test", 80, "", nodes.now)
+    with pytest.raises(FailureError) as question:
+        user.node.resolve("a.test", "", nodes.now)
+    assert stream.value.failure is question.value.failure is BUDGET
+    assert user.node.open("a.test", 80, "", nodes.now + 7_200.0)[0]
 
 
 def test_before_the_end_what_was_gathered_is_saved() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -151,3 +152,16 @@ def test_a_look_up_that_is_given_up_leaves_no_socket(turns: int) -> None:
         assert len(os.listdir("/proc/self/fd")) <= before
 
     uvloop.run(run())
+
+
+def test_a_name_that_nobody_could_be_asked_for_is_not_a_wrong_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def work(resolver: Resolver) -> None:
+        async def scarce(*arguments: object, **options: object) -> None:
+            raise OSError(errno.EMFILE, "Too many open files")
+
+        monkeypatch.setattr(asyncio.get_running_loop(), "create_datagram_endpoint", scarce)
+        with pytest.raises(FailureError) as error:
+            await resolver.look_up("two.example")
+        assert error.value.failure.cause is Cause.OVERLOADED
+
+    with_nameserver(work)

@@ -65,7 +65,7 @@ class Driver:
         """`fail` is called with what makes going on impossible, such as a full disk."""
         self.turn = Turn(node, self._perform, fail)
         self.journal = Journal(lambda: self.turn.now)
-        self.links = NodeLinks(self.turn, config.bind_ip, config.limits.links)
+        self.links = NodeLinks(self.turn, config.bind_ip)
         reader = Reader(self.turn, config.package_data)
         self.servers = Servers(reader, self.journal, config.look_ups, config.exit_policy)
         self.clients = Clients(reader, self.journal, config.answer_early, config.limits.own, config.dns_allow_private)

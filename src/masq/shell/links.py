@@ -9,7 +9,7 @@ import sys
 from typing import Final
 
 from masq.core.effects import WriteLink
-from masq.core.limits import MAX_LINKS, NEIGHBOR_READ, STRANGER_READ
+from masq.core.limits import NEIGHBOR_READ, STRANGER_READ
 from masq.shell.acceptor import OPENING, Acceptor
 from masq.shell.connection import Connection
 from masq.shell.turn import Turn
@@ -30,11 +30,10 @@ _RTT: Final = struct.Struct("68xI")
 class NodeLinks:
     """The links of one Node."""
 
-    def __init__(self, turn: Turn, bind_ip: str | None, most: int = MAX_LINKS) -> None:
-        """`bind_ip`: the address of this machine to dial from; None: any. `most`: how many links there may be."""
+    def __init__(self, turn: Turn, bind_ip: str | None) -> None:
+        """`bind_ip`: the address of this machine to dial from; None: any."""
         self._turn = turn
         self._bind_ip = bind_ip
-        self._most = most
         self.buffer = memoryview(bytearray(NEIGHBOR_READ))
         """What all links read into."""
 

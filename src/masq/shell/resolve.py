@@ -8,6 +8,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, Final
 
 from masq.core.failure import SERVER, Cause, Failure, FailureError
+from masq.shell.process import is_scarcity
 from masq.shell.system_names import HOSTS, RESOLV_CONF, Watched, asker, hosts
 from masq.wire.circuit import MAX_ADDRESSES, NO_SUCH_NAME, Addresses, Resolution
 
@@ -87,6 +88,8 @@ class Resolver:
         resolver = self._given or self._system.now()
         backend = self._backend = self._backend or CleanBackend()
 
+        scarce: list[str] = []
+
         async def ask(kind: str) -> Resolution:
             try:
                 answer = await resolver.resolve(host, kind, search=False, lifetime=self._timeout, backend=backend)
@@ -95,13 +98,25 @@ class Resolver:
             except dns.resolver.NoAnswer:
                 return Resolution()
             except (dns.exception.DNSException, OSError, UnicodeError, ValueError) as error:
+                if _is_scarcity(error):
+                    scarce.append(kind)
                 return Resolution((), str(error))
             ttl = answer.rrset.ttl if answer.rrset is not None else TTL
             return Resolution(tuple((record.address, ttl) for record in answer))
 
         both = await asyncio.gather(ask("A"), ask("AAAA"))
         pairs = tuple(pair for one in both for pair in one.addresses)
+        if scarce and not pairs:
+            raise FailureError(Failure(Cause.OVERLOADED, detail=f"no socket to ask a DNS server for {host}"))
         return Resolution(pairs, "" if pairs else both[0].error or both[1].error or "it has no address")
+
+
+def _is_scarcity(error: Exception) -> bool:
+    """Whether a DNS server could not be asked as there was no descriptor for it. The library tells of its tries."""
+    import dns.exception
+
+    tries = error.kwargs.get("errors", ()) if isinstance(error, dns.exception.DNSException) else ()
+    return is_scarcity(error) or any(is_scarcity(each[3]) for each in tries)
 
 
 def _unresolved(host: str, found: Resolution) -> FailureError:

@@ -196,7 +196,7 @@ def _driver_config(settings: Settings, place: Place, wallet: Wallet | None, limi
             earning_wallet=settings.earning_wallet,
         ),
         bind_ip=place.local_ip,
-        look_ups=LookUps(Resolver(settings.dns_servers)),
+        look_ups=LookUps(Resolver(settings.dns_servers), limits.look_ups),
         exit_policy=exit_policy(settings, [place.address.ip] if place.address else []),
         package_data=settings.package_data,
         answer_early=settings.answer_early,

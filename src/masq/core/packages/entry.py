@@ -41,6 +41,9 @@ SILENT_EXIT: Final = 120.0
 SERVER_FIRST: Final = 0.03
 """Seconds after which a stream is opened at the exit though the client has said nothing: the server may speak first."""
 
+NOT_REACHED: Final = frozenset((Cause.NOT_RESOLVED, Cause.NOT_CONNECTED, Cause.REFUSED, Cause.POLICY, Cause.OVERLOADED))
+"""Causes that another exit may not have (protocol.md 8.5)."""
+
 EntryEffect = Accepted | WriteSocket | EndSocket | CloseSocket | Reading | Forward | Log
 
 
@@ -113,6 +116,8 @@ class PackageEntry:
         self._random = random
         self._streams: dict[bytes, EntryStream] = {}
         self._sockets: OwnSockets[EntryStream] = OwnSockets(sockets, self)
+        self._congested: dict[PublicKey, None] = {}
+        """Neighbors whose links can't take more now."""
         self._ways: dict[int, Way] = {}
         self._shared: dict[str, Way] = {}
         self._next_return_id = int.from_bytes(random(4), "big")
@@ -200,8 +205,8 @@ class PackageEntry:
         size = 0 if isinstance(message, DnsResolveFailed) else len(message.packet.data)
         self._owe(way.route.exit, size, way.route.relays_back, payload_size)
         stream = self._streams.get(message.stream_key)
-        if stream is None:
-            return []
+        if stream is None or stream.way is not way:
+            return []  # It has ended, or goes another way by now: bytes of two exits must not mix.
         stream.active = now
         if isinstance(message, DnsResolveFailed):
             return self._again(stream, _told(stream, message, Cause.NOT_RESOLVED), now)
@@ -219,6 +224,10 @@ class PackageEntry:
     def hold(self, key: PublicKey, on: bool) -> list[EntryEffect]:
         """The link to a neighbor is congested, or free again: clients whose data goes there are (not) read."""
         effects: list[EntryEffect] = []
+        if on:
+            self._congested[key] = None
+        else:
+            self._congested.pop(key, None)
         for stream in self._streams.values():
             if stream.way.first == key and not stream.outgoing.ended:
                 if on and stream.reading:
@@ -243,7 +252,11 @@ class PackageEntry:
         return effects
 
     def next_wake(self, now: float) -> float:
-        waiting = [stream.opened + SERVER_FIRST for stream in self._streams.values() if not stream.outgoing.next]
+        waiting = [
+            stream.opened + SERVER_FIRST
+            for stream in self._streams.values()
+            if stream.way.has_credit and not stream.outgoing.next
+        ]
         return max(now, min([now + 10.0, *waiting]))
 
     # --- inside ---
@@ -296,11 +309,14 @@ class PackageEntry:
             self._tab.owe(relay.wallet, relay.rates.routing_charge(payload_size))
 
     def _answered(self, stream: EntryStream, message: ClientResponse, now: float) -> list[EntryEffect]:
-        stream.attempt.answered()
         if message.window is not None:
             if message.window == 0:
+                failure = _told(stream, message, Cause.CLOSED)
+                if failure.cause in NOT_REACHED and not stream.incoming.received:
+                    return self._again(stream, failure, now)
                 return self._close(stream, _told(stream, message, Cause.CLOSED), now)
             stream.outgoing.limit = max(stream.outgoing.limit or 0, message.window)
+        stream.attempt.answered()
         try:
             data = stream.incoming.push(message.packet)
         except MalformedError as error:
@@ -336,7 +352,7 @@ class PackageEntry:
         return self._emit(stream, b"", stream.outgoing.ended, limit, now)
 
     def _may_read(self, stream: EntryStream) -> list[EntryEffect]:
-        on = not stream.outgoing.blocked
+        on = not stream.outgoing.blocked and stream.way.first not in self._congested
         if on == stream.reading or stream.outgoing.ended:
             return []
         stream.reading = on

@@ -76,6 +76,8 @@ class PackageExit:
         self._rates = rates
         self._tab = tab
         self._streams: dict[bytes, ExitStream] = {}
+        self._congested: dict[PublicKey, None] = {}
+        """Nodes whose links can't take more now."""
         self._sockets: OwnSockets[ExitStream] = OwnSockets(sockets, self)
 
     def __iter__(self) -> Iterator[ExitStream]:
@@ -212,6 +214,10 @@ class PackageExit:
     def hold(self, key: PublicKey, on: bool) -> list[ExitEffect]:
         """The link to a Node is congested, or free again: servers whose data goes there are (not) read."""
         effects: list[ExitEffect] = []
+        if on:
+            self._congested[key] = None
+        else:
+            self._congested.pop(key, None)
         for stream in self._streams.values():
             if stream.next_key == key and stream.connected and not stream.outgoing.ended:
                 if on and stream.reading:
@@ -259,7 +265,7 @@ class PackageExit:
         return self._respond(stream, b"")
 
     def _may_read(self, stream: ExitStream) -> list[ExitEffect]:
-        on = not stream.outgoing.blocked
+        on = not stream.outgoing.blocked and stream.next_key not in self._congested
         if on == stream.reading or not stream.connected or stream.outgoing.ended:
             return []
         stream.reading = on
