@@ -265,9 +265,7 @@ def test_who_alters_cells_or_ends_circuits_without_a_word_is_found_by_repetition
         entry, nodes, _ = answered()
         (own,) = entry.own
         entry.hears(end(nodes))
-        assert own.suspects == own.keys, (
-            "not the exit alone, which says so: somebody before it may have done it"
-        )
+        assert own.suspects == own.keys, "not the exit alone, which says so: somebody before it may have done it"
         assert entry.own.blame.keys(entry.now) == ()
         entry.own.blame.praise((own.keys[0], own.keys[2]), entry.now)
         entry.own.blame.suspect((own.keys[1], b"somebody"), Failure(Cause.SILENT), entry.now)
