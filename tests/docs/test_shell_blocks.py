@@ -13,6 +13,7 @@ import re
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -142,8 +143,10 @@ def page_port() -> Iterator[int]:
 
 
 @pytest.fixture
-def reader(tmp_path: Path, page_port: int) -> Iterator[Reader]:
+def reader(page_port: int) -> Iterator[Reader]:
     with contextlib.ExitStack() as stack:
+        # A short path: that of a Node's socket may have 107 bytes, and a command puts it deep below the home.
+        tmp_path = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="m", ignore_cleanup_errors=True)))
         for name in ("home", "neighbor"):
             (tmp_path / name).mkdir()
         neighbor = Running(tmp_path / "neighbor", NEIGHBOR, chain="base-mainnet")
