@@ -15,13 +15,14 @@ from pathlib import Path
 
 import pytest
 
+from masq import __version__
 from masq.cli import status
 from masq.demo.options import DemoOptions
 from masq.errors import LocalError, SettingError
 from masq.settings import SETTINGS
 
 STATUS = {
-    "version": "0.1.0",
+    "version": __version__,
     "descriptor": "masq://dev:ZjPLnb9RrgsRM1D9edqH8jx9DkbPZSWqqFqLnmdKhsk@1.2.3.4:5678",
     "chain": "dev",
     "mode": "standard",
@@ -84,7 +85,7 @@ def node(directory: Path, *answers: bytes) -> Iterator[list[bytes]]:
 
 
 def test_version_and_help(tmp_path: Path) -> None:
-    assert masq("--version", home=tmp_path).stdout == "masq 0.1.0\n"
+    assert masq("--version", home=tmp_path).stdout == f"masq {__version__}\n"
     overview = masq("--help", home=tmp_path).stdout
     for command in ("run", "status", "descriptor", "wallet", "demo"):
         assert command in overview

@@ -7,12 +7,21 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """A short one: the Nodes make sockets below it, whose paths the system bounds at 107 bytes."""
+    with tempfile.TemporaryDirectory(prefix="m") as directory:
+        yield Path(directory)
 
 
 def demo(tmp_path: Path, *words: str) -> subprocess.Popen[bytes]:

@@ -159,6 +159,13 @@ def test_any_bytes_are_a_target_a_wait_or_a_refusal(data: bytes) -> None:
         return
 
 
+@pytest.mark.parametrize("step", [1, 3, 1000])
+@pytest.mark.parametrize("head", [b"GET http://h/ HTTP/1.1\r\r\n\r\n", b"GET http://h/ HTTP/1.1\r\nA: b\n\r\n\r\n"])
+def test_half_line_ends_are_refused_alike_in_any_pieces(head: bytes, step: int) -> None:
+    with pytest.raises(ClientRefused, match="line ends that are no CR LF"):
+        greet(head, step)
+
+
 def test_an_error_page_can_t_be_injected_into() -> None:
     page = refused(ClientSpeech.HTTP, Reply.UNREACHABLE, "<script>")
     assert b"<script>" not in page

@@ -16,7 +16,7 @@ MAX_TRAILER: Final = 65_536
 _TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _CONTROL: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 """What no header may hold: tabs alone are allowed of what doesn't print."""
-HALF_LINE: Final = re.compile(rb"(?<!\r)\n|\r(?=[^\n])|\x00")
+_HALF_LINE: Final = re.compile(rb"(?<!\r)\n|\r(?!\n)|\x00")
 """Line ends that one server takes for some, and another one for none: by them a request hides in another."""
 _TARGET: Final = re.compile(rb"[^\x00-\x20\x7f]+")
 _LENGTH: Final = re.compile(rb"[0-9]{1,18}")
@@ -70,10 +70,16 @@ class Head:
         return [word for word in listed if word]
 
 
-def read_head(data: bytes) -> Head:
-    """A head without the empty line at its end. RequestRefused if it is malformed in any way."""
-    if HALF_LINE.search(data):
+def check_lines(data: bytes) -> None:
+    """RequestRefused if what has come of a head has other line ends than CR LF, or a zero."""
+    if _HALF_LINE.search(data.removesuffix(b"\r")):
         raise _malformed("The head has line ends that are no CR LF.")
+
+
+def read_head(data: bytes) -> Head:
+    """A head, with the empty line at its end or without. RequestRefused if it is malformed in any way."""
+    check_lines(data)
+    data = data.removesuffix(b"\r\n\r\n")
     line, *rest = data.split(b"\r\n")
     words = line.split(b" ")
     if (
@@ -187,7 +193,7 @@ class Chunks:
         return at
 
     def _take(self, line: bytes) -> None:
-        if HALF_LINE.search(line):
+        if _HALF_LINE.search(line):
             raise _malformed("The chunked body has line ends that are no CR LF.")
         text = line[:-2]
         if self._next == "size":

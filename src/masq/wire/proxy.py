@@ -10,7 +10,7 @@ from enum import Enum, auto
 from typing import Final
 from urllib.parse import urlsplit
 
-from masq.wire.http_request import HALF_LINE, Head, OneRequest, RequestRefused, forwarded, read_head
+from masq.wire.http_request import Head, OneRequest, RequestRefused, check_lines, forwarded, read_head
 
 MAX_HEAD: Final = 65_536
 """Bytes of an HTTP request head."""
@@ -171,12 +171,11 @@ class Greeting:
     def _http_request(self) -> Target | None:
         end = self._buffer.find(b"\r\n\r\n")
         if end < 0:
-            if HALF_LINE.search(self._buffer):
-                read_head(self._buffer)
+            check_lines(self._buffer)
             if len(self._buffer) > MAX_HEAD:
                 raise RequestRefused(431, "Request Header Fields Too Large", "The head is too long.")
             return None
-        head, rest = read_head(self._buffer[:end]), self._buffer[end + 4 :]
+        head, rest = read_head(self._buffer[: end + 4]), self._buffer[end + 4 :]
         group = _credentials(b"".join(head.all(b"proxy-authorization")[:1]))
         if head.method == b"CONNECT":
             host, port = _authority(head.target, None)
