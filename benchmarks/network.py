@@ -60,7 +60,12 @@ def status(directory: Path) -> dict[str, object]:
 
 @contextmanager
 def running_network(
-    name: str, server_port: int, subnet: int, settings: Mapping[str, str], count: int = 8
+    name: str,
+    server_port: int,
+    subnet: int,
+    settings: Mapping[str, str],
+    count: int = 8,
+    python: str = sys.executable,
 ) -> Iterator[Network]:
     """Nodes at 127.0.subnet.1 and so on that have found each other; all gone afterwards."""
     directory = Path(tempfile.mkdtemp(prefix="masq-bench-"))
@@ -81,7 +86,7 @@ def running_network(
                 **settings,
             } | ({"neighbors": descriptor} if descriptor else {})
             process = subprocess.Popen(
-                [sys.executable, "-m", "masq.cli.main", "run", *(f"--{n}={v}" for n, v in words.items())],
+                [python, "-m", "masq.cli.main", "run", *(f"--{n}={v}" for n, v in words.items())],
                 env={**os.environ, "MASQ_CONSUMING_PRIVATE_KEY": secrets.token_hex(32)},
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
