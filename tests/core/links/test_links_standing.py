@@ -147,8 +147,7 @@ def test_keys_without_secure_links_speak_json_alone() -> None:
     ours = Links(NullCryptDE(b"key"), b"", 6001, (), LinkPolicy.AUTO, lambda size: bytes(size), Limits(), open_door())
     (dial,) = ours.send(at(ALPHA), b"other", PACKAGE, b"flow", True, 0.0)
     assert isinstance(dial, Dial)
-    (write,) = ours.dialled(dial.link, 0.0)
-    assert isinstance(write, WriteLink)
+    (write,) = (each for each in ours.dialled(dial.link, 0.0) if isinstance(each, WriteLink))
     assert Package.decode(NullCryptDE(b"other").open(unmask(bytes(write.data)))) == PACKAGE
     assert ours.upgrade(at(ALPHA), ALPHA.key, 0.0) == []
 

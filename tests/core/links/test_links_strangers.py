@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.network_ends import Peer, arrive, frame, links, visited
 from tests.secure_ends import DEV
 
-from masq.core.effects import CloseLink, ReadLink, WriteLink
+from masq.core.effects import CloseLink, Dial, ReadLink, WriteLink
 from masq.core.limits import (
     MAX_MALFORMED,
     NEIGHBOR_READ,
@@ -23,6 +23,7 @@ from masq.core.links.door import Door
 from masq.core.links.links import Links, LinksEffect
 from masq.errors import PeerError
 from masq.types import LinkPolicy
+from masq.wire.package import Package
 from masq.wire.secure_link import FrameType
 
 ROOT, ALPHA, BETA = Peer(0), Peer(1), Peer(2)
@@ -145,6 +146,15 @@ def test_a_visitor_that_becomes_a_neighbor_is_read_as_one() -> None:
     assert hears(ours, id, b"}") == [ReadLink(id, NEIGHBOR_READ)]
     neighbors.clear()
     assert hears(ours, id, b"{") == [ReadLink(id, STRANGER_READ)]
+
+
+def test_a_neighbor_that_we_dial_is_read_as_one_from_the_beginning() -> None:
+    for close in (False, True):
+        ours = links(close=close)
+        dial, *_ = ours.send(ALPHA.source, ALPHA.key, Package([b"hop"], b"x"), b"flow", True, 0.0)
+        assert isinstance(dial, Dial)
+        reads = [each for each in ours.dialled(dial.link, 0.0) if isinstance(each, ReadLink)]
+        assert reads == ([ReadLink(dial.link, NEIGHBOR_READ)] if close else [])
 
 
 def test_few_pings_of_one_read_are_answered_and_none_of_who_does_not_read() -> None:

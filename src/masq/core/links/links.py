@@ -212,14 +212,16 @@ class Links:
         if known is None:
             return [CloseLink(link)]
         known.connected, known.since, known.heard = True, now, now
+        # A connection reads as little at once as a stranger's until it is told otherwise.
+        pace: list[LinksEffect] = [ReadLink(link, NEIGHBOR_READ)] if known.close else []
         if known.secure is not None:
             try:
-                return [WriteLink(link, known.secure.dial(known.key))]
+                return [*pace, WriteLink(link, known.secure.dial(known.key))]
             except CryptoError as error:  # The key that a record names is none.
                 ip = self._remove(known)
                 return [Log("warning", "link_refused", f"{ip}: {error}"), CloseLink(link)]
         known.up = True
-        return self.drained(link)
+        return [*pace, *self.drained(link)]
 
     def closed(self, link: int, now: float) -> tuple[str | None, list[LinksEffect]]:
         """A connection ended, or was never made: the IP address if no other to it is left, and what to do.
@@ -251,7 +253,7 @@ class Links:
         self._remove(known)
         self._json_until[known.peer.ip] = now + REMEMBER_JSON
         again = self._add(known.peer, True, LinkSpeech.JSON, now)
-        again.queues, again.fresh = known.queues, known.fresh
+        again.queues, again.fresh, again.close = known.queues, known.fresh, known.close
         again.waiting, again.queued = known.waiting, known.queued
         self._queued += known.queued
         return [CloseLink(known.id), Dial(again.id, again.peer)]
