@@ -252,10 +252,11 @@ class Settings:
         "earning-wallet",
         values.wallet,
         "0x and 40 hex digits",
-        "The address that others pay to.",
+        "The address that others pay to. Required in the modes standard and originate-only: who serves is paid, and "
+        "nobody else in its place.",
         "Chain and money",
         default=address_text(DEFAULT_EARNING_WALLET),
-        default_help="a wallet of the MASQ project",
+        default_help="where nothing is earned, a wallet of the MASQ project stands in the Node's record",
     )
     gas_price: int = _setting(
         "gas-price",

@@ -37,7 +37,8 @@ def configure(level: str) -> None:
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
+        # Not cached: the level may change while the Node runs.
+        cache_logger_on_first_use=False,
     )
     # What libraries say: warnings and worse, or nothing.
     logging.basicConfig(level=logging.CRITICAL + 1 if level == "off" else logging.WARNING)

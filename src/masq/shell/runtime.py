@@ -25,6 +25,7 @@ from masq.errors import CryptoError, LocalError, SettingError
 from masq.settings import Settings
 from masq.shell.acceptor import Acceptor
 from masq.shell.bank import BankConfig
+from masq.shell.commands import commands
 from masq.shell.control import ControlSocket
 from masq.shell.driver import Driver, DriverConfig
 from masq.shell.exit_policy import exit_policy
@@ -32,6 +33,7 @@ from masq.shell.log import configure, log
 from masq.shell.look_ups import LookUps
 from masq.shell.places import Place, find_place
 from masq.shell.process import raise_descriptors
+from masq.shell.reload import Reloading
 from masq.shell.resolve import Resolver
 from masq.shell.status import Status
 from masq.shell.store import Store
@@ -43,8 +45,11 @@ VERSION_EPOCH: Final = 1_577_836_800
 """Unix time from which record versions of a Node that keeps its key are counted: they only ever grow."""
 
 
-def run_node(settings: Settings) -> int:
-    """Run a Node until it is told to stop. Returns the exit status: 0, or 1 after a failure, 2 for a wrong setting."""
+def run_node(settings: Settings, gather: Callable[[], Settings]) -> int:
+    """Run a Node until it is told to stop. Returns the exit status: 0, or 1 after a failure, 2 for a wrong setting.
+
+    `gather` reads the settings again.
+    """
     configure(str(settings.log_level))
     try:
         # uvloop where there is one: a third less time for small requests.
@@ -55,7 +60,7 @@ def run_node(settings: Settings) -> int:
         except ImportError:
             runner = asyncio.Runner()
         with runner:
-            return runner.run(_run(settings))
+            return runner.run(_run(settings, gather))
     except SettingError as error:
         print(f"masq: {error}", file=sys.stderr)
         return 2
@@ -66,15 +71,15 @@ def run_node(settings: Settings) -> int:
         return 0
 
 
-async def _run(settings: Settings) -> int:
+async def _run(settings: Settings, gather: Callable[[], Settings]) -> int:
     store = Store.open(settings.data_directory, settings.db_password)
     try:
-        return await _run_with(settings, store)
+        return await _run_with(settings, gather, store)
     finally:
         store.close()
 
 
-async def _run_with(settings: Settings, store: Store) -> int:
+async def _run_with(settings: Settings, gather: Callable[[], Settings], store: Store) -> int:
     """Everything up, wait, everything down. Returns the exit status."""
     stopping = asyncio.Event()
     problem: list[LocalError] = []
@@ -86,7 +91,7 @@ async def _run_with(settings: Settings, store: Store) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     async with AsyncExitStack() as services:
-        await _start(settings, store, fail, services)
+        await _start(settings, gather, store, stopping, fail, services)
         await stopping.wait()
     if problem:
         print(f"masq: the Node stops: {problem[0]}", file=sys.stderr)
@@ -95,7 +100,12 @@ async def _run_with(settings: Settings, store: Store) -> int:
 
 
 async def _start(
-    settings: Settings, store: Store, fail: Callable[[LocalError], None], services: AsyncExitStack
+    settings: Settings,
+    gather: Callable[[], Settings],
+    store: Store,
+    stopping: asyncio.Event,
+    fail: Callable[[LocalError], None],
+    services: AsyncExitStack,
 ) -> None:
     """Start the Node and what serves around it; `services` ends all of it, in the opposite order."""
     loop = asyncio.get_running_loop()
@@ -144,17 +154,8 @@ async def _start(
         earning_wallet=settings.earning_wallet,
         warnings=tuple(settings.warnings),
     )
-    socket_path = settings.data_directory / "masq.sock"
-    turn = driver.turn
-    control = await ControlSocket(
-        socket_path,
-        status.document,
-        lambda scan: turn.carry(turn.node.scan(scan, turn.now)),
-        lambda who, seconds: turn.carry(turn.node.ban(who, seconds, turn.now)),
-        lambda who: turn.node.bans.lift(who, turn.now),
-    ).start()
-    services.callback(socket_path.unlink, missing_ok=True)
-    services.callback(control.close)
+    advertised = (place.address.ip,) if place.address else ()
+    await _take_orders(driver, status, Reloading(settings, gather, driver, advertised), stopping, services)
     if place.listener is not None:
         services.callback((await driver.links.listen(place.listener)).close)
     print(status.descriptor, flush=True)
@@ -164,6 +165,24 @@ async def _start(
     # and gone.
     gc.freeze()
     gc.set_threshold(3_000, 10, 10)
+
+
+async def _take_orders(
+    driver: Driver, status: Status, reloading: Reloading, stopping: asyncio.Event, services: AsyncExitStack
+) -> None:
+    """Answer this machine's user, at the control socket and by signals."""
+    path = reloading.settings.data_directory / "masq.sock"
+    control = await ControlSocket(path, commands(driver, status, reloading, stopping.set)).start()
+    services.callback(path.unlink, missing_ok=True)
+    services.callback(control.close)
+
+    def reload() -> None:
+        try:
+            reloading.again()
+        except LocalError as error:
+            log.error("reloaded", detail=str(error))
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload)
 
 
 async def _stop(driver: Driver, fail: Callable[[LocalError], None]) -> None:

@@ -57,6 +57,10 @@ class Servers:
         self._datagrams: dict[int, ExitSocket] = {}
         self._lent = Lent()
 
+    def judge_by(self, policy: ExitPolicy) -> None:
+        """Another exit policy, for what is asked for from now on."""
+        self._policy = policy
+
     def connect(self, socket: int, host: str, port: int, payer: Address | None) -> None:
         """Connect to a server: `Node.connected` or `connect_failed` tells of it."""
         self._begin(socket, self._connect(socket, host, port, payer))

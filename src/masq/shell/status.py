@@ -7,7 +7,8 @@ from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 from masq import __version__
-from masq.core.view import ProcessView, as_json
+from masq.core.verdict import verdict
+from masq.core.view import BooksView, NodeView, ProcessView, as_json
 from masq.shell.driver import Driver
 from masq.types import Address, Endpoint, address_text
 
@@ -44,7 +45,11 @@ class Status:
         )
 
     def document(self) -> dict[str, Any]:
-        """The members of the three views side by side."""
+        """The verdict, and the members of the three views side by side."""
+        views = self.views()
+        members = {name: value for view in views for name, value in as_json(view).items()}
+        return {"verdict": as_json(verdict(*views)), **members}
+
+    def views(self) -> tuple[ProcessView, NodeView, BooksView]:
         turn = self.driver.turn
-        views = (self.view(), turn.node.view(turn.now), turn.node.accountant.view())
-        return {name: value for view in views for name, value in as_json(view).items()}
+        return self.view(), turn.node.view(turn.now), turn.node.accountant.view()

@@ -415,4 +415,6 @@ class Accountant:
             ),
             paid_wei=Wei(self.paid),
             earned_wei=Wei(self.earned),
+            spent_hour_wei=Wei(self.budget.spent),
+            most_hour_wei=None if self.budget.per_hour is None else Wei(self.budget.per_hour),
         )
