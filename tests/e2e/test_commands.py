@@ -70,6 +70,8 @@ def test_a_node_is_asked_told_and_stopped(short_path: Path) -> None:
         assert json.loads(masq("status", "--json", *own))["verdict"]["works"]
         assert json.loads(masq("descriptor", "--json", *own)) == {"descriptor": user.descriptor}
 
+        assert masq("status", "--check", *own).startswith("works")
+
         # A new route, and the next page over it.
         before = user.status()["exits"]
         assert [each["circuits"] for each in before] == [1]
@@ -125,3 +127,4 @@ def test_a_first_request_without_a_route_is_told_why(short_path: Path) -> None:
         status, _ = curl(user, url)
         assert status == 97, "SOCKS says that there is no way"
         wait_for(lambda: not user.status()["verdict"]["works"])
+        assert masq("status", "--check", "--data-directory", str(user.directory), status=1) == ""

@@ -15,7 +15,7 @@ from masq.cli import node
 from masq.cli.bans import bans
 from masq.cli.options import AsJson, ChainName, DataDirectory, print_json, settings_of
 from masq.cli.wallets import wallet
-from masq.errors import LocalError
+from masq.errors import LocalError, SettingError
 
 app = typer.Typer(
     name="masq",
@@ -94,6 +94,39 @@ def demo(
     from masq.demo.main import run_demo
 
     raise SystemExit(run_demo(options))
+
+
+@app.command()
+def completion(
+    shell: Annotated[
+        str, typer.Argument(metavar="SHELL", help="bash, zsh or fish; by default the one of $SHELL.")
+    ] = "",
+    install: Annotated[bool, typer.Option("--install", help="Put it where that shell looks for it.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Print the script by which a shell completes commands and options, or install it."""
+    import os
+
+    from masq.cli import completion as made
+
+    name = shell or Path(os.environ.get("SHELL", "")).name
+    if name not in made.NAMES:
+        raise SettingError("shell", f"{name or 'none'} is not one of {', '.join(made.NAMES)}: name one")
+    if not install:
+        text = made.script(name)
+        if as_json:
+            print_json({"shell": name, "script": text})
+        else:
+            typer.echo(text, nl=False)
+        return
+    try:
+        path = made.install(name)
+    except OSError as error:
+        raise LocalError(f"the completion script can't be written: {error}") from None
+    if as_json:
+        print_json({"shell": name, "installed": str(path)})
+    else:
+        typer.echo(f"Written to {path}. {made.AFTER[name]}")
 
 
 def _need(what: str, extra: str, *modules: str) -> None:

@@ -29,10 +29,13 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="Print the Node's answer as it is.")] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Show it anew each second, until Ctrl-C.")] = False,
     all_rows: Annotated[bool, typer.Option("--all", help="Show long lists to their end.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Print the verdict alone; exit status 1 if the Node doesn't work.")
+    ] = False,
 ) -> None:
     """Show whether the Node on this machine works, what it does, and what it owes."""
     from masq.cli.control import ask, document
-    from masq.cli.status import Look, lines_of
+    from masq.cli.status import Document, Look, lines_of, verdict_lines
     from masq.cli.tables import width_of_output
 
     directory = directory_of(data_directory, chain)
@@ -44,6 +47,10 @@ def status(
         sys.stdout.buffer.write(answer)
         sys.stdout.buffer.flush()
         return
+    if check:
+        status = Document(document(answer))
+        typer.echo("\n".join(verdict_lines(status, width_of_output())))
+        raise typer.Exit(0 if status.part("verdict").status.get("works") is True else 1)
     typer.echo("\n".join(lines_of(document(answer), Look(width_of_output(), all_rows))))
 
 

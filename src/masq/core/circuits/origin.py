@@ -50,6 +50,8 @@ BUSY: Final = 512 * 1024
 MAX_SPREAD: Final = 16
 """Circuits of one group among which streams are spread."""
 MAX_STREAMS: Final = 2_048
+MOST_LEFT: Final = 16
+"""Exits that are avoided as our user has left them."""
 OVERBILLED: Final = 0.01
 OVERBILLED_CELLS: Final = 4
 _AMOUNT: Final = re.compile("[0-9]{1,78}")
@@ -163,7 +165,7 @@ class OwnCircuits:
         self.blame = Blame()
         self.audit: dict[PublicKey, OverBilling] = {}
         self._left: tuple[PublicKey, ...] = ()
-        """Exits that our user wanted to leave the last time."""
+        """Exits that our user wanted to leave, the last first."""
 
     def __iter__(self) -> Iterator[OwnCircuit]:
         return iter(self._circuits.values())
@@ -203,7 +205,8 @@ class OwnCircuits:
         self._groups.clear()
         for own in left:
             own.opened -= LIFE  # It is closed with its last stream.
-        self._left = tuple(sorted({own.route.exit.key for own in left}))
+        latest = sorted({own.route.exit.key for own in left})
+        self._left = tuple(dict.fromkeys([*latest, *self._left]))[:MOST_LEFT]
         return len(left)
 
     # --- opening ---
@@ -276,7 +279,9 @@ class OwnCircuits:
         # Of a circuit that died the first Node and the exit are avoided before those between them.
         tries = [(*doubted, *blamed), (*doubted[:1], *doubted[-1:], *blamed), blamed] if doubted else [blamed]
         if self._left:
-            tries.insert(0, (*self._left, *doubted, *blamed))
+            tries[:0] = [
+                (*left, *doubted, *blamed) for left in (self._left, self._left[: MOST_LEFT // 2], self._left[:1])
+            ]
         while blamed:
             # The surest come first.
             blamed = blamed[: len(blamed) // 2]
