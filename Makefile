@@ -87,10 +87,10 @@ image:  ## Build the container image masq-node; needs docker or podman.
 
 lock: $(BIN)/uv  ## Compile requirements/*.txt from pyproject.toml.
 	$(BIN)/uv pip compile -q pyproject.toml --universal --generate-hashes --python-version 3.11 --no-header -o requirements/node.txt
-	$(BIN)/uv pip compile -q pyproject.toml --universal --generate-hashes --python-version 3.11 --no-header --extra demo -o requirements/demo.txt
-	$(BIN)/uv pip compile -q pyproject.toml --universal --generate-hashes --python-version 3.11 --no-header --extra demo --group dev -o requirements/dev.txt
-	$(BIN)/uv pip compile -q pyproject.toml --universal --generate-hashes --python-version 3.11 --no-header --extra demo --group dev --group bench -o requirements/bench.txt
-	$(BIN)/uv pip compile -q pyproject.toml --universal --generate-hashes --python-version 3.11 --no-header --extra demo --group dev --group fuzz -o requirements/fuzz.txt
+	$(BIN)/uv pip compile -q pyproject.toml --universal --generate-hashes --python-version 3.11 --no-header --extra demo --extra top -o requirements/demo.txt
+	$(BIN)/uv pip compile -q pyproject.toml --universal --generate-hashes --python-version 3.11 --no-header --extra demo --extra top --group dev -o requirements/dev.txt
+	$(BIN)/uv pip compile -q pyproject.toml --universal --generate-hashes --python-version 3.11 --no-header --extra demo --extra top --group dev --group bench -o requirements/bench.txt
+	$(BIN)/uv pip compile -q pyproject.toml --universal --generate-hashes --python-version 3.11 --no-header --extra demo --extra top --group dev --group fuzz -o requirements/fuzz.txt
 
 clean:  ## Remove what the others made.
 	rm -rf $(VENV) .tools dist

@@ -17,6 +17,7 @@ from masq.core.view import (
     ProcessView,
     RoutesView,
     StreamView,
+    TrafficView,
 )
 from masq.types import Wei, amount_text
 
@@ -32,7 +33,9 @@ PROCESS = ProcessView(
     warnings=(),
     failures=(),
     version="1",
+    traffic=TrafficView(0, 0, 0, None),
 )
+LINK = LinkView("1.2.3.5:6", "secure", True, 0, 0)
 NODE = NodeView(
     mode="consume-only",
     stage="RouteFound",
@@ -48,7 +51,7 @@ NODE = NodeView(
     circuits=0,
     avoided=(),
     overbilled=(),
-    links=(LinkView("1.2.3.5:6", "secure", True, 0, 0),),
+    links=(LINK,),
     bans=(),
 )
 BOOKS = BooksView((), (), (), (), Wei(0), Wei(0), Wei(0), Wei(10**18))

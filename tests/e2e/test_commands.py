@@ -29,6 +29,21 @@ def masq(*words: str, status: int = 0) -> str:
     return done.stdout if status == 0 else done.stderr
 
 
+def answer(user: Running, size: int) -> int:
+    """How many bytes of a page of that size a user of a Node gets."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve_one() -> None:
+            with server.accept()[0] as connection:
+                connection.recv(65536)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + bytes(size))
+
+        thread = threading.Thread(target=serve_one, daemon=True)
+        thread.start()
+        status, body = curl(user, f"http://localhost:{server.getsockname()[1]}/")
+        return len(body) if status == 0 else -1
+
+
 def page(connection: socket.socket) -> None:
     with connection:
         while not connection.recv(65536).endswith(b"\r\n\r\n"):
@@ -128,3 +143,18 @@ def test_a_first_request_without_a_route_is_told_why(short_path: Path) -> None:
         assert status == 97, "SOCKS says that there is no way"
         wait_for(lambda: not user.status()["verdict"]["works"])
         assert masq("status", "--check", "--data-directory", str(user.directory), status=1) == ""
+
+
+def test_a_node_of_few_megabytes_a_second_and_a_month_serves_until_they_are_used_up(short_path: Path) -> None:
+    with linked_pair(short_path, 44) as (exit, user):
+        config = exit.directory / "config.toml"
+        own = ("--data-directory", str(exit.directory))
+        config.write_text("max-bandwidth = 2\nmax-traffic-per-month = 0.002\n")
+        assert "max-bandwidth, max-traffic-per-month" in masq("reload", *own)
+        assert answer(user, 1_500_000) == 1_500_000
+        wait_for(lambda: "nobody else is served" in str(exit.status()["warnings"]))
+        assert exit.status()["traffic"]["received"] > 1_500_000
+        wait_for(lambda: answer(user, 10) == -1)
+        config.write_text("max-traffic-per-month = 0\n")
+        masq("reload", *own)
+        wait_for(lambda: answer(user, 10) == 10)

@@ -30,7 +30,7 @@ class Stage:
             renew_routes=lambda: 3,
         )
         turn = SimpleNamespace(node=node, now=1.0, carry=self.told.extend, loop=self.loop)
-        status = SimpleNamespace(document=lambda: {"mode": "standard"})
+        status = SimpleNamespace(document=lambda: {"mode": "standard"}, metrics=lambda: b"masq_works 1.0\n")
         reloading = SimpleNamespace(again=lambda: {"changed": []})
         self.words = commands(
             cast(Driver, SimpleNamespace(turn=turn)),
@@ -56,6 +56,7 @@ def test_each_word_does_its_work(stage: Stage) -> None:
     assert stage.say("ban", "192.0.2.1", "60") == {}
     assert stage.say("lift", "192.0.2.1") == {}
     assert stage.say("route", "new") == {"left": 3}
+    assert stage.say("metrics") == {"text": "masq_works 1.0\n"}
     assert stage.say("reload") == {"changed": []}
     assert stage.told == [("scan", Scan.PAYABLES), ("ban", "192.0.2.1", 60.0)]
 
@@ -82,6 +83,7 @@ def test_the_node_is_stopped_after_the_answer(stage: Stage) -> None:
         ("route", "old"),
         ("reload", "x"),
         ("stop", "now"),
+        ("metrics", "all"),
     ],
 )
 def test_wrong_words_change_nothing(stage: Stage, words: Sequence[str]) -> None:

@@ -56,6 +56,7 @@ def _run(context: typer.Context) -> None:
 app.command()(node.status)
 app.command()(node.descriptor)
 app.add_typer(node.route, name="route")
+app.command()(node.metrics)
 app.command()(node.reload)
 app.command()(node.stop)
 

@@ -137,6 +137,17 @@ def new_route(data_directory: DataDirectory = None, chain: ChainName = None, as_
         typer.echo(f"New streams take new routes. {left} {'route is' if left == 1 else 'routes are'} left behind.")
 
 
+def metrics(data_directory: DataDirectory = None, chain: ChainName = None, as_json: AsJson = False) -> None:
+    """Print the Node's numbers as Prometheus reads them. They name no target, key, address or wallet."""
+    from masq.cli.control import tell
+
+    answer = tell(directory_of(data_directory, chain), "metrics")
+    if as_json:
+        print_json(answer)
+    else:
+        typer.echo(answer.get("text"), nl=False)
+
+
 def reload(data_directory: DataDirectory = None, chain: ChainName = None, as_json: AsJson = False) -> None:
     """Have the Node read its config file again, and use what can be changed while it runs."""
     from masq.cli.control import tell

@@ -103,8 +103,17 @@ def _facts(document: Document) -> list[tuple[str, str]]:
         ("Last hour", f"spent {amount_text(spent)}{bound}"),
         ("Since start", f"paid {_amount(document, 'paid_wei')}, earned {_amount(document, 'earned_wei')}"),
         ("Serves", serves),
+        ("Traffic", _traffic(document.part("traffic"))),
         ("Knows", f"{int(document.number('nodes_known'))} Nodes"),
     ]
+
+
+def _traffic(traffic: Document) -> str:
+    most = traffic.number("most_month")
+    parts = [f"{size_text(traffic.number('received'))} in", f"{size_text(traffic.number('sent'))} out"]
+    return f"{', '.join(parts)}; this month {size_text(traffic.number('month'))}" + (
+        f" of {size_text(most)}" if most else ""
+    )
 
 
 def _count(document: Document, name: str, what: str) -> str:

@@ -449,14 +449,14 @@ class Node:
     ) -> list[NodeEffect]:
         match arrival:
             case Relayed(forward, payer, size):
-                if not self.rules.relays:
+                if not self.rules.relays or self.circuits.closed:
                     return [Log("info", "package_dropped", f"from {source}: this Node relays nothing")]
                 if self._refuses(payer):
                     return [_delinquent(payer, source)]
                 self.tab.earn(payer, self.rules.rates.routing_charge(size))
                 return self._carry([forward], now)
             case ForExit(request, hop, package, payer):
-                if not self.rules.exits:
+                if not self.rules.exits or self.circuits.closed:
                     return [Log("info", "package_dropped", f"from {source}: this Node is no exit")]
                 if payer is not None and self._refuses(payer):
                     return [_delinquent(payer, source)]
@@ -466,6 +466,11 @@ class Node:
             case ForNeighborhood(gossip):
                 effects = self._carry(self.neighborhood.receive(gossip, source, now, sender), now)
                 return effects + self._look_for_route(now)
+
+    def serve_others(self, on: bool, now: float) -> list[NodeEffect]:
+        """Whether others are served. If not, what they have here ends."""
+        self.circuits.closed = not on
+        return [] if on else self._carry(self.circuits.close_all(), now)
 
     def _refuses(self, payer: Address) -> bool:
         return self.accountant.is_delinquent(payer) or self.bans.refuses_wallet(payer)

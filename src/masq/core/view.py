@@ -176,6 +176,16 @@ class FailureView:
 
 
 @dataclass(frozen=True, slots=True)
+class TrafficView:
+    """Bytes over links and to servers."""
+
+    received: int = _about("since the start")
+    sent: int = _about("since the start")
+    month: int = _about("in and out of this calendar month (UTC)")
+    most_month: int | None = _about("at which nobody else is served until the next one")
+
+
+@dataclass(frozen=True, slots=True)
 class ProcessView:
     """The process that the Node runs in."""
 
@@ -190,6 +200,7 @@ class ProcessView:
     warnings: tuple[str, ...] = _about("of the settings, and of what goes wrong now")
     failures: tuple[FailureView, ...] = _about("the latest, the newest first")
     version: str = _about("of this program")
+    traffic: TrafficView = _about("of links and of servers, for oneself and others")
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +228,7 @@ def _member(kind: object, value: object) -> Any:
 VIEWS: Final = (
     VerdictView,
     ProcessView,
+    TrafficView,
     FailureView,
     NodeView,
     NeighborView,

@@ -28,6 +28,7 @@ def commands(driver: Driver, status: Status, reloading: Reloading, stop: Callabl
         "route": orders.route,
         "reload": _alone(reloading.again),
         "stop": _alone(orders.end),
+        "metrics": _alone(lambda: {"text": status.metrics().decode()}),
     }
 
 

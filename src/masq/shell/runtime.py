@@ -33,7 +33,7 @@ from masq.shell.log import configure, log
 from masq.shell.look_ups import LookUps
 from masq.shell.places import Place, find_place
 from masq.shell.process import raise_descriptors
-from masq.shell.reload import Reloading
+from masq.shell.reload import Reloading, log_config
 from masq.shell.resolve import Resolver
 from masq.shell.status import Status
 from masq.shell.store import Store
@@ -50,8 +50,8 @@ def run_node(settings: Settings, gather: Callable[[], Settings]) -> int:
 
     `gather` reads the settings again.
     """
-    configure(str(settings.log_level))
     try:
+        configure(log_config(settings))
         # uvloop where there is one: a third less time for small requests.
         try:
             import uvloop
@@ -153,6 +153,7 @@ async def _start(
         consuming_wallet=wallet.address if wallet else None,
         earning_wallet=settings.earning_wallet,
         warnings=tuple(settings.warnings),
+        directory=settings.data_directory,
     )
     advertised = (place.address.ip,) if place.address else ()
     await _take_orders(driver, status, Reloading(settings, gather, driver, advertised), stopping, services)
@@ -160,7 +161,7 @@ async def _start(
         services.callback((await driver.links.listen(place.listener)).close)
     print(status.descriptor, flush=True)
     log.info("started", descriptor=status.descriptor, entry=str(status.entry))
-    driver.turn.start()
+    driver.start()
     # What is loaded now stays: the collector needn't look at it each time that some thousand effects have come
     # and gone.
     gc.freeze()
@@ -221,6 +222,8 @@ def _driver_config(settings: Settings, place: Place, wallet: Wallet | None, limi
         answer_early=settings.answer_early,
         limits=limits,
         dns_allow_private=settings.dns_allow_private,
+        max_bandwidth=settings.max_bandwidth,
+        max_traffic_per_month=settings.max_traffic_per_month,
     )
 
 
