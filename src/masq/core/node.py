@@ -32,6 +32,7 @@ from masq.core.limits import BOX_COST, OPEN_COST
 from masq.core.links.links import GOSSIP_FLOW, Link, Links, LinksEffect, LinkUp, Written
 from masq.core.network.bans import Bans
 from masq.core.network.neighborhood import Neighborhood
+from masq.core.network.reputation import Reputation
 from masq.core.network.routing import Ceiling, Routes
 from masq.core.offence import Offence, Rule
 from masq.core.packages.entry import PackageEntry
@@ -39,7 +40,7 @@ from masq.core.packages.exit import PackageExit
 from masq.core.packages.relay import ForEntry, ForExit, ForNeighborhood, PackageArrival, PackageRelay, Relayed
 from masq.core.sockets import Sockets
 from masq.core.tab import Tab
-from masq.core.view import KnownView, NodeView, RoutesView
+from masq.core.view import KnownView, NodeView, ReputationView, RoutesView
 from masq.crypto import Keys
 from masq.errors import CryptoError, PeerError, UnavailableError
 from masq.types import Address, Endpoint, Mode, PackagePolicy, PublicKey, RatePack, address_text
@@ -90,6 +91,7 @@ class Parts:
     sockets: Sockets
     tab: Tab
     bans: Bans
+    reputation: Reputation
 
 
 class Node:
@@ -113,9 +115,11 @@ class Node:
         self.sockets = parts.sockets
         self.tab = parts.tab
         self.bans = parts.bans
+        self.reputation = parts.reputation
         self._route_revision = -1
         self.has_route = False
         self._why_not: str | None = None
+        self._compromise: str | None = None
         self._scanning = False
         self._housekept = now
 
@@ -146,6 +150,7 @@ class Node:
                     effects += [CloseLink(link), *self.link_closed(link, now)]
         effects += self._carry(self.accountant.tick(now), now)
         effects += self.bans.tick(now)
+        effects += self.reputation.tick(now)
         return effects + self._look_for_route(now)
 
     def next_wake(self, now: float) -> float:
@@ -440,7 +445,7 @@ class Node:
 
     def stop(self, now: float) -> list[NodeEffect]:
         """What has to be done before the end: charges that were gathered are saved."""
-        return self._carry(self.accountant.flush(), now)
+        return [*self._carry(self.accountant.flush(), now), *self.reputation.save(now)]
 
     # --- inside ---
 
@@ -569,10 +574,10 @@ class Node:
             return []
         self._route_revision = graph.revision
         try:
-            self.routes.find(self.hops, ROUTE_CHECK)
-            found, self._why_not = True, None
+            route = self.routes.find(self.hops, ROUTE_CHECK)
+            found, self._why_not, self._compromise = True, None, route.compromise or None
         except UnavailableError as error:
-            found, self._why_not = False, str(error)
+            found, self._why_not, self._compromise = False, str(error), None
         effects: list[NodeEffect] = []
         if found != self.has_route:
             self.has_route = found
@@ -609,6 +614,9 @@ class Node:
         graph = self.neighborhood.graph
         return "ConnectedToNeighbor" if graph.full_neighbors(graph.root_key) else "NotConnected"
 
+    def _reputation_of(self, key: PublicKey) -> ReputationView | None:
+        return None if key == self.keys.public_key else self.reputation.view(key, key in self.routes.guards)
+
     def view(self, now: float) -> NodeView:
         graph = self.neighborhood.graph
         return NodeView(
@@ -618,7 +626,7 @@ class Node:
             record_version=graph.root.version,
             nodes_known=len(graph),
             neighbors=self.neighborhood.view(),
-            routes=RoutesView(self.has_route or not self.hops, self.hops, self._why_not),
+            routes=RoutesView(self.has_route or not self.hops, self.hops, self._why_not, self._compromise),
             exits=self.own_circuits.exits(now, graph.record),
             nodes=tuple(
                 KnownView(
@@ -627,6 +635,7 @@ class Node:
                     known.record.country,
                     address_text(known.record.earning_wallet),
                     known.record.routes_data,
+                    self._reputation_of(known.record.public_key),
                 )
                 for known in graph
             ),

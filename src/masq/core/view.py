@@ -33,6 +33,7 @@ class RoutesView:
     available: bool = _about("whether a stream would find a route now")
     hops: int = _about("how many Nodes it is to have")
     why_not: str | None = _about("what is missing, if there is none")
+    compromise: str | None = _about("which rule yields, as there is no other route")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,22 @@ class ExitView:
 
 
 @dataclass(frozen=True, slots=True)
+class ReputationView:
+    """What our own circuits have experienced with a Node."""
+
+    score: float = _about("0 to 1; a Node that nothing is known of has 0.5")
+    weight: float = _about("how likely it is drawn compared with others, before its price; 0: it is avoided")
+    good: float = _about("circuits over it that answered, of late")
+    bad: float = _about("its share of circuits that failed, of late")
+    round_trip: float | None = _about("seconds, of circuits that it is part of")
+    speed: int | None = _about("bytes per second, the best of late")
+    avoided: float = _about("seconds that it is still avoided")
+    terms: int = _about("how often it was avoided")
+    guard: bool = _about("whether it is one of our first hops")
+    why: str = _about("where the numbers come from")
+
+
+@dataclass(frozen=True, slots=True)
 class KnownView:
     """A Node that we know, ourselves included."""
 
@@ -53,6 +70,7 @@ class KnownView:
     country: str | None = _about("where it says it is, as two letters")
     wallet: str = _about("that it is paid at")
     serves: bool = _about("whether it relays and exits")
+    reputation: ReputationView | None = _about("as far as we have used it; none of ourselves")
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +253,7 @@ VIEWS: Final = (
     RoutesView,
     ExitView,
     KnownView,
+    ReputationView,
     StreamView,
     AvoidedView,
     OverbilledView,
