@@ -10,11 +10,11 @@ from typing import Any, Final
 
 import msgspec
 
-from masq.core.accountant.accountant import Scan
+from masq.core.accountant.effects import Scan
 from masq.errors import LocalError
 
 TIMEOUT: Final = 5.0
-COMMANDS: Final = "status, scan payables|pendingpayables|receivables, ban WHO SECONDS, or lift WHO"
+COMMANDS: Final = "status, scan payables|pendingpayables|receivables, scan receivables --from BLOCK, ban WHO SECONDS, or lift WHO"
 MAX_CONNECTIONS: Final = 8
 """Their descriptors are among those that are kept back (core/limits.py)."""
 
@@ -27,12 +27,14 @@ class ControlSocket:
         path: Path,
         status: Callable[[], dict[str, Any]],
         scan: Callable[[Scan], None],
+        search_from: Callable[[int], None],
         ban: Callable[[str, float], None],
         lift: Callable[[str], bool],
     ) -> None:
         self._path = path
         self._status = status
         self._scan = scan
+        self._search_from = search_from
         self._ban = ban
         self._lift = lift
         self._connections = 0
@@ -70,6 +72,9 @@ class ControlSocket:
                 return self._status()
             case ["scan", "payables" | "pendingpayables" | "receivables" as kind]:
                 self._scan(Scan(kind))
+                return {}
+            case ["scan", "receivables", "--from", block] if block.isdecimal() and len(block) < 16:
+                self._search_from(int(block))
                 return {}
             case ["ban", who, seconds] if seconds.isdecimal():
                 self._ban(who, float(seconds))

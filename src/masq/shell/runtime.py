@@ -12,10 +12,12 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import Final
 
-from masq.chain.erc20 import sign_transfer
+from masq.chain.erc20 import sign_nothing, sign_transfer
 from masq.chain.transaction import SignedTransaction
 from masq.chain.wallet import Wallet
-from masq.core.accountant.accountant import AccountantConfig, Scan
+from masq.core.accountant.accountant import AccountantConfig
+from masq.core.accountant.effects import Scan
+from masq.core.accountant.fees import Fee
 from masq.core.build import NodeConfig, build_node
 from masq.core.limits import Limits
 from masq.core.network.neighborhood import Contact, Profile
@@ -25,6 +27,7 @@ from masq.errors import CryptoError, LocalError, SettingError
 from masq.settings import Settings
 from masq.shell.acceptor import Acceptor
 from masq.shell.bank import BankConfig
+from masq.shell.books import open_books
 from masq.shell.control import ControlSocket
 from masq.shell.driver import Driver, DriverConfig
 from masq.shell.exit_policy import exit_policy
@@ -102,6 +105,9 @@ async def _start(
     started = loop.time()
     keys, alias, first_version = _keys(settings, store)
     wallet = Wallet(settings.consuming_private_key) if settings.consuming_private_key else None
+    saved, of_books = open_books(store, settings.chain, wallet.address if wallet else None)
+    for warning in of_books:
+        log.warning("books", detail=warning)
     place = find_place(settings, store)
     limits = Limits.of(raise_descriptors())
     config = NodeConfig(
@@ -124,7 +130,7 @@ async def _start(
         limits=limits,
     )
     driver = Driver(
-        build_node(config, store.load(), os.urandom, started),
+        build_node(config, saved, os.urandom, started),
         store,
         _driver_config(settings, place, wallet, limits),
         fail,
@@ -142,7 +148,7 @@ async def _start(
         dns=dns_at,
         consuming_wallet=wallet.address if wallet else None,
         earning_wallet=settings.earning_wallet,
-        warnings=tuple(settings.warnings),
+        warnings=(*settings.warnings, *of_books),
     )
     socket_path = settings.data_directory / "masq.sock"
     turn = driver.turn
@@ -150,6 +156,7 @@ async def _start(
         socket_path,
         status.document,
         lambda scan: turn.carry(turn.node.scan(scan, turn.now)),
+        lambda block: turn.carry(turn.node.search_from(block, turn.now)),
         lambda who, seconds: turn.carry(turn.node.ban(who, seconds, turn.now)),
         lambda who: turn.node.bans.lift(who, turn.now),
     ).start()
@@ -191,7 +198,7 @@ def _driver_config(settings: Settings, place: Place, wallet: Wallet | None, limi
     return DriverConfig(
         bank=BankConfig(
             chain=settings.chain,
-            url=settings.blockchain_service_url,
+            urls=tuple((settings.blockchain_service_url or "").split(",")) if settings.blockchain_service_url else (),
             consuming_wallet=wallet.address if wallet else None,
             earning_wallet=settings.earning_wallet,
         ),
@@ -244,9 +251,13 @@ def _contacts(settings: Settings, store: Store, keys: Keys) -> tuple[Contact, ..
 
 
 def _accountant(settings: Settings, wallet: Wallet | None) -> AccountantConfig:
-    def sign(nonce: int, gas_price: int, recipient: bytes, wei: int) -> SignedTransaction:
+    def sign(nonce: int, fee: Fee, recipient: bytes, wei: int) -> SignedTransaction:
         assert wallet
-        return sign_transfer(wallet, settings.chain, nonce=nonce, gas_price=gas_price, recipient=recipient, amount=wei)
+        if recipient == wallet.address:
+            return sign_nothing(wallet, settings.chain, nonce=nonce, gas_price=fee.most, tip=fee.tip)
+        return sign_transfer(
+            wallet, settings.chain, nonce=nonce, gas_price=fee.most, tip=fee.tip, recipient=recipient, amount=wei
+        )
 
     intervals = settings.scan_intervals
     return AccountantConfig(
@@ -254,6 +265,7 @@ def _accountant(settings: Settings, wallet: Wallet | None) -> AccountantConfig:
         consuming_wallet=wallet.address if wallet else None,
         sign=sign if wallet else None,
         most_gas_price=settings.chain.most_gas_price,
+        confirmations=settings.chain.confirmations if settings.confirmations is None else settings.confirmations,
         thresholds=settings.payment_thresholds,
         intervals={
             Scan.PENDING_PAYABLES: float(intervals.pending_payable),

@@ -46,5 +46,5 @@ class Status:
     def document(self) -> dict[str, Any]:
         """The members of the three views side by side."""
         turn = self.driver.turn
-        views = (self.view(), turn.node.view(turn.now), turn.node.accountant.view())
+        views = (self.view(), turn.node.view(turn.now), turn.node.accountant.view(turn.now))
         return {name: value for view in views for name, value in as_json(view).items()}

@@ -41,6 +41,9 @@ class Memory:
             int(block) if block else None,
             self.config.get("known_income"),
             self.config.get("payers"),
+            int(outgo) if (outgo := self.config.get("outgo_block")) else None,
+            self.config.get("known_outgo"),
+            self.config.get("head"),
         )
 
 
