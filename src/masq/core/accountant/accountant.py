@@ -104,6 +104,7 @@ class Accountant:
             config.sign,
             self.ledger,
             Payments(saved.payments, config.confirmations),
+            config.confirmations,
             Search(Way.OUT, saved.outgo_block, saved.known_outgo),
             config.thresholds,
             Fees(config.most_gas_price),
@@ -119,8 +120,6 @@ class Accountant:
             self._told,
             payers_saved=saved.payers is not None,
         )
-        self._caught_up = False
-        """Whether all transfers of our wallet were looked for since the start."""
         self.budget = Budget(config.max_spending)
         self._unsaved_since: float | None = None
 
@@ -270,8 +269,8 @@ class Accountant:
             effects = self._earning.take(found, last, cut_short, head.number, clock, self._heads)
         else:
             before = search.next
-            new = search.take(found, last, cut_short)
-            effects = self._paying.shown(new, not self._caught_up, clock, now)
+            new = search.take(found, last, cut_short, self._config.confirmations, head.number)
+            effects = self._paying.shown(new, clock, now)
             if not effects and search.next != before:
                 effects = [Save(config=self._paying.searched)]
         if cut_short:
@@ -281,7 +280,6 @@ class Accountant:
     def _searched(self, scan: Scan, way: Way, clock: int, now: float) -> list[AccountantEffect]:
         """One way was searched up to the head: what is next in a scan."""
         if way is Way.OUT:
-            self._caught_up = True
             if scan is Scan.PAYABLES:
                 return [AskTerms()]
             return self._done(scan, now)
@@ -320,6 +318,11 @@ class Accountant:
         if problem is not None:
             return self.failed(Scan.PAYABLES, problem, now)
         effects = self._paying.terms(terms, clock, now)
+        if effects is None and self._paying.looks_again:
+            return [self._ask_transfers(Scan.PAYABLES, Way.OUT)]
+        if effects is None:
+            self._scans.again(Scan.PAYABLES, now)
+            return self._done(Scan.PAYABLES, now)
         if any(isinstance(effect, Save) for effect in effects):
             self._scans.anew(Scan.PENDING_PAYABLES)
             self._scans.again(Scan.PENDING_PAYABLES, now)
@@ -353,7 +356,7 @@ class Accountant:
 
     def used(self, payment: bytes, user: bytes | None, block: int, head: int, now: float) -> list[AccountantEffect]:
         """Which transaction has the nonce of a payment, and in which block; None: the provider doesn't say."""
-        if self._paying.used(payment, user, block, head, self._config.confirmations):
+        if self._paying.used(payment, user, block, head):
             self._scans.soon(Scan.PAYABLES, now)
             return self._paying.displaced(payment, self._clock(now), now)
         return []

@@ -105,7 +105,7 @@ class Earning:
         """
         effects = self.forgive(clock)
         self.strangers.count(clock)
-        thresholds, visible = self._thresholds, self.income.visible
+        thresholds, visible = self._thresholds, self.income.coming()
         banned, released = [], []
         for wallet, account in self._ledger.receivables.items():
             if wallet in self.banned:

@@ -45,11 +45,13 @@ GAP_FOR: Final = 30.0
 """Seconds that a nonce below those of our payments has to be free, before it is filled."""
 MOST_GAP: Final = 16
 """Nonces that are filled at once."""
-MOST_AHEAD: Final = 64
-"""Transactions of others that a wallet may have waiting; a provider that names more isn't believed."""
+FOREIGN_FOR: Final = 3_600.0
+"""Seconds that payments wait for transactions of their wallet that aren't theirs."""
 RETRY_REVERTED: Final = 600
 """Seconds after which a debt whose payment was reverted is tried again; twice as many after each further time."""
 MOST_RETRY: Final = 86_400
+SURE_AFTER: Final = 120.0
+"""Seconds after which what a wallet has sent is taken to be known where a chain makes no blocks."""
 LEAST_PART: Final = 100
 """What can be paid of a debt isn't paid if it is less than a so manyth part."""
 FILL_GAS: Final = 75_000
@@ -101,6 +103,7 @@ class Paying:
         sign: Signer | None,
         ledger: Ledger,
         payments: Payments,
+        confirmations: int,
         outgo: Search,
         thresholds: PaymentThresholds,
         fees: Fees,
@@ -110,6 +113,7 @@ class Paying:
         self._sign = sign
         self._ledger = ledger
         self.payments = payments
+        self._confirmations = confirmations
         self.outgo = outgo
         """Transfers from the wallet, as blocks show them."""
         self._thresholds = thresholds
@@ -119,12 +123,20 @@ class Paying:
         """Payments whose nonce is used and that nothing shows: since when."""
         self._reverted: dict[Address, tuple[int, int]] = {}
         """Creditors whose last payment was reverted: when to try again, and after how many seconds the time after."""
-        self._nonce = 0
+        self._nonce = max((each.nonce + 1 for each in payments if each.state in BOOKED), default=0)
         """One more than the highest nonce of a payment that a block holds: no lower one can be used again."""
-        self._ahead: tuple[int, int] | None = None
-        """Nonces that were named and are odd; named again, they are believed."""
+        self._foreign_since: float | None = None
+        """Since when transactions of the wallet wait that aren't ours."""
         self._gap: tuple[int, float] | None = None
         """The lowest nonce that is missing, and since when."""
+        self._unsure: tuple[int, int, float] | None = None
+        """How many transactions the wallet had sent when all of them were looked for, at which head, and when."""
+        self.looks_again = False
+        """Whether a look at once may be enough to be sure."""
+        self._sure = False
+        """Whether all that the wallet had sent before the start is known."""
+        self._earlier: set[bytes] = set()
+        """What was not deep then."""
         self.means: Means | None = None
         self.paid = 0
         """Wei confirmed since the start."""
@@ -144,18 +156,20 @@ class Paying:
         """What is to be paid now, oldest debt first."""
         if self._sign is None:
             return []
+        visible = {wallet for hash, wallet in self.outgo.visible if self.payments.of(hash) is None}
         return sorted(
             Due(account.since, creditor, account.wei)
             for creditor, account in self._ledger.payables.items()
             if self._thresholds.to_be_paid(account.wei, clock - account.since)
             and clock >= self._reverted.get(creditor, (0, 0))[0]
             and not self.payments.pays(creditor)
+            and creditor not in visible
         )
 
     # --- signing ---
 
-    def terms(self, terms: Terms, clock: int, now: float) -> list[AccountantEffect]:
-        """The chain's answer: sign what can be afforded."""
+    def terms(self, terms: Terms, clock: int, now: float) -> list[AccountantEffect] | None:
+        """The chain's answer: sign what can be afforded. None: first, all that was paid before the start has to be known."""
         if self._sign is None:
             return []
         fee = self._fees.suggested(terms.head, terms.prices)
@@ -163,37 +177,58 @@ class Paying:
             text = f"nothing is paid, as what the provider says can't be right: {fee}. If it lasts, use another one"
             return [*self._told.say("fee", "warning", text, now)]
         self._told.over("fee")
-        problem = self._odd_nonces(terms)
+        problem = self._odd_nonces(terms, now)
         if problem:
             return [*self._told.say("nonce", "warning", problem, now)]
         self._told.over("nonce")
+        if not self._is_sure(terms.nonce, terms.head.number, now):
+            return None
         made, notices = self._sign_due(self.due(clock), terms, fee, clock, now)
         return [*notices, *self._begin(made)]
 
-    def _odd_nonces(self, terms: Terms) -> str | None:
-        """Why the nonces that were named aren't taken: one too high would hold up all payments after it."""
-        own = {each.nonce for each in self.payments.under_way if each.sender == self._wallet}
-        foreign = sum(nonce not in own for nonce in range(terms.nonce, min(terms.pending_nonce, terms.nonce + 1_000)))
-        named = terms.nonce, terms.pending_nonce
-        if foreign > MOST_AHEAD:
-            text = f"{terms.pending_nonce - terms.nonce} transactions of the consuming wallet wait"
-            return f"nothing is paid, as the provider says that {text}. If it lasts, use another one"
-        jumps = self._nonce and terms.nonce > self._nonce + MOST_AHEAD
-        if (foreign or jumps) and self._ahead != named:
-            self._ahead = named
-            return (
-                f"the provider names nonce {terms.pending_nonce} where {max(self._nonce, terms.nonce - foreign)} would be "
-                "next: payments wait until it says so again"
-            )
-        self._ahead = None
-        return None
+    def _is_sure(self, nonce: int, head: int, now: float) -> bool:
+        """Whether it is known what the wallet has sent before the start: nothing since that was looked for, and it is
+        deep."""
+        if self._sure:
+            return True
+        if self._unsure is None or self._unsure[0] != nonce:
+            self._unsure = nonce, head, now
+            self.looks_again = not self._confirmations
+            return False
+        _, since, when = self._unsure
+        self._sure = head - since >= self._confirmations or now - when >= SURE_AFTER
+        self._earlier = {hash for hash, _ in self.outgo.visible}
+        self.looks_again = False
+        return self._sure
+
+    def _odd_nonces(self, terms: Terms, now: float) -> str | None:
+        """Why nothing is paid as long as it is so: transactions wait that these books don't know.
+
+        One of them may pay what is to be paid now, if the books were rolled back. Those that nobody mines in an hour are
+        replaced: payments get their nonces, and so the same debt can't be paid twice.
+        """
+        own = {each.nonce for each in self.payments if each.sender == self._wallet}
+        nonces = range(max(terms.nonce, self._nonce), min(terms.pending_nonce, terms.nonce + 1_000))
+        foreign = [nonce for nonce in nonces if nonce not in own]
+        if not foreign:
+            self._foreign_since = None
+            return None
+        if self._foreign_since is None:
+            self._foreign_since = now
+        if now - self._foreign_since >= FOREIGN_FOR:
+            return None
+        return (
+            f"the provider says that {len(foreign)} transactions of the consuming wallet wait which are not this Node's: "
+            f"payments wait for them, and take the place of those that are still there after {FOREIGN_FOR // 60:.0f} minutes"
+        )
 
     def _sign_due(
         self, due: Iterable[Due], terms: Terms, fee: Fee, clock: int, now: float
     ) -> tuple[list[Payment], list[Notice]]:
         taken = {each.nonce for each in self.payments if each.sender == self._wallet}
         # The lowest that is free: a gap in the nonces would hold up every payment above it.
-        nonces = (nonce for nonce in count(max(terms.pending_nonce, self._nonce)) if nonce not in taken)
+        first = terms.pending_nonce if self._foreign_since is None else terms.nonce
+        nonces = (nonce for nonce in count(max(first, self._nonce)) if nonce not in taken)
         waiting = [each for each in self.payments.under_way if each.sender == self._wallet]
         tokens = terms.tokens - sum(each.wei for each in waiting)
         cost = fee.most * terms.gas_per_payment
@@ -367,7 +402,7 @@ class Paying:
     def _doubt(self, payment: Payment, seen: Seen, now: float) -> list[AccountantEffect]:
         """Ask what used a nonce, if nothing has shown it for long. Until it is shown, the debt isn't paid again."""
         key = f"doubt {payment.hash.hex()}"
-        if seen is not Seen.USED or payment.state in BOOKED:
+        if seen is not Seen.USED:
             self._doubted.pop(payment.hash, None)
             self._told.over(key)
             return []
@@ -378,17 +413,16 @@ class Paying:
             f"what became of {_what(payment)} isn't shown: something used its nonce {payment.nonce}, and the provider has "
             "no receipt of it. It isn't made again until that is known; another provider may know more"
         )
-        return [AskUse(payment.hash, payment.sender, payment.nonce), *self._told.say(key, "warning", text, now)]
+        ask = AskUse(payment.hash, payment.sender, payment.nonce)
+        return [ask] if payment.state in BOOKED else [ask, *self._told.say(key, "warning", text, now)]
 
-    def used(self, hash: bytes, user: bytes | None, block: int, head: int, confirmations: int) -> bool:
+    def used(self, hash: bytes, user: bytes | None, block: int, head: int) -> bool:
         """What used the nonce of a payment: a transaction, in a block. Whether that displaces the payment for good."""
         payment = self.payments.get(hash)
-        if payment is None or user is None or block > head - confirmations:
+        if payment is None or user is None or block > head - self._confirmations:
             return False
-        if any(variant.hash == user for variant in payment.variants):
-            self.payments.shown[user] = block  # A receipt that isn't shown says whether it was reverted; logs do, too.
-            return False
-        return True
+        # Whether it did what it should, a receipt will show, or a log.
+        return all(variant.hash != user for variant in payment.variants)
 
     def displaced(self, hash: bytes, clock: int, now: float) -> list[AccountantEffect]:
         payment = self.payments.get(hash)
@@ -450,11 +484,11 @@ class Paying:
 
     # --- what logs show ---
 
-    def shown(self, found: Iterable[Counted], first_look: bool, clock: int, now: float) -> list[AccountantEffect]:
+    def shown(self, found: Iterable[Counted], clock: int, now: float) -> list[AccountantEffect]:
         """Transfers of the consuming wallet that blocks hold.
 
-        One that these books don't know, at the first look after a start, was made by what these books were before they
-        were rolled back, or by another program with the same wallet: either way the creditor has the money.
+        One from before the start that these books don't know was made by what they were before they were rolled back, or
+        by another program with the same wallet: either way the creditor has the money.
         """
         paid: list[Paid] = []
         notices: list[AccountantEffect] = []
@@ -466,7 +500,7 @@ class Paying:
             who = address_text(each.wallet)
             if each.wallet not in self._ledger.payables:
                 continue
-            if not first_look:
+            if self._sure and each.hash not in self._earlier:
                 text = f"{each.wei} wei went from the consuming wallet to {who}, and not by this Node"
                 notices += self._told.say(f"foreign {each.hash.hex()}", "info", text, now)
                 continue

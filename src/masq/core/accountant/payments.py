@@ -122,16 +122,20 @@ class Payments:
                 if receipt.block > depth:
                     return Seen.SHALLOW, receipt
                 return (self._how_deep(payment, receipt.block, look, clock) if receipt.succeeded else Seen.FAILED), receipt
-        for variant in payment.variants:
-            block = self.shown.get(variant.hash)
-            if block is not None and block <= look.head.number:
-                return (Seen.SHALLOW if block > depth else self._how_deep(payment, block, look, clock)), None
-        if any(variant.hash not in look.receipts for variant in payment.variants):
-            return None  # What could not be asked is not known to be missing.
         nonces = look.nonces.get(payment.sender)
         if nonces is None:
             return None
-        return (Seen.USED if nonces[0] > payment.nonce else Seen.WAITING), None
+        free = nonces[0] <= payment.nonce
+        for variant in payment.variants:
+            block = self.shown.get(variant.hash)
+            if block is None or block > look.head.number:
+                continue
+            if not free:
+                return (Seen.SHALLOW if block > depth else self._how_deep(payment, block, look, clock)), None
+            del self.shown[variant.hash]  # Its block was replaced.
+        if any(variant.hash not in look.receipts for variant in payment.variants):
+            return None  # What could not be asked is not known to be missing.
+        return (Seen.WAITING if free else Seen.USED), None
 
     def _how_deep(self, payment: Payment, block: int, look: Look, clock: int) -> Seen:
         buried = max(BURIED, 4 * self._confirmations)

@@ -64,8 +64,9 @@ class Search:
         """Of the blocks before this one it isn't known what was counted, so they are not searched again."""
         self._counted: dict[tuple[bytes, Address], _Known] = {}
         """By transaction and wallet."""
-        self.visible: Counter[Address] = Counter()
-        """Wei that blocks hold, and that don't count yet, as their blocks may still be replaced."""
+        self.visible: Counter[tuple[bytes, Address]] = Counter()
+        """Wei that blocks hold, and that don't count yet, as their blocks may still be replaced: by transaction and
+        wallet."""
         self.doubted: tuple[Place, ...] = ()
         """What counts, and the last search didn't show again where it was."""
         self._extents: deque[int] = deque(maxlen=TIMES - 1)
@@ -126,7 +127,7 @@ class Search:
             self._shown.add(key)
             if transfer.block > deep:
                 if key not in self._counted:
-                    self.visible[wallet] += transfer.amount
+                    self.visible[key] += transfer.amount
                 continue
             sums[*key, transfer.block] += transfer.amount
             hashes[key] = transfer.block_hash
@@ -182,6 +183,13 @@ class Search:
         """Search from a block on, whatever was searched. What is remembered still counts once."""
         self.next = self.first = self._floor = block
         self._begun = None
+
+    def coming(self) -> Counter[Address]:
+        """Wei that are visible, by wallet."""
+        coming: Counter[Address] = Counter()
+        for (_, wallet), wei in self.visible.items():
+            coming[wallet] += wei
+        return coming
 
     def know(self, hash: bytes, wallet: Address, block: int, wei: int) -> None:
         """This is counted already, elsewhere."""
