@@ -48,7 +48,7 @@ MOST_GAP: Final = 16
 FOREIGN_FOR: Final = 3_600.0
 """Seconds that payments wait for transactions of their wallet that aren't theirs."""
 RETRY_REVERTED: Final = 600
-"""Seconds after which a debt whose payment was reverted is tried again; twice as many after each further time."""
+"""Seconds after which a debt whose payment was reverted twice is tried again; twice as many after each further time."""
 MOST_RETRY: Final = 86_400
 SURE_AFTER: Final = 120.0
 """Seconds after which what a wallet has sent is taken to be known where a chain makes no blocks."""
@@ -368,8 +368,8 @@ class Paying:
             self._unbook(payment)
             notices.append(Notice("warning", f"{what} is undone: its block was replaced"))
         if state is State.REVERTED:
-            wait = self._reverted.get(payment.creditor, (0, RETRY_REVERTED))[1]
-            self._reverted[payment.creditor] = clock + wait, min(2 * wait, MOST_RETRY)
+            wait = self._reverted.get(payment.creditor, (0, 0))[1]
+            self._reverted[payment.creditor] = clock + wait, min(max(2 * wait, RETRY_REVERTED), MOST_RETRY)
             text = f"{what} was reverted by the token's contract: it is tried again in {wait // 60} minutes"
             notices.append(Notice("warning", text))
         elif state is State.DISPLACED:
@@ -492,6 +492,10 @@ class Paying:
         """
         paid: list[Paid] = []
         notices: list[AccountantEffect] = []
+        for hash in self.outgo.missing & self.payments.shown.keys():
+            # Its block was replaced, or the provider left it out: it may be found anew.
+            del self.payments.shown[hash]
+            self.outgo.undo(hash)
         for each in found:
             payment = self.payments.of(each.hash)
             if payment is not None:

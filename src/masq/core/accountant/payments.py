@@ -23,7 +23,7 @@ class Seen(StrEnum):
     SHALLOW = "a block holds it"
     DEEP = "enough blocks follow that one"
     BURIED = "so many that nothing replaces them"
-    FAILED = "it is deep, and was reverted"
+    FAILED = "it was reverted, and no other block will take it"
     OTHER = "another transaction with its nonce is deep"
 
 
@@ -55,6 +55,8 @@ ENDS: Final = frozenset({State.DONE, State.REVERTED, State.DISPLACED})
 UNDER_WAY: Final = frozenset({State.SIGNED, State.SENT, State.MINED})
 BURIED: Final = 128
 """Blocks after which a payment is looked at no more; at least four times those that confirm it."""
+REVERTED_FOR: Final = 600
+"""Seconds after which one that was reverted is given up, if it isn't buried before."""
 BURIED_FOR: Final = 86_400
 """Seconds after which it isn't either: some chains of one's own make no blocks."""
 
@@ -121,7 +123,12 @@ class Payments:
             if receipt is not None:
                 if receipt.block > depth:
                     return Seen.SHALLOW, receipt
-                return (self._how_deep(payment, receipt.block, look, clock) if receipt.succeeded else Seen.FAILED), receipt
+                deep = self._how_deep(payment, receipt.block, look, clock)
+                if receipt.succeeded:
+                    return deep, receipt
+                # A transaction that was reverted may do what it should in another block.
+                over = deep is Seen.BURIED or clock - payment.latest.made >= REVERTED_FOR
+                return (Seen.FAILED if over else Seen.SHALLOW), receipt
         nonces = look.nonces.get(payment.sender)
         if nonces is None:
             return None

@@ -69,6 +69,8 @@ class Search:
         wallet."""
         self.doubted: tuple[Place, ...] = ()
         """What counts, and the last search didn't show again where it was."""
+        self.missing: set[bytes] = set()
+        """Transactions of which that is so."""
         self._extents: deque[int] = deque(maxlen=TIMES - 1)
         self._searches = 0
         self._begun: int | None = None
@@ -137,7 +139,7 @@ class Search:
         if cut_short:
             overlap = min(OVERLAP, (last + 1 - self.first) // 4)
             self.first = max(self._floor, last + 1 - overlap)
-            self.doubted = ()
+            self.doubted, self.missing = (), set()
         else:
             self._end(last, deep)
         return [each for each in new if each is not None]
@@ -159,11 +161,14 @@ class Search:
         """All was searched that there is."""
         begun = self._begun if self._begun is not None else last
         self._extents.append(max(0, last - max(begun, (self.next or 0) - REMEMBERED_BLOCKS)))
-        self.doubted = tuple(
-            Place(hash, known.block, known.block_hash)
+        missing = [
+            (hash, known)
             for (hash, wallet), known in self._counted.items()
-            if begun <= known.block <= deep and known.block_hash and (hash, wallet) not in self._shown
-        )[:MOST_DOUBTED]
+            if begun <= known.block <= deep and (hash, wallet) not in self._shown
+        ]
+        self.missing = {hash for hash, _ in missing}
+        places = [Place(hash, known.block, known.block_hash) for hash, known in missing if known.block_hash]
+        self.doubted = tuple(places[:MOST_DOUBTED])
         self._searches += 1
         self.begin_again()
 
