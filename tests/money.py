@@ -40,7 +40,7 @@ EPOCH = 1_800_000_000.0
 TOKENS = 10**24
 
 
-def signer(wallet: Wallet = PAYER):  # type: ignore[no-untyped-def]  # noqa: ANN201
+def signer(wallet: Wallet = PAYER):  # type: ignore[no-untyped-def]
     def sign(nonce: int, fee: Fee, recipient: Address, wei: int) -> SignedTransaction:
         if recipient == wallet.address:
             return sign_nothing(wallet, CHAIN, nonce=nonce, gas_price=fee.most, tip=fee.tip)

@@ -90,9 +90,7 @@ def _sign(
 ) -> SignedTransaction:
     if tip is None:
         return sign_legacy(wallet, chain.id, nonce=nonce, gas_price=gas_price, gas=gas, to=to, data=data)
-    return sign_fee_market(
-        wallet, chain.id, nonce=nonce, max_fee=gas_price, max_tip=tip, gas=gas, to=to, data=data
-    )
+    return sign_fee_market(wallet, chain.id, nonce=nonce, max_fee=gas_price, max_tip=tip, gas=gas, to=to, data=data)
 
 
 def parse_transfers(query: TransferQuery, answer: object) -> list[Transfer]:

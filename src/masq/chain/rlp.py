@@ -21,7 +21,7 @@ def encode(item: Item) -> bytes:
 
 
 def decode_strings(encoded: bytes) -> list[bytes]:
-    """The strings of a list that holds no lists. ValueError or IndexError if it isn't one."""
+    """The strings of a list that holds no lists, or empty ones. IndexError if it isn't one."""
     rest = encoded[1:] if encoded[0] < 0xF8 else encoded[1 + encoded[0] - 0xF7 :]
     strings = []
     while rest:
@@ -38,6 +38,8 @@ def _string(data: bytes) -> tuple[int, int]:
         return 0, 1
     if head < 0xB8:
         return 1, head - 0x80
+    if head == 0xC0:
+        return 1, 0
     width = head - 0xB7
     return 1 + width, int.from_bytes(data[1 : 1 + width], "big")
 

@@ -455,7 +455,9 @@ class Node:
         """Transfers up to a block; None: the provider hasn't even the first that was asked for."""
         return self._carry(self.accountant.transfers(asked, found, last, head, now), now)
 
-    def scan_failed(self, scan: Scan | None, problem: str, now: float, most_blocks: int | None = None) -> list[NodeEffect]:
+    def scan_failed(
+        self, scan: Scan | None, problem: str, now: float, most_blocks: int | None = None
+    ) -> list[NodeEffect]:
         """A scan, or something else that was asked, came to nothing. `most_blocks`: the provider's limit, if any."""
         return self._carry(self.accountant.failed(scan, problem, now, most_blocks), now)
 

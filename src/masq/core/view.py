@@ -220,6 +220,8 @@ VIEWS: Final = (
     BooksView,
     AccountView,
     PaymentView,
+    MoneyView,
+    ScanView,
 )
 
 

@@ -223,7 +223,9 @@ class Bank:
         nonces = {wallet: (await rpc.nonce(wallet, "latest"), await rpc.nonce(wallet, "pending")) for wallet in wallets}
         prices = await rpc.prices(head)
         answers = await rpc.receipts(hashes)
-        found = {hash: answer for hash, answer in zip(hashes, answers, strict=True) if not isinstance(answer, Exception)}
+        found = {
+            hash: answer for hash, answer in zip(hashes, answers, strict=True) if not isinstance(answer, Exception)
+        }
         newest = max([head.number, *(each.block for each in found.values() if each is not None)])
         if newest > head.number:
             head = replace(head, number=newest)

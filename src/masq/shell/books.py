@@ -1,4 +1,4 @@
-"""Whether the books that are found are those of this Node: of its chain, and of its wallets (accounting.md 3.1)."""
+"""Whether the books that are found are those of this Node: of its chain, and of its wallets (accounting.md 2.6)."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def open_books(store: Store, chain: Chain, wallet: Address | None) -> tuple[Save
     written = store.get("chain")
     if written is not None and written != chain.name:
         raise LocalError(
-            f"the books here are those of {written}, and this start is for {chain.name}: debts and payments of one can't be "
-            f"settled on the other. Start with --chain {written}, or give a --data-directory of its own"
+            f"the books here are those of {written}, and this start is for {chain.name}: debts and payments of one "
+            f"can't be settled on the other. Start with --chain {written}, or give a --data-directory of its own"
         )
     saved = store.load()
     warnings = []
@@ -25,8 +25,8 @@ def open_books(store: Store, chain: Chain, wallet: Address | None) -> tuple[Save
     for other in sorted(others):
         count = sum(payment.sender == other for payment in saved.payments)
         warnings.append(
-            f"books: {count} payments from {address_text(other)} are under way; they are followed to their end, and their "
-            "debts are not paid by another wallet meanwhile"
+            f"books: {count} payments from {address_text(other)} are under way; they are followed to their end, and "
+            "their debts are not paid by another wallet meanwhile"
         )
     config = []
     if written is None:

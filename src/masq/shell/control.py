@@ -14,7 +14,7 @@ from masq.core.accountant.effects import Scan
 from masq.errors import LocalError
 
 TIMEOUT: Final = 5.0
-COMMANDS: Final = "status, scan payables|pendingpayables|receivables, scan receivables --from BLOCK, ban WHO SECONDS, or lift WHO"
+COMMANDS: Final = "status, scan payables|pendingpayables|receivables [--from BLOCK], ban WHO SECONDS, or lift WHO"
 MAX_CONNECTIONS: Final = 8
 """Their descriptors are among those that are kept back (core/limits.py)."""
 

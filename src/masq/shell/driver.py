@@ -125,7 +125,9 @@ class Driver:
                 self.journal.note(level, event, detail)
             case WriteLink() | WriteSocket():
                 pass  # The turn has gathered them.
-            case Save() | AskTerms() | SendPayments() | AskReceipts() | AskTransfers() | AskUse() | AskGone() | Notice():
+            case (
+                Save() | AskTerms() | SendPayments() | AskReceipts() | AskTransfers() | AskUse() | AskGone() | Notice()
+            ):
                 self.bank.perform(effect)
             case _:
                 assert_never(effect)

@@ -133,10 +133,12 @@ class RpcClient:
         if self._batches and len(calls) > 1:
             try:
                 return await self._batch(calls)
-            except (RefusedError, BadAnswerError):
+            except (RefusedError, BadAnswerError) as error:
                 # What was sent may have been taken all the same: the same bytes once more do no harm.
                 results = await self._one_by_one(calls)
-                self._batches = all(isinstance(each, RpcError) for each in results)
+                if all(isinstance(each, RpcError) for each in results):
+                    raise error from None
+                self._batches = False
                 return results
         return await self._one_by_one(calls)
 

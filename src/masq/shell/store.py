@@ -18,8 +18,8 @@ from typing import Final
 
 import apsw
 
-from masq.core.accountant.accountant import SavedState
 from masq.chain.transaction import read_legacy
+from masq.core.accountant.accountant import SavedState
 from masq.core.accountant.effects import Payment, Save, State, Variant
 from masq.core.accountant.ledger import BookEntry
 from masq.errors import LocalError
@@ -241,7 +241,17 @@ class Store:
             "INSERT OR REPLACE INTO payments (hash, creditor, wei, nonce, made, sender, variants, state, block) "
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
-                (p.hash, p.creditor, str(p.wei), p.nonce, p.made, p.sender, _variants_text(p.variants), p.state.value, p.block)
+                (
+                    p.hash,
+                    p.creditor,
+                    str(p.wei),
+                    p.nonce,
+                    p.made,
+                    p.sender,
+                    _variants_text(p.variants),
+                    p.state.value,
+                    p.block,
+                )
                 for p in payments
             ],
         )
@@ -285,7 +295,9 @@ class Store:
 
 
 def _variants_text(variants: Iterable[Variant]) -> str:
-    return json.dumps([[v.raw.hex(), v.hash.hex(), str(v.most), None if v.tip is None else str(v.tip), v.made] for v in variants])
+    return json.dumps(
+        [[v.raw.hex(), v.hash.hex(), str(v.most), None if v.tip is None else str(v.tip), v.made] for v in variants]
+    )
 
 
 def _variants(text: str) -> tuple[Variant, ...]:

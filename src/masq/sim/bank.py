@@ -23,6 +23,7 @@ from masq.sim.clock import EPOCH
 from masq.sim.memory import Owner
 from masq.sim.turn import Turn
 
+
 class Bank:
     """Saves are done when `save` returns; what the chain answers at once goes into the Node after a while."""
 

@@ -17,6 +17,8 @@ from masq.types import Address
 
 GAS_PRICE: Final = 10**9
 PRICES: Final = Prices(GAS_PRICE)
+FEE_MARKET: Final = 2
+"""The type of transactions of EIP-1559, their first byte."""
 COINS: Final = 10**20
 
 
@@ -101,6 +103,11 @@ class SimulatedChain:
 
 def _read(raw: bytes) -> tuple[Address, int, Address, int]:
     """Sender, nonce, recipient and amount of a signed token transfer of this program."""
+    if raw[0] == FEE_MARKET:
+        chain, nonce, tip, fee, gas, to, value, data, _, odd, r, s = rlp.decode_strings(raw[1:])
+        unsigned = bytes((FEE_MARKET,)) + rlp.encode([chain, nonce, tip, fee, gas, to, value, data, []])
+        sender = recover(keccak256(unsigned), int.from_bytes(odd), r.rjust(32, b"\0"), s.rjust(32, b"\0"))
+        return sender, int.from_bytes(nonce), data[16:36], int.from_bytes(data[36:68])
     nonce, gas_price, gas, to, value, data, v, r, s = rlp.decode_strings(raw)
     chain_id, parity = divmod(int.from_bytes(v, "big") - 35, 2)
     unsigned = rlp.encode([nonce, gas_price, gas, to, value, data, chain_id, 0, 0])

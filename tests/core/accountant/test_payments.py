@@ -270,6 +270,8 @@ class Payments:
                 self.outbox += self.books.used(payment, user, block, head.number, now)
             case SendPayments(payments):
                 self.outbox += self.books.sent([None] * len(payments), payments, now)
+            case _:
+                raise AssertionError(f"nobody was asked: {effect}")
 
     def copy_the_books(self) -> None:
         self.older = copy.deepcopy(self.memory)
@@ -278,7 +280,9 @@ class Payments:
         if self.older is None:
             return
         self.memory = copy.deepcopy(self.older)
-        self.pool.waiting = {nonce: each for nonce, each in self.pool.waiting.items() if nonce < self.pool.pending_nonce}
+        self.pool.waiting = {
+            nonce: each for nonce, each in self.pool.waiting.items() if nonce < self.pool.pending_nonce
+        }
         self.rolled_back = True
         self.start()
 
@@ -335,6 +339,11 @@ class Payments:
             assert all(entry.wei == 0 for entry in self.memory.entries.values())
 
 
+ENOUGH: Final[list[int]] = [99, 99, 0, 1, 2, 3, 4, 5, 6]
+"""Steps of a scan that follow at once."""
+BEHIND: Final[list[int]] = [0, 0, 1, 2, -1, -9]
+LIES: Final[list[Prices | None]] = [None, None, Prices(0), Prices(1), Prices(10**15)]
+
 STEPS: Final[dict[str, tuple[int, Callable[[Payments, Random], None]]]] = {
     "charge": (4, lambda it, random: it.charge(random.choice(CREDITORS))),
     "scan": (3, lambda it, random: it.scan(random.choice(list(Scan)), random.choice(ENOUGH), random.choice(BEHIND))),
@@ -355,10 +364,6 @@ STEPS: Final[dict[str, tuple[int, Callable[[Payments, Random], None]]]] = {
     "wait": (5, lambda it, random: it.wait(random.choice([1.0, 6.0, 60.0, 700.0]))),
 }
 """What may happen, how often, and how."""
-ENOUGH: Final = [99, 99, 0, 1, 2, 3, 4, 5, 6]
-"""Steps of a scan that follow at once."""
-BEHIND: Final = [0, 0, 1, 2, -1, -9]
-LIES: Final = [None, None, Prices(0), Prices(1), Prices(10**15)]
 
 
 def live(seed: int, steps: int = 60) -> Payments:

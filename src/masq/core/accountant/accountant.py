@@ -296,7 +296,7 @@ class Accountant:
         search.begin_again()
         if next is not None and self._heads.wrong_start(head, next, clock, now):
             search.begin_at(max(0, head.number - REMEMBERED_BLOCKS))
-            text = f"transfers were looked for from block {next} on, where the chain is at {head.number}: that is mended"
+            text = f"transfers were looked for from block {next} on, and the chain is at {head.number}: that is mended"
             return [Notice("warning", text), self._ask_transfers(asked.scan, asked.way)]
         if first == next and next is not None and head.number + 1 >= next:
             return self._searched(asked.scan, asked.way, clock, now)

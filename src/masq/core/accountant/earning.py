@@ -70,9 +70,7 @@ class Earning:
             config = [*self.searched, ("head", heads.saved)]
             config += [("payers", self.strangers.payers)] if payers else []
             self._payers_unsaved = False
-            effects.insert(
-                0, Save(entries=self._ledger.take_changes(), earned=tuple(earned), config=tuple(config))
-            )
+            effects.insert(0, Save(entries=self._ledger.take_changes(), earned=tuple(earned), config=tuple(config)))
         return effects
 
     def doubts(self) -> list[AccountantEffect]:
@@ -116,7 +114,7 @@ class Earning:
                 if not coming or thresholds.to_be_banned(account.wei - coming, clock - account.since):
                     banned.append(wallet)
         if banned and not heads.fresh(clock):
-            text = f"the provider's newest block is {heads.lag(clock)} s old: nobody is banned until it shows newer ones"
+            text = f"the provider's newest block is {heads.lag(clock)} s old: nobody is banned until it shows another"
             effects += self._told.say("stale", "warning", text, now)
             banned = []
         elif banned:

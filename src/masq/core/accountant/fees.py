@@ -1,4 +1,4 @@
-"""What a payment may cost: a price that will be taken, a bound on it, and more for one that waits (accounting.md 2.4)."""
+"""What a payment may cost: a price that will be taken, its bound, and more for one that waits (accounting.md 2.4)."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Fees:
         base = head.base_fee
         needed = prices.gas_price if base is None else base
         if needed > self._cap:
-            return f"a gas price of {needed} wei is above the {self._cap} wei that this chain is thought to need at most"
+            return f"a gas price of {needed} wei is above the {self._cap} wei that this chain may need at most"
         if base is None:
             if not prices.gas_price:
                 return "a gas price of 0 can't be right"

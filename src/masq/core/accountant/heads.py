@@ -49,14 +49,16 @@ class Heads:
         """Why a head isn't believed; None: it is from now on."""
         if head.time > clock + AHEAD:
             return (
-                f"its newest block, {head.number}, is of a time {head.time - clock} s from now: set this machine's clock, "
-                "or use another provider"
+                f"its newest block, {head.number}, is of a time {head.time - clock} s from now: set this machine's "
+                "clock, or use another provider"
             )
         if self._believed is not None:
             number, when = self._believed
             most = number + LEAP + max(0, clock - when) * BLOCKS_PER_SECOND
             if head.number > most and not _sure(self._leap(now), now):
-                return f"block {head.number} can't be its newest, as {number} was {clock - when} s ago: it is asked again"
+                return (
+                    f"block {head.number} can't be its newest, as {number} was {clock - when} s ago: it is asked again"
+                )
         self._odd = None
         self.latest = head
         self._believed = head.number, clock

@@ -62,7 +62,7 @@ Signer = Callable[[int, Fee, Address, int], SignedTransaction]
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What the chain says before a payment: prices, the wallet's coins and tokens, how many transactions it has sent."""
+    """What the chain says before a payment: prices, the wallet's coins, tokens, and count of transactions."""
 
     head: Head
     prices: Prices
@@ -169,7 +169,7 @@ class Paying:
     # --- signing ---
 
     def terms(self, terms: Terms, clock: int, now: float) -> list[AccountantEffect] | None:
-        """The chain's answer: sign what can be afforded. None: first, all that was paid before the start has to be known."""
+        """The chain's answer: sign what can be afforded. None: what was paid before the start isn't known."""
         if self._sign is None:
             return []
         fee = self._fees.suggested(terms.head, terms.prices)
@@ -204,8 +204,8 @@ class Paying:
     def _odd_nonces(self, terms: Terms, now: float) -> str | None:
         """Why nothing is paid as long as it is so: transactions wait that these books don't know.
 
-        One of them may pay what is to be paid now, if the books were rolled back. Those that nobody mines in an hour are
-        replaced: payments get their nonces, and so the same debt can't be paid twice.
+        One of them may pay what is to be paid now, if the books were rolled back. Those that nobody mines in an hour
+        are replaced: payments get their nonces, and so the same debt can't be paid twice.
         """
         own = {each.nonce for each in self.payments if each.sender == self._wallet}
         nonces = range(max(terms.nonce, self._nonce), min(terms.pending_nonce, terms.nonce + 1_000))
@@ -218,8 +218,8 @@ class Paying:
         if now - self._foreign_since >= FOREIGN_FOR:
             return None
         return (
-            f"the provider says that {len(foreign)} transactions of the consuming wallet wait which are not this Node's: "
-            f"payments wait for them, and take the place of those that are still there after {FOREIGN_FOR // 60:.0f} minutes"
+            f"the provider says that {len(foreign)} transactions of the consuming wallet wait which are not this Node's"
+            f": payments wait for them, and replace those that are still there after {FOREIGN_FOR // 60:.0f} minutes"
         )
 
     def _sign_due(
@@ -410,8 +410,8 @@ class Paying:
         if now - since < DOUBT_FOR:
             return []
         text = (
-            f"what became of {_what(payment)} isn't shown: something used its nonce {payment.nonce}, and the provider has "
-            "no receipt of it. It isn't made again until that is known; another provider may know more"
+            f"what became of {_what(payment)} isn't shown: something used its nonce {payment.nonce}, and the provider "
+            "has no receipt of it. It isn't made again until that is known; another provider may know more"
         )
         ask = AskUse(payment.hash, payment.sender, payment.nonce)
         return [ask] if payment.state in BOOKED else [ask, *self._told.say(key, "warning", text, now)]
@@ -432,9 +432,7 @@ class Paying:
         self._move(payment, Seen.OTHER, None, [], clock, now, notices)
         return [Save(entries=self._ledger.take_changes(), ended_payments=(hash,)), *notices]
 
-    def _raise(
-        self, payment: Payment, look: Look, clock: int, now: float, notices: list[AccountantEffect]
-    ) -> Payment:
+    def _raise(self, payment: Payment, look: Look, clock: int, now: float, notices: list[AccountantEffect]) -> Payment:
         """Offer more for what waits too long, or can't be mined for its price."""
         if self._sign is None or payment.sender != self._wallet:
             return payment
@@ -487,8 +485,8 @@ class Paying:
     def shown(self, found: Iterable[Counted], clock: int, now: float) -> list[AccountantEffect]:
         """Transfers of the consuming wallet that blocks hold.
 
-        One from before the start that these books don't know was made by what they were before they were rolled back, or
-        by another program with the same wallet: either way the creditor has the money.
+        One from before the start that these books don't know was made by what they were before they were rolled back,
+        or by another program with the same wallet: either way the creditor has the money.
         """
         paid: list[Paid] = []
         notices: list[AccountantEffect] = []

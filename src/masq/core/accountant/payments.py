@@ -47,7 +47,7 @@ TRANSITIONS: Final[Mapping[tuple[State, Seen], State]] = MappingProxyType(
         (State.SETTLED, Seen.WAITING): State.SENT,
     }
 )
-"""What else is seen changes nothing. SETTLED and DONE are in the books as paid; what leaves them otherwise is undone."""
+"""What else is seen changes nothing. SETTLED and DONE are in the books as paid; what leaves them is undone."""
 
 BOOKED: Final = frozenset({State.SETTLED, State.DONE})
 """The debt is paid in the books."""
@@ -152,3 +152,19 @@ class Payments:
 
 def with_variant(payment: Payment, variant: Variant) -> Payment:
     return replace(payment, variants=(*payment.variants, variant), state=State.SIGNED)
+
+
+def reference() -> str:
+    """The table, as in docs/accounting.md 2.6."""
+    states = [state for state in State if state not in ENDS]
+    head = "| what is seen | " + " | ".join(f"*{state}*" for state in states) + " |"
+    lines = [head, "|---" * (len(states) + 1) + "|"]
+    for seen in Seen:
+        then = [after(state, seen) for state in states]
+        cells = ["" if new is state else f"**{new}**" for state, new in zip(states, then, strict=True)]
+        lines.append(f"| {seen.value} | " + " | ".join(cells) + " |")
+    return "\n".join([*lines, ""])
+
+
+if __name__ == "__main__":
+    print(reference(), end="")

@@ -13,7 +13,7 @@ SCAN_TIMEOUT: Final = 120.0
 SOON: Final = 5.0
 """Seconds after which what was sent is looked for; twice as many each further time, until something happens."""
 OFTEN: Final = 30.0
-"""So often at most it is looked for in the long run, in seconds; more seldom where the interval is longer, in the end."""
+"""So often at most it is looked for in the long run, in seconds; a quarter of the interval where that is more."""
 RANGE_GROWS_AFTER: Final = 10
 """Questions that went well, after which twice as many blocks are asked for at once."""
 AT_ONCE: Final = 100
