@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ANVIL := @foundry-rs/anvil@1.7.1
 ARGS ?=
 
-.PHONY: help setup setup-dev tools demo test fuzz attack coverage check format bench release lock clean
+.PHONY: help setup setup-dev tools demo test fuzz attack coverage check format bench release image lock clean
 
 help:  ## What can be made.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -82,12 +82,15 @@ bench: $(VENV)/.bench  ## Measure, against a private tor network if tor is insta
 release: setup-dev  ## Build wheel and source package into dist/, and try the wheel in an environment of its own.
 	$(BIN)/python -m tools.release
 
+image:  ## Build the container image masq-node; needs docker or podman.
+	$$(command -v docker || command -v podman) build -t masq-node .
+
 lock: $(BIN)/uv  ## Compile requirements/*.txt from pyproject.toml.
 	$(BIN)/uv pip compile -q pyproject.toml --universal --generate-hashes --python-version 3.11 --no-header -o requirements/node.txt
-	$(BIN)/uv pip compile -q pyproject.toml --universal --generate-hashes --python-version 3.11 --no-header --extra demo -o requirements/demo.txt
-	$(BIN)/uv pip compile -q pyproject.toml --universal --generate-hashes --python-version 3.11 --no-header --extra demo --group dev -o requirements/dev.txt
-	$(BIN)/uv pip compile -q pyproject.toml --universal --generate-hashes --python-version 3.11 --no-header --extra demo --group dev --group bench -o requirements/bench.txt
-	$(BIN)/uv pip compile -q pyproject.toml --universal --generate-hashes --python-version 3.11 --no-header --extra demo --group dev --group fuzz -o requirements/fuzz.txt
+	$(BIN)/uv pip compile -q pyproject.toml --universal --generate-hashes --python-version 3.11 --no-header --extra demo --extra top -o requirements/demo.txt
+	$(BIN)/uv pip compile -q pyproject.toml --universal --generate-hashes --python-version 3.11 --no-header --extra demo --extra top --group dev -o requirements/dev.txt
+	$(BIN)/uv pip compile -q pyproject.toml --universal --generate-hashes --python-version 3.11 --no-header --extra demo --extra top --group dev --group bench -o requirements/bench.txt
+	$(BIN)/uv pip compile -q pyproject.toml --universal --generate-hashes --python-version 3.11 --no-header --extra demo --extra top --group dev --group fuzz -o requirements/fuzz.txt
 
 clean:  ## Remove what the others made.
 	rm -rf $(VENV) .tools dist

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.load import Way
-from masq.cli.status import ask
+from masq.cli.control import ask
 from masq.errors import MasqError
 
 PATIENCE = 60.0

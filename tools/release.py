@@ -15,7 +15,18 @@ from typing import Final
 
 ROOT: Final = Path(__file__).parents[1]
 DIST: Final = ROOT / "dist"
-IN_WHEEL: Final = ("masq/py.typed", "masq/demo/token.json", "masq/demo/token.vy", "dist-info/licenses/LICENSE")
+IN_WHEEL: Final = (
+    "masq/py.typed",
+    "masq/demo/token.json",
+    "masq/demo/token.vy",
+    "dist-info/licenses/LICENSE",
+    "data/data/share/man/man1/masq.1",
+    "data/data/share/bash-completion/completions/masq",
+    "data/data/share/zsh/site-functions/_masq",
+    "data/data/share/fish/vendor_completions.d/masq.fish",
+    "data/data/share/masq/masq.service",
+    "data/data/share/masq/masq.sysusers",
+)
 IN_SOURCES: Final = ("LICENSE", "README.md", "CHANGELOG.md", "Makefile", "requirements/node.txt", "src/masq/py.typed")
 
 
@@ -49,7 +60,7 @@ def names_in(package: Path) -> list[str]:
 def missing(package: Path) -> list[str]:
     """What belongs into this package and isn't in it: data, the licence, and each module."""
     # The version stands in the names of a wheel's metadata.
-    names = {re.sub(r"^masq_node-[^/]*\.dist-info/", "dist-info/", name) for name in names_in(package)}
+    names = {re.sub(r"^masq_node-[^/]*\.(dist-info|data)/", r"\1/", name) for name in names_in(package)}
     modules = [path.relative_to(ROOT / "src").as_posix() for path in (ROOT / "src" / "masq").rglob("*.py")]
     if package.suffix == ".whl":
         wanted = [*IN_WHEEL, *modules]
@@ -60,7 +71,7 @@ def missing(package: Path) -> list[str]:
 
 def surplus(package: Path) -> list[str]:
     """What is in this wheel and should be in none: anything beside the package and its metadata."""
-    return [name for name in names_in(package) if not re.match(r"masq/|masq_node-[^/]*\.dist-info/", name)]
+    return [name for name in names_in(package) if not re.match(r"masq/|masq_node-[^/]*\.(dist-info|data)/", name)]
 
 
 def try_out(wheel: Path, expected: str) -> None:
@@ -78,8 +89,13 @@ def try_out(wheel: Path, expected: str) -> None:
         said = subprocess.run([masq, "--version"], check=True, capture_output=True, text=True, cwd=directory).stdout
         if said.split() != ["masq", expected]:
             raise SystemExit(f"the wheel of version {expected} says: {said.strip()}")
-        for words in (["--help"], ["run", "--help"], ["wallet", "--help"]):
+        for words in (["--help"], ["run", "--help"], ["wallet", "--help"], ["completion", "bash"]):
             subprocess.run([masq, *words], check=True, capture_output=True, cwd=directory)
+        if not (Path(directory) / "share" / "man" / "man1" / "masq.1").exists():
+            raise SystemExit("the wheel brought no man page")
+        demo = subprocess.run([masq, "demo"], capture_output=True, text=True, cwd=directory)
+        if demo.returncode != 1 or "[demo]" not in demo.stderr or "Traceback" in demo.stderr:
+            raise SystemExit(f"masq demo doesn't say that it needs the extra [demo]: {demo.stderr}")
 
 
 def main() -> None:

@@ -141,3 +141,16 @@ def parse_address(text: str) -> Address:
     if len(text) != 42 or text[:2] not in ("0x", "0X"):
         raise ValueError("a wallet address is 0x and 40 hex digits")
     return bytes.fromhex(text[2:])
+
+
+def amount_text(wei: int) -> str:
+    """An amount for people: four digits that count, in MASQ."""
+    if not wei:
+        return "0 MASQ"
+    sign, wei = "-" if wei < 0 else "", abs(wei)
+    if wei >= 1000 * 10**18:
+        return f"{sign}{wei // 10**18:,} MASQ"
+    decimals = max(0, 22 - len(str(wei)))
+    step = 10 ** (18 - min(18, decimals))
+    whole, rest = divmod((wei + step // 2) // step * step, 10**18)
+    return f"{sign}{whole}.{rest:018}".rstrip("0").rstrip(".") + " MASQ"

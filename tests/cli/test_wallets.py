@@ -120,7 +120,7 @@ def test_show_without_wallets(tmp_path: Path) -> None:
     result = wallet("show", "--reveal", home=tmp_path)
     assert result.returncode == 0
     assert facts(result.stdout)["consuming wallet"] == "none"
-    assert "of the MASQ project" in result.stdout
+    assert facts(result.stdout)["earning wallet"] == "none"
 
 
 def test_the_phrase_is_not_echoed_on_a_terminal(tmp_path: Path) -> None:

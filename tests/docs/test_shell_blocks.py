@@ -35,7 +35,10 @@ ANSWERS = {
     "wallet create": "consuming wallet",
     "masq run": "masq://base-mainnet:",
     "curl": "a page from beyond the exit",
-    "status": "RouteFound",
+    "status": "works: browsing over 1 hop",
+    "route new": "New streams take new routes",
+    "metrics": "masq_works 1.0",
+    "reload": "Nothing has changed that counts at once",
     "scan payables": "{}",
 }
 """What is seen when a command worked that has these words in it."""

@@ -218,6 +218,7 @@ def test_the_control_socket_is_its_owner_s_and_survives_nonsense(nodes: list[Run
 
 def test_a_second_node_in_the_same_directory_is_refused(nodes: list[Running]) -> None:
     words = ["--chain=dev", "--ip=127.0.3.9", "--blockchain-service-url=http://x", "--entry-port=0"]
+    words.append("--earning-wallet=0x" + "1" * 40)
     answer = subprocess.run(
         [sys.executable, "-m", "masq.cli.main", "run", *words, f"--data-directory={nodes[0].directory}"],
         env={**os.environ, "MASQ_DB_PASSWORD": "secret"},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
@@ -154,14 +154,16 @@ def control_line(data: bytes) -> None:
         reader, writer = asyncio.StreamReader(limit=4096), _Writer()
         reader.feed_data(data)
         reader.feed_eof()
-        control = ControlSocket(
-            Path("masq.sock"), lambda: {"status": 1}, lambda scan: None, lambda who, seconds: None, lambda who: False
-        )
+        control = ControlSocket(Path("masq.sock"), {"status": lambda words: {"status": 1}, "ban": _refuses})
         await control._serve(reader, cast(asyncio.StreamWriter, writer))
         return writer.said
 
     said = _loop().run_until_complete(work())
     assert not said or isinstance(msgspec.json.decode(said), dict)
+
+
+def _refuses(words: Sequence[str]) -> dict[str, object]:
+    raise ValueError(*words[:1])
 
 
 # --- files ---

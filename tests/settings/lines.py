@@ -19,7 +19,7 @@ URL = "http://127.0.0.1:8545"
 
 def valid(**settings: str) -> Settings:
     """Settings from a command line; what is required and not said is added."""
-    line = {"chain": "dev", "blockchain-service-url": URL}
+    line = {"chain": "dev", "blockchain-service-url": URL, "earning-wallet": WALLET}
     line.update({name.replace("_", "-"): text for name, text in settings.items()})
     return load(line, {})
 

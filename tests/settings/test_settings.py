@@ -33,12 +33,12 @@ from masq.types import (
 
 
 def test_defaults(home: Path) -> None:
-    settings = load({"blockchain-service-url": URL}, {})
+    settings = load({"blockchain-service-url": URL, "earning-wallet": WALLET}, {})
     assert settings.chain.name == "base-mainnet"
     assert settings.neighborhood_mode is Mode.STANDARD
     assert settings.data_directory == home / ".local/share/MASQ/base-mainnet"
     assert settings.rate_pack == DEFAULT_RATE_PACK
-    assert settings.earning_wallet == DEFAULT_EARNING_WALLET
+    assert settings.earning_wallet == b"\xab" * 20
     assert settings.scan_intervals == ScanIntervals(600, 600, 600)
     assert settings.payment_thresholds.debt_threshold_gwei == 10**9
     assert settings.payment_thresholds.unban_below_gwei == 5 * 10**8
@@ -50,7 +50,23 @@ def test_defaults(home: Path) -> None:
     assert settings.neighbors == ()
     assert (settings.ip, settings.clandestine_port) == (None, None)
     assert (settings.consuming_private_key, settings.new_public_key) == (None, None)
-    assert [warning.partition(":")[0] for warning in settings.warnings] == ["earning-wallet"]
+    assert settings.warnings == ()
+
+
+@pytest.mark.parametrize("mode", ["standard", "originate-only"])
+def test_who_serves_says_who_is_paid(mode: str) -> None:
+    line = {"neighborhood-mode": mode, "chain": "dev", "blockchain-service-url": URL, "neighbors": NEIGHBOR}
+    error = refusal(line)
+    assert error.name == "earning-wallet"
+    assert "masq wallet create --save" in str(error)
+    assert load({**line, "earning-wallet": WALLET}, {}).earning_wallet == b"\xab" * 20
+    assert load({**line, "earning-wallet": WALLET, "neighborhood-mode": "standard"}, {}).warnings == ()
+
+
+@pytest.mark.parametrize("mode", ["zero-hop", "consume-only"])
+def test_who_serves_nobody_needs_no_earning_wallet(mode: str) -> None:
+    line = {"neighborhood-mode": mode, "chain": "dev", "blockchain-service-url": URL, "neighbors": NEIGHBOR}
+    assert load(line, {}).earning_wallet == DEFAULT_EARNING_WALLET
 
 
 def test_the_command_line_of_an_operator_of_0_9_1() -> None:
@@ -147,6 +163,12 @@ WRONG = {
     "dns-allow-private": ["yes", ""],
     "exit-policy": ["reject", "reject *:25,", "reject *:0", "reject 1.2.3.4/33:*", "reject ::1:25"],
     "answer-early": ["yes"],
+    "log-format": ["xml"],
+    "max-bandwidth": ["0.01", "-1", "1e3", "a lot"],
+    "max-traffic-per-month": ["-1", "1e3", "."],
+    "log-size": ["0", "10001"],
+    "log-files": ["0"],
+    "log-file": ["~nobody-of-this-name/x"],
     "data-directory": ["\0", "~nobody-of-this-name/x"],
     "config-file": ["no-such-file.toml", "./no-such-file.toml", "/no/such/file.toml"],
     "db-password": ["\udcff"],
@@ -167,7 +189,7 @@ def test_every_setting_has_a_wrong_value_here() -> None:
 
 @pytest.mark.parametrize(("name", "text"), [(name, text) for name, texts in WRONG.items() for text in texts])
 def test_a_wrong_value_is_one_line_that_names_the_setting(name: str, text: str) -> None:
-    line = {"chain": "dev", "blockchain-service-url": URL, name: text}
+    line = {"chain": "dev", "blockchain-service-url": URL, "earning-wallet": WALLET, name: text}
     error = refusal(line)
     assert error.name == name
     assert str(error).startswith(f"{name}: ")
@@ -237,7 +259,7 @@ def test_words_and_settings_are_inverse(settings: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("mode", ["originate-only", "consume-only"])
 def test_modes_without_a_listener_need_neighbors(mode: str) -> None:
-    line = {"chain": "dev", "neighborhood-mode": mode, "blockchain-service-url": URL}
+    line = {"chain": "dev", "neighborhood-mode": mode, "blockchain-service-url": URL, "earning-wallet": WALLET}
     assert refusal(line).name == "neighbors"
     assert load({**line, "neighbors": NEIGHBOR}, {}).neighbors
 

@@ -26,7 +26,7 @@ def test_config_file_below_environment_below_command_line(home: Path) -> None:
         f'blockchain-service-url = "{URL}"\nmin-hops = 1\ngas-price = 10\nui-port = 6001\n'
     )
     settings = load(
-        {"data-directory": str(data), "min-hops": "3"},
+        {"data-directory": str(data), "min-hops": "3", "earning-wallet": WALLET},
         {"MASQ_MIN_HOPS": "2", "MASQ_GAS_PRICE": "20", "MASQ_OTHER": "x"},
     )
     assert (settings.min_hops, settings.gas_price, settings.ui_port) == (3, 20, 6001)
@@ -38,7 +38,7 @@ NUMBERS = st.integers(1, 6).map(str) | st.none()
 @given(NUMBERS, NUMBERS, NUMBERS)
 def test_the_last_source_that_speaks_wins(in_file: str | None, in_environment: str | None, in_line: str | None) -> None:
     Path("law.toml").write_text("" if in_file is None else f"min-hops = {in_file}")
-    line = {"blockchain-service-url": URL, "config-file": "./law.toml"}
+    line = {"blockchain-service-url": URL, "earning-wallet": WALLET, "config-file": "./law.toml"}
     if in_line is not None:
         line["min-hops"] = in_line
     environment = {} if in_environment is None else {"MASQ_MIN_HOPS": in_environment}
@@ -50,7 +50,7 @@ def test_the_config_file_can_be_named(home: Path) -> None:
     data.mkdir()
     (data / "other.toml").write_text("min-hops = 2\nscans = false\n")
     (home / "here.toml").write_text('min-hops = 4\ndata-directory = "elsewhere"')
-    url = {"blockchain-service-url": URL}
+    url = {"blockchain-service-url": URL, "earning-wallet": WALLET}
     settings = load({**url, "data-directory": str(data), "config-file": "other.toml"}, {})
     assert (settings.min_hops, settings.scans, settings.config_file) == (2, False, data / "other.toml")
     for name in ("./here.toml", "~/here.toml", str(home / "here.toml")):
@@ -106,7 +106,7 @@ def test_the_config_file_of_a_data_directory_cant_lead_to_another(home: Path) ->
     directory = default_data_directory("base-mainnet", {})
     directory.mkdir(parents=True)
     (directory / "config.toml").write_text('chain = "dev"')
-    assert "name the file with config-file" in str(refusal({"blockchain-service-url": URL}))
+    assert "name the file with config-file" in str(refusal({"blockchain-service-url": URL, "earning-wallet": WALLET}))
 
 
 def test_default_data_directory(home: Path) -> None:
@@ -120,7 +120,7 @@ def test_default_data_directory(home: Path) -> None:
 
 def test_options_without_a_value() -> None:
     settings = load(
-        {"blockchain-service-url": URL, "min-hops": "", "mapping-protocol": ""},
+        {"blockchain-service-url": URL, "earning-wallet": WALLET, "min-hops": "", "mapping-protocol": ""},
         {"MASQ_MIN_HOPS": "5", "MASQ_MAPPING_PROTOCOL": "pcp", "MASQ_GAS_PRICE": ""},
     )
     assert settings.min_hops == 5

@@ -11,9 +11,12 @@ from typing import Annotated
 
 import typer
 
+from masq.cli import node
 from masq.cli.bans import bans
-from masq.cli.options import ChainName, DataDirectory, settings_of
+from masq.cli.options import AsJson, ChainName, DataDirectory, print_json, settings_of
+from masq.cli.scan import scan
 from masq.cli.wallets import wallet
+from masq.errors import LocalError, SettingError
 
 app = typer.Typer(
     name="masq",
@@ -51,49 +54,30 @@ def _run(context: typer.Context) -> None:
     run(context.args)
 
 
-@app.command()
-def status(
-    data_directory: DataDirectory = None,
-    chain: ChainName = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the Node's answer as it is.")] = False,
-) -> None:
-    """Show how the Node on this machine is doing."""
-    from masq.cli.status import ask, document, show
-
-    answer = ask(settings_of(data_directory, chain).data_directory)
-    if as_json:
-        sys.stdout.buffer.write(answer)
-        sys.stdout.buffer.flush()
-        return
-    from rich.console import Console
-
-    show(document(answer), Console(highlight=False))
-
-
-@app.command()
-def descriptor(data_directory: DataDirectory = None, chain: ChainName = None) -> None:
-    """Print the descriptor of the Node on this machine: what others give as --neighbors."""
-    from masq.cli.status import ask, document, printable
-    from masq.errors import UnavailableError
-
-    text = document(ask(settings_of(data_directory, chain).data_directory)).get("descriptor")
-    if not isinstance(text, str) or not text:
-        raise UnavailableError("the Node has no descriptor (yet); in mode zero-hop it never has one")
-    typer.echo(printable(text))
+app.command()(node.status)
+app.command()(node.descriptor)
+app.add_typer(node.route, name="route")
+app.command()(node.metrics)
+app.command()(node.reload)
+app.command()(scan)
+app.command()(node.stop)
 
 
 @app.command("exit-policy")
-def exit_policy(data_directory: DataDirectory = None, chain: ChainName = None) -> None:
+def exit_policy(data_directory: DataDirectory = None, chain: ChainName = None, as_json: AsJson = False) -> None:
     """Print what the Node on this machine serves as exit: the first rule that fits says."""
     from masq.shell.exit_policy import exit_policy as policy_of
     from masq.types import Mode
 
     settings = settings_of(data_directory, chain)
     if settings.neighborhood_mode is Mode.CONSUME_ONLY:
-        typer.echo("reject *:*")
-        return
-    for line in policy_of(settings, [settings.ip] if settings.ip else []).lines():
-        typer.echo(line)
+        lines = ["reject *:*"]
+    else:
+        lines = list(policy_of(settings, [settings.ip] if settings.ip else []).lines())
+    if as_json:
+        print_json({"rules": lines})
+    else:
+        typer.echo("\n".join(lines))
 
 
 @app.command()
@@ -109,6 +93,51 @@ def demo(
     from masq.demo.options import DemoOptions
 
     options = DemoOptions(nodes=nodes, hops=hops, once=once, json=json, size=size, keep=keep)
+    _need("the demo", "demo", "eth", "httpx")
     from masq.demo.main import run_demo
 
     raise SystemExit(run_demo(options))
+
+
+@app.command()
+def completion(
+    shell: Annotated[
+        str, typer.Argument(metavar="SHELL", help="bash, zsh or fish; by default the one of $SHELL.")
+    ] = "",
+    install: Annotated[bool, typer.Option("--install", help="Put it where that shell looks for it.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Print the script by which a shell completes commands and options, or install it."""
+    import os
+
+    from masq.cli import completion as made
+
+    name = shell or Path(os.environ.get("SHELL", "")).name
+    if name not in made.NAMES:
+        raise SettingError("shell", f"{name or 'none'} is not one of {', '.join(made.NAMES)}: name one")
+    if not install:
+        text = made.script(name)
+        if as_json:
+            print_json({"shell": name, "script": text})
+        else:
+            typer.echo(text, nl=False)
+        return
+    try:
+        path = made.install(name)
+    except OSError as error:
+        raise LocalError(f"the completion script can't be written: {error}") from None
+    if as_json:
+        print_json({"shell": name, "installed": str(path)})
+    else:
+        typer.echo(f"Written to {path}. {made.AFTER[name]}")
+
+
+def _need(what: str, extra: str, *modules: str) -> None:
+    """LocalError says what to install if an optional part isn't there."""
+    from importlib.util import find_spec
+
+    if any(find_spec(module) is None for module in modules):
+        raise LocalError(
+            f"{what} needs what comes with the extra [{extra}]: install it with "
+            f"`{sys.executable} -m pip install 'masq-node[{extra}]'`, or `make setup` in a checkout"
+        )

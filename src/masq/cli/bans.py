@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from masq.cli.options import ChainName, DataDirectory, settings_of
+from masq.cli.control import tell
+from masq.cli.options import AsJson, ChainName, DataDirectory, directory_of, print_json
 from masq.errors import LocalError
 
 bans = typer.Typer(name="bans", help="List, add and lift bans of addresses, public keys and wallets.")
@@ -19,26 +20,23 @@ def _list(
     context: typer.Context,
     data_directory: DataDirectory = None,
     chain: ChainName = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the rows as JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show who is banned, and who has something to answer for."""
     if context.invoked_subcommand is not None:
         return
-    import json
-    import sys
+    from masq.cli.control import ask, document
+    from masq.cli.status import BAN_HEAD, Document, ban_rows
+    from masq.cli.tables import table, width_of_output
 
-    from rich.console import Console
-
-    from masq.cli.status import ask, document, show_rows
-
-    rows = document(ask(settings_of(data_directory, chain).data_directory)).get("bans")
+    status = document(ask(directory_of(data_directory, chain)))
+    rows = ban_rows(Document(status), whole=True)
     if as_json:
-        json.dump(rows, sys.stdout, indent=1)
-        print()
-    elif isinstance(rows, list) and rows:
-        show_rows(rows, Console(highlight=False))
+        print_json(status.get("bans"))
+    elif rows:
+        typer.echo("\n".join(table(BAN_HEAD, rows, width_of_output())))
     else:
-        print("Nobody is banned, and nothing is held against anybody.")
+        typer.echo("Nobody is banned, and nothing is held against anybody.")
 
 
 @bans.command()
@@ -47,23 +45,27 @@ def add(
     data_directory: DataDirectory = None,
     chain: ChainName = None,
     hours: Annotated[int, typer.Option(min=1, help="For how long.")] = 24,
+    as_json: AsJson = False,
 ) -> None:
     """Refuse somebody for some hours."""
-    _tell(data_directory, chain, f"ban {_subject(who)} {hours * 3600}")
+    subject = _subject(who)
+    tell(directory_of(data_directory, chain), f"ban {subject} {hours * 3600}")
+    _done(f"{subject} is refused for {hours} {'hour' if hours == 1 else 'hours'}.", {"banned": subject}, as_json)
 
 
 @bans.command()
-def lift(who: Who, data_directory: DataDirectory = None, chain: ChainName = None) -> None:
+def lift(who: Who, data_directory: DataDirectory = None, chain: ChainName = None, as_json: AsJson = False) -> None:
     """Forgive somebody all that is held against them."""
-    _tell(data_directory, chain, f"lift {_subject(who)}")
+    subject = _subject(who)
+    tell(directory_of(data_directory, chain), f"lift {subject}")
+    _done(f"Nothing is held against {subject} any more.", {"lifted": subject}, as_json)
 
 
-def _tell(data_directory: DataDirectory, chain: ChainName, words: str) -> None:
-    from masq.cli.status import ask, document
-
-    answer = document(ask(settings_of(data_directory, chain).data_directory, words))
-    if "error" in answer:
-        raise LocalError(str(answer["error"]))
+def _done(words: str, answer: dict[str, str], as_json: bool) -> None:
+    if as_json:
+        print_json(answer)
+    else:
+        typer.echo(words)
 
 
 def _subject(who: str) -> str:

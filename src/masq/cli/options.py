@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
-from typing import Annotated
+import sys
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
-from masq.settings import Settings, gather
+from masq.errors import SettingError
+from masq.settings import Settings, default_data_directory, gather
+from masq.types import CHAINS, DEFAULT_CHAIN
 
 DataDirectory = Annotated[
     str | None, typer.Option("--data-directory", metavar="DIR", help="Where the Node keeps its files.")
 ]
 ChainName = Annotated[str | None, typer.Option("--chain", metavar="CHAIN", help="The chain of the Node.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 
 def settings_of(directory: str | None, chain: str | None) -> Settings:
@@ -20,3 +26,23 @@ def settings_of(directory: str | None, chain: str | None) -> Settings:
     given = {"data-directory": directory, "chain": chain}
     settings, _ = gather({name: text for name, text in given.items() if text is not None}, os.environ)
     return settings
+
+
+def directory_of(directory: str | None, chain: str | None) -> Path:
+    """Where the Node keeps its files: a running one is found although its config file is wrong by now."""
+    try:
+        return settings_of(directory, chain).data_directory
+    except SettingError:
+        named = directory or os.environ.get("MASQ_DATA_DIRECTORY")
+        if named:
+            return Path(named).expanduser().absolute()
+        name = chain or os.environ.get("MASQ_CHAIN") or DEFAULT_CHAIN
+        if name not in CHAINS:
+            raise
+        return default_data_directory(name, os.environ)
+
+
+def print_json(value: Any) -> None:
+    """For programs."""
+    json.dump(value, sys.stdout, indent=1)
+    print()

@@ -30,7 +30,9 @@ def run(words: Sequence[str]) -> NoReturn:
     if "--help" in words or "-h" in words:
         print(usage(get_terminal_size().columns), end="")
         sys.exit(0)
-    settings = load(split(words), os.environ)
+    # As it was given: secrets are taken out of the real ones.
+    given, environment = split(words), dict(os.environ)
+    settings = load(given, environment)
     forbid_core_dumps()
     secrets = [setting for setting in SETTINGS.values() if setting.secret]
     forget_environment([setting.variable for setting in secrets], os.environ)
@@ -39,7 +41,7 @@ def run(words: Sequence[str]) -> NoReturn:
         print(f"masq: warning: {warning}", file=sys.stderr)
     from masq.shell.runtime import run_node
 
-    sys.exit(run_node(settings))
+    sys.exit(run_node(settings, lambda: load(given, environment)))
 
 
 def usage(width: int) -> str:

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from masq.cli.options import ChainName, DataDirectory, settings_of
-from masq.errors import LocalError, SettingError
+from masq.cli.options import AsJson, ChainName, DataDirectory, directory_of, print_json
+from masq.errors import SettingError
 
 KINDS = ("payables", "pendingpayables", "receivables")
 
@@ -19,16 +19,18 @@ def scan(
     ] = None,
     data_directory: DataDirectory = None,
     chain: ChainName = None,
+    as_json: AsJson = False,
 ) -> None:
     """Have a running Node pay what is due, look after its payments, or look for income, at once."""
-    from masq.cli.status import ask, document
+    from masq.cli.control import tell
 
     if kind not in KINDS:
         raise SettingError("KIND", f"is one of {', '.join(KINDS)}")
     if begin is not None and kind != "receivables":
         raise SettingError("--from", "goes with receivables alone: it says where to look for income")
     words = f"scan {kind}" + ("" if begin is None else f" --from {begin}")
-    answer = document(ask(settings_of(data_directory, chain).data_directory, words))
-    if "error" in answer:
-        raise LocalError(str(answer["error"]))
-    print("begun: `masq status` and the log show what comes of it")
+    tell(directory_of(data_directory, chain), words)
+    if as_json:
+        print_json({"begun": kind, "from": begin})
+    else:
+        typer.echo("It has begun: `masq status` and the log show what comes of it.")

@@ -1,154 +1,270 @@
-"""Asking the Node that runs on this machine how it is, and showing the answer to a human."""
+"""`masq status` for people: the verdict first, then what it rests on, in lines that fit a terminal."""
 
 from __future__ import annotations
 
-import json
-import socket
-import time
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
 
-from masq.errors import LocalError
+from masq.cli.control import Json
+from masq.cli.tables import duration, facts, moment, paragraph, short, size_text, table
+from masq.types import amount_text
 
-if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
-
-SOCKET = "masq.sock"
-MAX_ANSWER = 16 << 20
-PATIENCE = 5.0
-
-Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
-
-_TITLES = {
-    "neighbors": "Neighbors",
-    "routes": "Routes",
-    "streams": "Streams",
-    "links": "Links",
-    "avoided": "Nodes that are avoided for a while",
-    "overbilled": "Bills that were too high",
-    "failures": "Streams that failed",
-    "payables": "Owed to others",
-    "receivables": "Owed by others",
-    "payments": "Payments",
-    "banned": "Banned",
-    "warnings": "Warnings",
-    "bans": "Peers that something is held against",
-}
+MANY: Final = 20
+"""Rows of one kind that a terminal shows, unless all are asked for."""
 
 
-def ask(directory: Path, words: str = "status") -> bytes:
-    """What the Node whose data directory this is answers: its status document. LocalError if there is none."""
-    path = directory / SOCKET
-    deadline = time.monotonic() + PATIENCE
-    answer = bytearray()
-    try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.settimeout(PATIENCE)
-            connection.connect(str(path))
-            connection.sendall(words.encode() + b"\n")
-            while chunk := connection.recv(65536):
-                answer += chunk
-                if len(answer) > MAX_ANSWER:
-                    raise LocalError(f"what answers at {path} is no MASQ Node: it sent more than {MAX_ANSWER} bytes")
-                connection.settimeout(max(0.001, deadline - time.monotonic()))
-    except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError):
-        raise LocalError(f"no Node runs with the data directory {directory}; start one with `masq run`") from None
-    except TimeoutError:
-        raise LocalError(f"the Node at {path} did not answer within {PATIENCE:.0f} seconds") from None
-    except OSError as error:
-        raise LocalError(f"the Node at {path} can't be asked: {error.strerror or error}") from None
-    return bytes(answer)
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How a status document is to be shown."""
+
+    width: int | None
+    """Columns; None: as many as it takes."""
+    all: bool = False
+    """Whether long lists are shown to their end."""
+
+    def rows(self, rows: Sequence[Any]) -> Sequence[Any]:
+        return rows if self.all or self.width is None else rows[:MANY]
+
+    def listed(self, title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+        """A titled table; nothing if it is empty."""
+        if not rows:
+            return []
+        shown = self.rows(rows)
+        left = len(rows) - len(shown)
+        more = [f"... and {left} more: --all"] if left else []
+        return ["", title, *table(head, shown, self.width), *more]
 
 
-def document(answer: bytes) -> dict[str, Json]:
-    """The answer, decoded; LocalError if it is no JSON object."""
-    try:
-        status: Json = json.loads(answer)
-    except (ValueError, RecursionError):
-        status = None
-    if not isinstance(status, dict):
-        raise LocalError("the Node's answer is no status document; is it of another version?")
-    return status
+class Document:
+    """A status document, read with care: it may be of another version, and lack what is looked for."""
+
+    def __init__(self, status: dict[str, Json]) -> None:
+        self.status = status
+
+    def text(self, name: str, default: str = "-") -> str:
+        value = self.status.get(name)
+        return default if value is None or isinstance(value, dict | list) else str(value)
+
+    def number(self, name: str) -> float:
+        value = self.status.get(name)
+        return float(value) if isinstance(value, int | float) else 0.0
+
+    def wei(self, name: str) -> int:
+        """An amount, which is decimal text in JSON."""
+        text = self.text(name, "0")
+        return int(text) if text.removeprefix("-").isdecimal() and len(text) < 80 else 0
+
+    def names(self, name: str) -> list[str]:
+        value = self.status.get(name)
+        return [str(each) for each in value] if isinstance(value, list) else []
+
+    def rows(self, name: str) -> list[Document]:
+        value = self.status.get(name)
+        return [Document(each) for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+    def part(self, name: str) -> Document:
+        value = self.status.get(name)
+        return Document(value if isinstance(value, dict) else {})
 
 
-def show(status: dict[str, Json], console: Console) -> None:
-    """Print the document as tables. Members that are missing are left out, unknown ones are shown as they are."""
-    facts: dict[str, Json] = {name: value for name, value in status.items() if not isinstance(value, list | dict)}
-    console.print(_facts(facts))
-    for name, value in status.items():
-        if not value or not isinstance(value, list | dict):
-            continue
-        console.print()
-        console.print(_heading(_TITLES.get(name, name)))
-        console.print(_facts(value) if isinstance(value, dict) else _rows(value))
+def lines_of(status: dict[str, Json], look: Look, before: dict[str, Json] | None = None) -> list[str]:
+    """What `masq status` prints. `before`: a document of a moment ago, by which speeds can be told."""
+    document = Document(status)
+    lines = verdict_lines(document, look.width)
+    lines += ["", *facts(_facts(document))]
+    lines += _nodes(document, look)
+    lines += _streams(document, look, Document(before or {}))
+    for section in (_failures, _avoided, _overbilled, _receivables, _payments, _bans, _warnings):
+        lines += section(document, look)
+    return lines
 
 
-def show_rows(rows: list[Json], console: Console) -> None:
-    """Print one list of a document as a table."""
-    console.print(_rows(rows))
+def verdict_lines(document: Document, width: int | None) -> list[str]:
+    verdict = document.part("verdict")
+    advice = verdict.text("advice", "")
+    words = verdict.text("words", "this Node is of another version and gives no verdict")
+    return paragraph(words, width) + (paragraph(f"do: {advice}", width) if advice else [])
 
 
-def _heading(title: str) -> RenderableType:
-    from rich.text import Text
-
-    return Text(printable(title), style="bold")
-
-
-def _facts(facts: dict[str, Json]) -> RenderableType:
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, show_header=False, pad_edge=False)
-    for name, value in facts.items():
-        table.add_row(Text(printable(name.replace("_", " ")), style="dim"), Text(_cell(name, value), overflow="fold"))
-    return table
-
-
-def _rows(rows: list[Json]) -> RenderableType:
-    from rich.table import Table
-    from rich.text import Text
-
-    objects = [row if isinstance(row, dict) else {"": row} for row in rows]
-    columns = list(dict.fromkeys(name for row in objects for name in row))
-    table = Table(box=None, pad_edge=False, header_style="dim", show_header=columns != [""])
-    for name in columns:
-        table.add_column(printable(name), overflow="fold")
-    for row in objects:
-        table.add_row(*(Text(_cell(name, row.get(name))) for name in columns))
-    return table
+def _facts(document: Document) -> list[tuple[str, str]]:
+    spent, most = document.wei("spent_hour_wei"), document.wei("most_hour_wei")
+    bound = f" of at most {amount_text(most)}" if most else ""
+    own = short(document.text("public_key"))
+    entry = document.text("entry")
+    serves = f"{_count(document, 'serving', 'stream')}, {_count(document, 'circuits', 'circuit')} of others"
+    return [
+        ("Node", f"{own}, {document.text('mode')}, {document.text('chain')}, up {duration(document.number('uptime'))}"),
+        ("Join by", document.text("descriptor")),
+        ("Programs use", f"{entry} (SOCKS5 and HTTP proxy)"),
+        *([("Look-ups at", document.text("dns"))] if document.status.get("dns") else []),
+        ("Pays with", document.text("consuming_wallet", "no consuming wallet")),
+        ("Is paid at", document.text("earning_wallet")),
+        ("Last hour", f"spent {amount_text(spent)}{bound}"),
+        ("Since start", f"paid {_amount(document, 'paid_wei')}, earned {_amount(document, 'earned_wei')}"),
+        ("Serves", serves),
+        ("Traffic", _traffic(document.part("traffic"))),
+        ("Knows", f"{int(document.number('nodes_known'))} Nodes"),
+    ]
 
 
-def _cell(name: str, value: Json) -> str:
-    if value is None:
-        return "-"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, list):
-        return " > ".join(_cell("", part) for part in value)
-    if isinstance(value, dict):
-        return ", ".join(f"{printable(key)} {_cell(key, part)}" for key, part in value.items())
-    if name == "wei" and (amount := str(value)).removeprefix("-").isdecimal() and len(amount) < 80:
-        return _masq(int(amount))
-    if name in ("uptime", "age", "left") and isinstance(value, int | float) and 0 <= value < 1e12:
-        return _duration(int(value))
-    if name in ("sent", "received") and isinstance(value, int):
-        return f"{value:,}"
-    return printable(str(value))
+def _traffic(traffic: Document) -> str:
+    most = traffic.number("most_month")
+    parts = [f"{size_text(traffic.number('received'))} in", f"{size_text(traffic.number('sent'))} out"]
+    return f"{', '.join(parts)}; this month {size_text(traffic.number('month'))}" + (
+        f" of {size_text(most)}" if most else ""
+    )
 
 
-def _masq(wei: int) -> str:
-    """An amount in MASQ, exact, without trailing zeros."""
-    whole, rest = divmod(abs(wei), 10**18)
-    fraction = f".{rest:018}".rstrip("0").rstrip(".")
-    return f"{'-' if wei < 0 else ''}{whole:,}{fraction} MASQ"
+def _count(document: Document, name: str, what: str) -> str:
+    number = int(document.number(name))
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
-def _duration(seconds: int) -> str:
-    minutes, seconds = divmod(seconds, 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}"
+def _amount(row: Document, name: str) -> str:
+    return amount_text(row.wei(name))
 
 
-def printable(text: str) -> str:
-    """The text without what could steer a terminal: peers choose some of it."""
-    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+def _nodes(document: Document, look: Look) -> list[str]:
+    """Neighbors, and whom we owe: each Node in one row with its address, wallet and debt."""
+    known = {row.text("key"): row for row in document.rows("nodes")}
+    links = {row.text("peer"): row for row in document.rows("links")}
+    by_ip = {peer.rpartition(":")[0]: row for peer, row in links.items()}
+    owed = {row.text("wallet"): row.wei("wei") for row in document.rows("payables")}
+    neighbors = {row.text("key"): row for row in document.rows("neighbors")}
+    owner = {row.text("wallet"): key for key, row in known.items()}
+    keys = list(neighbors)
+    keys += [key for wallet, wei in owed.items() if wei and (key := owner.get(wallet)) and key not in neighbors]
+    rows = []
+    for key in keys:
+        node, neighbor = known.get(key, Document({})), neighbors.get(key)
+        address = node.text("address") if neighbor is None else neighbor.text("address")
+        link = links.get(address) or by_ip.get(address.rpartition(":")[0])
+        wei = owed.pop(node.text("wallet"), 0)
+        wallet = node.text("wallet")
+        rows.append((short(key), address, node.text("country"), _link(neighbor, link), _debt(wei), wallet))
+    rows += [("?", "-", "-", "unknown", _debt(wei), wallet) for wallet, wei in owed.items() if wei]
+    return look.listed("Neighbors, and Nodes that are owed", ("NODE", "ADDRESS", "IN", "LINK", "OWED", "WALLET"), rows)
+
+
+def _link(neighbor: Document | None, link: Document | None) -> str:
+    if neighbor is None:
+        return "far"
+    if link is None:
+        return "none"
+    speech = link.text("speech")
+    return speech if neighbor.status.get("full") else f"{speech}, one-sided"
+
+
+def _debt(wei: int) -> str:
+    return amount_text(wei).removesuffix(" MASQ") if wei else "-"
+
+
+def _streams(document: Document, look: Look, before: Document) -> list[str]:
+    countries = {row.text("key"): row.text("country") for row in document.rows("nodes")}
+    earlier = {row.text("id"): row for row in before.rows("streams")}
+    passed = document.number("uptime") - before.number("uptime")
+    rows: list[tuple[str, ...]] = []
+    for row in document.rows("streams"):
+        route = row.names("route")
+        exit = f"{short(route[-1])} {countries.get(route[-1], '-')}" if route else "-"
+        sent, received, age = row.number("sent"), row.number("received"), row.number("age")
+        then = earlier.get(row.text("id"))
+        came, during = (received - then.number("received"), passed) if then and passed > 0 else (received, age)
+        speed = f"{size_text(came / during)}/s" if during > 0 else "-"
+        cells = (size_text(sent), size_text(received), speed, duration(age), exit, " > ".join(map(short, route[1:-1])))
+        rows.append((row.text("target"), *cells))
+    head = ("TARGET", "SENT", "RECEIVED", "SPEED", "AGE", "EXIT", "OVER")
+    title = f"Streams ({len(rows)})"
+    if look.width is not None:
+        room = max(12, look.width - 52)
+        rows = [(name if len(name) <= room else f"{name[: room - 1]}…", *rest) for name, *rest in rows]
+    return look.listed(title, head, rows)
+
+
+def _failures(document: Document, look: Look) -> list[str]:
+    """Streams that failed, equal ones counted."""
+    counts: dict[tuple[str, str], list[float]] = {}
+    for row in document.rows("failures"):
+        counts.setdefault((row.text("target"), row.text("reason")), []).append(row.number("age"))
+    lines = []
+    for (target, reason), ages in list(counts.items())[: None if look.all else MANY]:
+        often = f"{len(ages)} times, the last " if len(ages) > 1 else ""
+        lines += paragraph(f"{target}: {reason} ({often}{duration(min(ages))} ago)", look.width, "  ")
+    return ["", "Streams that failed", *lines] if lines else []
+
+
+def _avoided(document: Document, look: Look) -> list[str]:
+    rows = [
+        (short(row.text("node")), f"{duration(row.number('age'))} ago", row.text("reason"))
+        for row in document.rows("avoided")
+    ]
+    return look.listed("Nodes that are avoided for a while", ("NODE", "SINCE", "AS"), rows)
+
+
+def _overbilled(document: Document, look: Look) -> list[str]:
+    rows = [
+        (short(row.text("node")), _amount(row, "billed"), _amount(row, "counted"), f"{duration(row.number('age'))} ago")
+        for row in document.rows("overbilled")
+    ]
+    return look.listed("Bills that were too high: not paid beyond our count", ("NODE", "ASKED", "COUNTED", ""), rows)
+
+
+def _receivables(document: Document, look: Look) -> list[str]:
+    refused = set(document.names("banned"))
+    owing = sorted(document.rows("receivables"), key=lambda row: -row.wei("wei"))
+    rows = [
+        (
+            _debt(row.wei("wei")),
+            moment(row.number("since")),
+            "refused until it pays" if row.text("wallet") in refused else "",
+            row.text("wallet"),
+        )
+        for row in owing
+    ]
+    listed = {row.text("wallet") for row in owing}
+    rows += [("-", "-", "refused until it pays", wallet) for wallet in document.names("banned") if wallet not in listed]
+    return look.listed("Owed by others", ("MASQ", "SINCE", "", "CONSUMING WALLET"), rows)
+
+
+def _payments(document: Document, look: Look) -> list[str]:
+    rows = [
+        (_debt(row.wei("wei")), moment(row.number("made")), row.text("wallet"), row.text("hash"))
+        for row in document.rows("payments")
+    ]
+    return look.listed("Payments under way", ("MASQ", "SINCE", "TO", "TRANSACTION"), rows)
+
+
+def ban_rows(document: Document, whole: bool = False) -> list[tuple[str, ...]]:
+    """Peers that something is held against, as rows for `BAN_HEAD`. `whole`: with all of a key, to be copied."""
+    rows: list[tuple[str, ...]] = []
+    for row in document.rows("bans"):
+        who = row.text("who")
+        state = f"{duration(row.number('left'))} left" if row.status.get("banned") else "not banned"
+        shown = who if whole or len(who) < 64 else short(who)
+        rows.append((shown, state, f"{row.number('points'):.0f}", "; ".join(row.names("reasons"))))
+    return rows
+
+
+BAN_HEAD: Final = ("WHO", "BAN", "POINTS", "FOR")
+
+
+def _bans(document: Document, look: Look) -> list[str]:
+    return look.listed("Peers that something is held against: `masq bans`", BAN_HEAD, ban_rows(document))
+
+
+def _warnings(document: Document, look: Look) -> list[str]:
+    lines = [line for text in document.names("warnings") for line in paragraph(text, look.width, "  ")]
+    return ["", "Warnings", *lines] if lines else []
+
+
+def watch(ask: Callable[[], dict[str, Json]], show: Callable[[list[str]], None], look: Callable[[], Look]) -> None:
+    """Show the status anew each second, until interrupted."""
+    import time
+
+    before: dict[str, Json] | None = None
+    while True:
+        status = ask()
+        show(lines_of(status, look(), before))
+        before = status
+        time.sleep(1.0)

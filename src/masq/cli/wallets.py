@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from masq.cli.options import ChainName, DataDirectory, settings_of
+from masq.cli.options import AsJson, ChainName, DataDirectory, print_json, settings_of
 from masq.errors import SettingError
 from masq.settings.saving import save
 from masq.settings.sources import CONFIG_FILE
@@ -45,6 +45,7 @@ def create(
     save_them: Save = False,
     data_directory: DataDirectory = None,
     chain: ChainName = None,
+    as_json: AsJson = False,
 ) -> None:
     """Make new wallets, and print the phrase that they can be recovered with."""
     import secrets
@@ -62,6 +63,9 @@ def create(
     made = _wallets_of(phrase, passphrase, language)
     # Before the phrase is shown: nobody should write down the phrase of wallets that this Node then doesn't use.
     place = _save(made, data_directory, chain) if save_them else None
+    if as_json:
+        print_json({"phrase": phrase, **_as_json(made, place)})
+        return
     typer.echo(f"phrase            {phrase}")
     _print(made, place)
     typer.echo(
@@ -80,10 +84,15 @@ def recover(
     save_them: Save = False,
     data_directory: DataDirectory = None,
     chain: ChainName = None,
+    as_json: AsJson = False,
 ) -> None:
     """Recover wallets from their phrase, which is asked for or read from standard input."""
     recovered = _wallets_of(_ask_for_phrase() if phrase is None else phrase, passphrase, language)
-    _print(recovered, _save(recovered, data_directory, chain) if save_them else None)
+    place = _save(recovered, data_directory, chain) if save_them else None
+    if as_json:
+        print_json(_as_json(recovered, place))
+    else:
+        _print(recovered, place)
 
 
 @wallet.command()
@@ -91,15 +100,21 @@ def show(
     data_directory: DataDirectory = None,
     chain: ChainName = None,
     reveal: Annotated[bool, typer.Option("--reveal", help="Show the private key, too.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show the wallets that `masq run` would find in the config file and the environment."""
     from masq.chain.wallet import Wallet
 
     settings = settings_of(data_directory, chain)
     key = settings.consuming_private_key
-    typer.echo(f"consuming wallet  {'none' if key is None else address_text(Wallet(key).address)}")
-    of_the_project = " (of the MASQ project: none is set)" if settings.earning_wallet == DEFAULT_EARNING_WALLET else ""
-    typer.echo(f"earning wallet    {address_text(settings.earning_wallet)}{of_the_project}")
+    consuming = None if key is None else address_text(Wallet(key).address)
+    earning = None if settings.earning_wallet == DEFAULT_EARNING_WALLET else address_text(settings.earning_wallet)
+    if as_json:
+        revealed = {"consuming_key": key.hex()} if reveal and key is not None else {}
+        print_json({"consuming_wallet": consuming, "earning_wallet": earning, **revealed})
+        return
+    typer.echo(f"consuming wallet  {consuming or 'none'}")
+    typer.echo(f"earning wallet    {earning or 'none'}")
     if reveal and key is not None:
         typer.echo(f"consuming key     {key.hex()}")
 
@@ -133,6 +148,11 @@ def _save(wallets: Wallets, directory: str | None, chain: str | None) -> str:
     key, earning = wallets.consuming_key.hex(), address_text(wallets.earning)
     save(path, {"consuming-private-key": key, "earning-wallet": earning})
     return str(path)
+
+
+def _as_json(wallets: Wallets, place: str | None) -> dict[str, str | None]:
+    consuming, earning = address_text(wallets.consuming), address_text(wallets.earning)
+    return {"consuming_wallet": consuming, "earning_wallet": earning, "saved_in": place}
 
 
 def _print(wallets: Wallets, place: str | None) -> None:

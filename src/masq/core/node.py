@@ -34,17 +34,17 @@ from masq.core.limits import BOX_COST, OPEN_COST
 from masq.core.links.links import GOSSIP_FLOW, Link, Links, LinksEffect, LinkUp, Written
 from masq.core.network.bans import Bans
 from masq.core.network.neighborhood import Neighborhood
-from masq.core.network.routing import Routes
+from masq.core.network.routing import Ceiling, Routes
 from masq.core.offence import Offence, Rule
 from masq.core.packages.entry import PackageEntry
 from masq.core.packages.exit import PackageExit
 from masq.core.packages.relay import ForEntry, ForExit, ForNeighborhood, PackageArrival, PackageRelay, Relayed
 from masq.core.sockets import Sockets
 from masq.core.tab import Tab
-from masq.core.view import NodeView, RoutesView
+from masq.core.view import KnownView, NodeView, RoutesView
 from masq.crypto import Keys
 from masq.errors import CryptoError, PeerError, UnavailableError
-from masq.types import Address, Endpoint, Mode, PackagePolicy, PublicKey, RatePack
+from masq.types import Address, Endpoint, Mode, PackagePolicy, PublicKey, RatePack, address_text
 from masq.wire.circuit import EXTENSION, Addresses, circuit_of
 from masq.wire.frame import unmask
 from masq.wire.message import encode_message
@@ -117,6 +117,7 @@ class Node:
         self.bans = parts.bans
         self._route_revision = -1
         self.has_route = False
+        self._why_not: str | None = None
         self._scanning = False
         self._housekept = now
 
@@ -472,14 +473,14 @@ class Node:
     ) -> list[NodeEffect]:
         match arrival:
             case Relayed(forward, payer, size):
-                if not self.rules.relays:
+                if not self.rules.relays or self.circuits.closed:
                     return [Log("info", "package_dropped", f"from {source}: this Node relays nothing")]
                 if self._refuses(payer):
                     return [_delinquent(payer, source)]
                 self.tab.earn(payer, self.rules.rates.routing_charge(size))
                 return self._carry([forward], now)
             case ForExit(request, hop, package, payer):
-                if not self.rules.exits:
+                if not self.rules.exits or self.circuits.closed:
                     return [Log("info", "package_dropped", f"from {source}: this Node is no exit")]
                 if payer is not None and self._refuses(payer):
                     return [_delinquent(payer, source)]
@@ -489,6 +490,11 @@ class Node:
             case ForNeighborhood(gossip):
                 effects = self._carry(self.neighborhood.receive(gossip, source, now, sender), now)
                 return effects + self._look_for_route(now)
+
+    def serve_others(self, on: bool, now: float) -> list[NodeEffect]:
+        """Whether others are served. If not, what they have here ends."""
+        self.circuits.closed = not on
+        return [] if on else self._carry(self.circuits.close_all(), now)
 
     def _refuses(self, payer: Address) -> bool:
         return self.accountant.is_delinquent(payer) or self.bans.refuses_wallet(payer)
@@ -588,9 +594,9 @@ class Node:
         self._route_revision = graph.revision
         try:
             self.routes.find(self.hops, ROUTE_CHECK)
-            found = True
-        except UnavailableError:
-            found = False
+            found, self._why_not = True, None
+        except UnavailableError as error:
+            found, self._why_not = False, str(error)
         effects: list[NodeEffect] = []
         if found != self.has_route:
             self.has_route = found
@@ -600,6 +606,22 @@ class Node:
             self._scanning = True
             effects += self._carry(self.accountant.start_scans(now), now)
         return effects
+
+    def renew_routes(self) -> int:
+        """Our user's new streams take new routes, to other exits where there are any: how many are left."""
+        return self.own_circuits.renew() + self.package_entry.renew()
+
+    def pay_at_most(self, ceiling: Ceiling, per_hour: int | None) -> None:
+        """Other prices that our user will pay: for a route, and wei in an hour (None: any)."""
+        self.routes.pay_at_most(ceiling)
+        self.accountant.budget.per_hour = per_hour
+        self._route_revision = -1
+
+    def proven(self, group: str, now: float) -> bool:
+        """Whether a stream of this group goes a way that has answered before, or one that never tells."""
+        if not self.hops or self.rules.package_policy is PackagePolicy.MASQ:
+            return True
+        return self.own_circuits.proven(group, now)
 
     @property
     def stage(self) -> str:
@@ -620,7 +642,18 @@ class Node:
             record_version=graph.root.version,
             nodes_known=len(graph),
             neighbors=self.neighborhood.view(),
-            routes=RoutesView(self.has_route or not self.hops, self.hops),
+            routes=RoutesView(self.has_route or not self.hops, self.hops, self._why_not),
+            exits=self.own_circuits.exits(now, graph.record),
+            nodes=tuple(
+                KnownView(
+                    known.record.public_key.hex(),
+                    str(known.address.endpoint) if known.address else None,
+                    known.record.country,
+                    address_text(known.record.earning_wallet),
+                    known.record.routes_data,
+                )
+                for known in graph
+            ),
             streams=(*self.package_entry.view(now), *self.circuit_entry.view(now)),
             serving=sum(1 for _ in self.package_exit) + sum(1 for _ in self.circuit_exit.streams()),
             circuits=sum(1 for _ in self.circuits),

@@ -32,6 +32,27 @@ class NeighborView:
 class RoutesView:
     available: bool = _about("whether a stream would find a route now")
     hops: int = _about("how many Nodes it is to have")
+    why_not: str | None = _about("what is missing, if there is none")
+
+
+@dataclass(frozen=True, slots=True)
+class ExitView:
+    """An exit that our own user's circuits end at."""
+
+    node: str = _about("its public key")
+    country: str | None = _about("where it says it is, as two letters")
+    circuits: int = _about("how many take new streams")
+
+
+@dataclass(frozen=True, slots=True)
+class KnownView:
+    """A Node that we know, ourselves included."""
+
+    key: str = _about("its public key")
+    address: str | None = _about("where it is reached, if that is known")
+    country: str | None = _about("where it says it is, as two letters")
+    wallet: str = _about("that it is paid at")
+    serves: bool = _about("whether it relays and exits")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +121,8 @@ class NodeView:
     nodes_known: int = _about("itself included")
     neighbors: tuple[NeighborView, ...] = _about("by key")
     routes: RoutesView = _about("to exits")
+    exits: tuple[ExitView, ...] = _about("in use")
+    nodes: tuple[KnownView, ...] = _about("all that are known")
     streams: tuple[StreamView, ...] = _about("of our own user")
     serving: int = _about("streams of others that this Node is the exit of")
     circuits: int = _about("circuits of others through or to this Node")
@@ -165,6 +188,8 @@ class BooksView:
     paid_wei: Wei = _about("confirmed since the start")
     earned_wei: Wei = _about("credited since the start")
     money: MoneyView = _about("how it stands with the chain")
+    spent_hour_wei: Wei = _about("what our own user's traffic has cost in the running hour")
+    most_hour_wei: Wei | None = _about("what it may cost, if that is bounded")
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +200,16 @@ class FailureView:
     reason: str = _about("what happened, and where")
     cause: str = _about("the same as one word, for programs")
     age: float = _about("since it failed")
+
+
+@dataclass(frozen=True, slots=True)
+class TrafficView:
+    """Bytes over links and to servers."""
+
+    received: int = _about("since the start")
+    sent: int = _about("since the start")
+    month: int = _about("in and out of this calendar month (UTC)")
+    most_month: int | None = _about("at which nobody else is served until the next one")
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,26 +227,41 @@ class ProcessView:
     warnings: tuple[str, ...] = _about("of the settings, and of what goes wrong now")
     failures: tuple[FailureView, ...] = _about("the latest, the newest first")
     version: str = _about("of this program")
+    traffic: TrafficView = _about("of links and of servers, for oneself and others")
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictView:
+    """Whether this Node works for its user, as `masq status` says it first."""
+
+    works: bool = _about("whether a program that uses the entry would be served now")
+    words: str = _about("the same for people, in one line")
+    advice: str | None = _about("what to do about it, if there is anything to do")
 
 
 def as_json(value: object) -> Any:
     """A view as JSON's own types. Wei become decimal text, as most readers of JSON lose their digits."""
     if is_dataclass(value):
-        return {
-            each.name: str(getattr(value, each.name)) if each.type == "Wei" else as_json(getattr(value, each.name))
-            for each in fields(value)
-        }
+        return {each.name: _member(each.type, getattr(value, each.name)) for each in fields(value)}
     if isinstance(value, tuple):
         return [as_json(each) for each in value]
     return str(value) if isinstance(value, Enum) else value
 
 
+def _member(kind: object, value: object) -> Any:
+    return str(value) if kind in ("Wei", "Wei | None") and value is not None else as_json(value)
+
+
 VIEWS: Final = (
+    VerdictView,
     ProcessView,
+    TrafficView,
     FailureView,
     NodeView,
     NeighborView,
     RoutesView,
+    ExitView,
+    KnownView,
     StreamView,
     AvoidedView,
     OverbilledView,
@@ -230,7 +280,7 @@ def reference() -> str:
     lines = [
         "# The status document",
         "",
-        "`masq status --json` prints one JSON object: the members of ProcessView, NodeView and BooksView side by side.",
+        "`masq status --json` prints one JSON object: `verdict`, and what ProcessView, NodeView and BooksView have.",
         "Keys, wallets and hashes are text, times are seconds, amounts are wei as decimal text.",
         "Made by `python -m masq.core.view`.",
     ]

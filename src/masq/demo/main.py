@@ -127,8 +127,12 @@ async def _demonstrate(options: DemoOptions, report: Report, nodes: list[DemoNod
             raise UnavailableError("not everything was as it should be: see the lines above")
         log.print("[green]All of it held.[/green]")
         if not options.once:
-            log.print(f"\nBrowse through it: [bold]curl --proxy socks5h://{originator.ip}:{ENTRY_PORT} http://…[/bold]")
-            log.print(f"Look inside:       [bold]masq status --data-directory {originator.directory}[/bold]")
+            proxy = f"socks5h://{originator.ip}:{ENTRY_PORT}"
+            inside = f"--data-directory {originator.directory}"
+            # Not wrapped: these lines are copied.
+            log.print(f"\nBrowse through it:\n  curl --proxy {proxy} http://localhost:{site.port}/", soft_wrap=True)
+            log.print(f"Look inside:\n  masq status --watch {inside}", soft_wrap=True)
+            log.print(f"Take other Nodes:\n  masq route new {inside}", soft_wrap=True)
             log.print("Ctrl-C ends the demo.")
             await _stay(nodes, report)
 
@@ -139,7 +143,7 @@ async def _stay(nodes: list[DemoNode], report: Report) -> None:
         for node in nodes:
             if not node.alive():
                 report.ok = False
-                raise UnavailableError(f"{node.name} has ended: {node.last_words()}")
+                raise UnavailableError(f"{node.name} has ended, {node.how_it_ended()}")
 
 
 async def _until(what: str, holds: Callable[[], Awaitable[bool]], timeout: float) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import secrets
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -92,7 +93,7 @@ class DemoNode:
     async def ask(self, words: str = "status") -> dict[str, Any]:
         """The Node's answer at its control socket. UnavailableError if it gives none."""
         if self.process is not None and self.process.returncode is not None:
-            raise UnavailableError(f"{self.name} has ended, exit status {self.process.returncode}: {self.last_words()}")
+            raise UnavailableError(f"{self.name} has ended, {self.how_it_ended()}")
         try:
             async with asyncio.timeout(5.0):
                 reader, writer = await asyncio.open_unix_connection(str(self.directory / "masq.sock"))
@@ -108,6 +109,15 @@ class DemoNode:
     def last_words(self) -> str:
         lines = (self.directory / "log").read_text(errors="replace").splitlines()
         return lines[-1] if lines else "it said nothing"
+
+    def how_it_ended(self) -> str:
+        """For people."""
+        status = None if self.process is None else self.process.returncode
+        if status == 0:
+            return "as it was told to stop"
+        if status is not None and status < 0:
+            return f"killed by {signal.Signals(-status).name}"
+        return f"exit status {status}: {self.last_words()}"
 
     def alive(self) -> bool:
         return self.process is not None and self.process.returncode is None

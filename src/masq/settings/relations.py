@@ -21,6 +21,7 @@ def check(settings: Settings, given: frozenset[str]) -> Settings:
     mode = settings.neighborhood_mode
     _check_neighbors(settings)
     _check_blockchain_service(settings)
+    _check_earning_wallet(settings, given)
     if mode is Mode.ZERO_HOP and "ip" in given:
         raise SettingError(
             "ip", "not allowed in mode zero-hop, in which no other Node is to find this one; leave it out"
@@ -57,12 +58,27 @@ def _check_neighbors(settings: Settings) -> None:
 
 def _check_blockchain_service(settings: Settings) -> None:
     """The one place that says who needs a provider: everybody with a Neighborhood, except test Nodes."""
-    testing = settings.fake_public_key is not None or settings.crash_point is not CrashPoint.NONE
-    if settings.blockchain_service_url is None and settings.neighborhood_mode is not Mode.ZERO_HOP and not testing:
+    needed = settings.neighborhood_mode is not Mode.ZERO_HOP and not _is_test(settings)
+    if settings.blockchain_service_url is None and needed:
         raise SettingError(
             "blockchain-service-url",
             "required unless neighborhood-mode is zero-hop; give the URL of a JSON-RPC service of the chain",
         )
+
+
+def _check_earning_wallet(settings: Settings, given: frozenset[str]) -> None:
+    """Who serves says who is to be paid: the network's default wallet is somebody else's."""
+    mode = settings.neighborhood_mode
+    if mode.routes_data and "earning-wallet" not in given and not _is_test(settings):
+        raise SettingError(
+            "earning-wallet",
+            f"required in mode {mode}, which earns: `masq wallet create --save` makes one, or give the address of one "
+            "that you have; to use the network without serving it, give --neighborhood-mode consume-only",
+        )
+
+
+def _is_test(settings: Settings) -> bool:
+    return settings.fake_public_key is not None or settings.crash_point is not CrashPoint.NONE
 
 
 def _warnings(settings: Settings, given: frozenset[str]) -> list[str]:
@@ -75,8 +91,6 @@ def _warnings(settings: Settings, given: frozenset[str]) -> list[str]:
         warnings.append(f"rate-pack: not used in mode {mode}, which serves nobody")
     if settings.neighbors and mode is Mode.ZERO_HOP:
         warnings.append("neighbors: not used in mode zero-hop")
-    if "earning-wallet" not in given and mode.routes_data:
-        warnings.append("earning-wallet: none given, so what this Node earns goes to the MASQ project")
     if not ip_address(settings.entry_ip).is_loopback:
         warnings.append(
             f"entry-ip: everyone who reaches {settings.entry_ip} can use this Node, at the cost of its consuming wallet"

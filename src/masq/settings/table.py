@@ -14,6 +14,7 @@ from masq.settings import values
 from masq.settings.exit_rules import DEFAULT_RULES, ExitRule, exit_rules
 from masq.settings.values import (
     CrashPoint,
+    LogFormat,
     LogLevel,
     MappingProtocol,
     ScanIntervals,
@@ -113,7 +114,7 @@ def _setting(
     return cast("T | None", entry)
 
 
-def _words(words: type[LogLevel | MappingProtocol | LinkPolicy | PackagePolicy | CrashPoint | Mode]) -> str:
+def _words(words: type[LogLevel | LogFormat | MappingProtocol | LinkPolicy | PackagePolicy | CrashPoint | Mode]) -> str:
     return "one of " + ", ".join(words)
 
 
@@ -261,10 +262,11 @@ class Settings:
         "earning-wallet",
         values.wallet,
         "0x and 40 hex digits",
-        "The address that others pay to.",
+        "The address that others pay to. Required in the modes standard and originate-only: who serves is paid, and "
+        "nobody else in its place.",
         "Chain and money",
         default=address_text(DEFAULT_EARNING_WALLET),
-        default_help="a wallet of the MASQ project",
+        default_help="where nothing is earned, a wallet of the MASQ project stands in the Node's record",
     )
     gas_price: int = _setting(
         "gas-price",
@@ -337,6 +339,26 @@ class Settings:
         "0.9.1 takes and answers with a busy loop, is refused.",
         "Chain and money",
         default="600|600|600",
+    )
+    max_bandwidth: int = _setting(
+        "max-bandwidth",
+        values.rate,
+        "a number of MB, from 0.05 up, or 0",
+        "MB per second that this Node takes in from other Nodes and from servers at most (as much goes out); 0: any "
+        "amount.",
+        "Network",
+        default="0",
+        bare="refused",
+    )
+    max_traffic_per_month: int = _setting(
+        "max-traffic-per-month",
+        values.volume,
+        "a number of GB",
+        "GB in and out, of a calendar month, after which this Node serves nobody else until the next one; its own "
+        "user's traffic goes on, and counts; 0: any amount.",
+        "Network",
+        default="0",
+        bare="refused",
     )
     entry_ip: str = _setting(
         "entry-ip",
@@ -463,6 +485,43 @@ class Settings:
         "How much is logged.",
         "Files and secrets",
         default=LogLevel.WARN,
+    )
+    log_format: LogFormat = _setting(
+        "log-format",
+        partial(values.word, LogFormat),
+        _words(LogFormat),
+        "How it is logged. text: lines of name='value' pairs; json: an object a line.",
+        "Files and secrets",
+        default=LogFormat.TEXT,
+        bare="refused",
+    )
+    log_file: Path | None = _setting(
+        "log-file",
+        values.path,
+        "a path",
+        "Where it is logged to: a file that only its owner can read, and that is put aside when it is full (log-size, "
+        "log-files).",
+        "Files and secrets",
+        default_help="standard error",
+        bare="refused",
+    )
+    log_size: int = _setting(
+        "log-size",
+        values.megabytes,
+        "a number of MB from 1 to 10000",
+        "MB of log-file at which it is put aside for a new one.",
+        "Files and secrets",
+        default="10",
+        bare="refused",
+    )
+    log_files: int = _setting(
+        "log-files",
+        values.log_files,
+        "a number from 1 to 100",
+        "How many of the log files that were put aside are kept.",
+        "Files and secrets",
+        default="5",
+        bare="refused",
     )
     ui_port: int = _setting(
         "ui-port",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode
+from decimal import Decimal
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
@@ -16,9 +17,11 @@ from masq.types import CHAINS, Address, Chain, RatePack, parse_address
 from masq.wire.descriptor import MAX_PORT, MIN_PORT, Descriptor, parse_descriptor
 
 MAX_U64 = 2**64 - 1
+SLOWEST = 50_000
 SECP256K1_ORDER = 0xFFFFFFFF_FFFFFFFF_FFFFFFFF_FFFFFFFE_BAAEDCE6_AF48A03B_BFD25E8C_D0364141
 
 _DIGITS = re.compile(r"[0-9]{1,20}")
+_DECIMAL = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 _PRIVATE_KEY = re.compile(r"[0-9A-Fa-f]{64}")
 _REAL_USER = re.compile(r"[0-9]*:[0-9]*:.*")
 _COUNTRY = re.compile(r"[A-Za-z]{2}")
@@ -33,6 +36,11 @@ class LogLevel(StrEnum):
     INFO = "info"
     DEBUG = "debug"
     TRACE = "trace"
+
+
+class LogFormat(StrEnum):
+    TEXT = "text"
+    JSON = "json"
 
 
 class MappingProtocol(StrEnum):
@@ -79,6 +87,29 @@ def hops(text: str) -> int:
 
 def gas_price(text: str) -> int:
     return number(text, 1, MAX_U64)
+
+
+def rate(text: str) -> int:
+    """MB per second, as text -> bytes."""
+    size = volume(text, 10**6)
+    if 0 < size < SLOWEST:
+        raise ValueError("less than 0.05 MB/s carries nothing")
+    return size
+
+
+def volume(text: str, unit: int = 10**9) -> int:
+    """GB, as text -> bytes."""
+    if not _DECIMAL.fullmatch(text):
+        raise ValueError
+    return int(Decimal(text) * unit)
+
+
+def megabytes(text: str) -> int:
+    return number(text, 1, 10_000)
+
+
+def log_files(text: str) -> int:
+    return number(text, 1, 100)
 
 
 def package_data(text: str) -> int:

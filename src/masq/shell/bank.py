@@ -78,6 +78,8 @@ class Bank:
         self._busy_since: float | None = None
         """Since when the store has refused to save."""
         self._why = ""
+        self.provider_answers: bool | None = None
+        """Whether the provider did when it was asked last."""
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -144,7 +146,9 @@ class Bank:
     async def _answer(self, scan: Scan | None, work: Awaitable[Sequence[NodeEffect]]) -> None:
         try:
             effects = await work
+            self.provider_answers = True
         except (UnavailableError, LocalError) as error:
+            self.provider_answers = False
             most = _range_limit(error)
             if most is None:
                 self._turns += 1

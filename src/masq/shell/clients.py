@@ -36,6 +36,8 @@ REFUSED_AT_ONCE: Final = 8
 """Clients beyond those that there is room for who are heard, and told why they are refused, at the same time."""
 REFUSED_TIMEOUT: Final = 2.0
 """Seconds that one of them has to say where it wanted to go."""
+METHODS: Final = (b"GET ", b"HEAD ", b"POST ", b"PUT ", b"DELETE ", b"OPTIONS ", b"PATCH ")
+LONGEST_METHOD: Final = max(map(len, METHODS))
 TOO_MANY: Final = Failure(
     Cause.OVERLOADED,
     detail="the programs of this Node's user have too many connections: close some, or raise its limit",
@@ -187,6 +189,10 @@ class ClientConnection(StreamConnection):
         self._target: Target | None = None
         self._unaccepted = False
         """Whether the client is still to be told that it is connected."""
+        self._unheard = False
+        """Whether it was told so before its server was reached, and has said nothing since."""
+        self._plain = False
+        """Whether what it then said is a request of plain HTTP: such a client can be told in a page what failed."""
         self._association: Association | None = None
         self._request: OneRequest | None = None
         """Of plain HTTP: the request that this connection is for."""
@@ -204,6 +210,9 @@ class ClientConnection(StreamConnection):
         elif self._request is not None:
             self._go_on(self._request, self._reader.buffer[:nbytes])
         elif self._association is None:  # What comes beside an association means nothing.
+            if self._unheard:
+                self._unheard = False
+                self._plain = bytes(self._reader.buffer[: min(nbytes, LONGEST_METHOD)]).startswith(METHODS)
             super().buffer_updated(nbytes)
 
     def _go_on(self, request: OneRequest, data: memoryview) -> None:
@@ -273,7 +282,9 @@ class ClientConnection(StreamConnection):
 
     def _open(self, target: Target, group: str) -> None:
         turn = self._turn
-        early = self._clients.answer_early or target.speech is ClientSpeech.HTTP
+        # Over a way that has never answered, a client that hears "connected" too soon would hear of a failure by an end
+        # without a word.
+        early = target.speech is ClientSpeech.HTTP or (self._clients.answer_early and turn.node.proven(group, turn.now))
         try:
             self.socket, effects = turn.node.open(target.host, target.port, group, turn.now, not early)
         except FailureError as error:
@@ -284,6 +295,7 @@ class ClientConnection(StreamConnection):
         self._unaccepted = True
         if early:
             self.accept()
+            self._unheard = target.speech is not ClientSpeech.HTTP
         turn.carry(effects)
         if target.rest:
             self._reader.received(self.socket, memoryview(target.rest))
@@ -322,10 +334,13 @@ class ClientConnection(StreamConnection):
         target = self._target
         if failure is not None and target is not None:
             self._clients.journal.stream_failed(target.place, failure)
-            unanswered = self._unaccepted or (target.speech is ClientSpeech.HTTP and not self.answered)
-            if unanswered and not self.transport.is_closing():
-                self._answer_and_close(refused(target.speech, reply_to(failure), str(failure)))
-                return
+            if not self.transport.is_closing():
+                if self._unaccepted:
+                    self._answer_and_close(refused(target.speech, reply_to(failure), str(failure)))
+                    return
+                if not self.answered and (self._plain or target.speech is ClientSpeech.HTTP):
+                    self._answer_and_close(refused(ClientSpeech.HTTP, reply_to(failure), str(failure)))
+                    return
         super().finish(failure)
 
     def _answer_and_close(self, answer: bytes) -> None:

@@ -1,42 +1,31 @@
-"""The local socket by which this machine's user asks a Node how it is, and tells it to scan."""
+"""The local socket by which this machine's user asks a Node how it is, and tells it what to do."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
-from masq.core.accountant.effects import Scan
 from masq.errors import LocalError
 
 TIMEOUT: Final = 5.0
-COMMANDS: Final = "status, scan payables|pendingpayables|receivables [--from BLOCK], ban WHO SECONDS, or lift WHO"
+Answer = dict[str, Any]
+Command = Callable[[Sequence[str]], Answer]
+"""Does what a first word asks for, given the words behind it. LocalError: it can't; ValueError: wrong words."""
 MAX_CONNECTIONS: Final = 8
 """Their descriptors are among those that are kept back (core/limits.py)."""
 
 
 class ControlSocket:
-    """Answers one line with one JSON document: what a Node is asked or told by its user (`COMMANDS`)."""
+    """Answers one line with one JSON document: what a Node is asked or told by its user (shell/commands.py)."""
 
-    def __init__(
-        self,
-        path: Path,
-        status: Callable[[], dict[str, Any]],
-        scan: Callable[[Scan], None],
-        search_from: Callable[[int], None],
-        ban: Callable[[str, float], None],
-        lift: Callable[[str], bool],
-    ) -> None:
+    def __init__(self, path: Path, commands: Mapping[str, Command]) -> None:
         self._path = path
-        self._status = status
-        self._scan = scan
-        self._search_from = search_from
-        self._ban = ban
-        self._lift = lift
+        self._commands = commands
         self._connections = 0
 
     async def start(self) -> asyncio.AbstractServer:
@@ -66,20 +55,13 @@ class ControlSocket:
             self._connections -= 1
             writer.close()
 
-    def _answer(self, words: list[str]) -> dict[str, Any]:
-        match words:
-            case ["status"]:
-                return self._status()
-            case ["scan", "payables" | "pendingpayables" | "receivables" as kind]:
-                self._scan(Scan(kind))
-                return {}
-            case ["scan", "receivables", "--from", block] if block.isdecimal() and len(block) < 16:
-                self._search_from(int(block))
-                return {}
-            case ["ban", who, seconds] if seconds.isdecimal():
-                self._ban(who, float(seconds))
-                return {}
-            case ["lift", who]:
-                return {} if self._lift(who) else {"error": f"nothing is held against {who}"}
-            case _:
-                return {"error": f"say {COMMANDS}"}
+    def _answer(self, words: list[str]) -> Answer:
+        command = self._commands.get(words[0]) if words else None
+        if command is None:
+            return {"error": f"say one of: {', '.join(self._commands)}"}
+        try:
+            return command(words[1:])
+        except LocalError as error:
+            return {"error": str(error)}
+        except ValueError as error:
+            return {"error": f"{words[0]}: {str(error) or 'other words are expected behind it'}"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import assert_never
@@ -43,7 +44,10 @@ from masq.shell.clients import Clients
 from masq.shell.exit_policy import ExitPolicy
 from masq.shell.journal import Journal
 from masq.shell.links import NodeLinks
+from masq.shell.log import log
 from masq.shell.look_ups import LookUps
+from masq.shell.quota import NAME as TRAFFIC
+from masq.shell.quota import Meter, Quota
 from masq.shell.servers import Servers
 from masq.shell.store import Store
 from masq.shell.streams import Reader, StreamConnection
@@ -65,6 +69,10 @@ class DriverConfig:
     limits: Limits
     dns_allow_private: bool
     """Whether our own user's look-ups may bring addresses of private networks."""
+    max_bandwidth: int = 0
+    """Bytes per second that may come in; 0: any number."""
+    max_traffic_per_month: int = 0
+    """Bytes in and out of a calendar month; 0: any number."""
 
 
 class Driver:
@@ -79,10 +87,24 @@ class Driver:
         self.servers = Servers(reader, self.journal, config.look_ups, config.exit_policy)
         self.clients = Clients(reader, self.journal, config.answer_early, config.limits.own, config.dns_allow_private)
         self.bank = Bank(self.turn, store, config.bank)
+        self.turn.traffic.slow_down(config.max_bandwidth)
+        quota = Quota(config.max_traffic_per_month, store.get(TRAFFIC), time.time)
+        self.meter = Meter(self.turn.traffic, quota, self._serve_others, self.bank.save_config)
+
+    def start(self) -> None:
+        self.turn.start()
+        self.turn.spawn(self.meter.run())
+
+    def _serve_others(self, on: bool) -> None:
+        turn = self.turn
+        log.warning("serves_others", detail="again" if on else "no more: the traffic of this month is used up")
+        turn.carry(turn.node.serve_others(on, turn.now))
 
     async def stop(self) -> None:
         """Save what was gathered, and close everything."""
         turn = self.turn
+        self.meter.look()
+        self.meter.save()
         turn.carry(turn.node.stop(turn.now))
         self.servers.close()
         self.clients.close()

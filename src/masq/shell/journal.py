@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from typing import Final
 
@@ -23,6 +23,8 @@ class Journal:
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
         self._logged: dict[str, tuple[float, int]] = {}
+        self.failed: Counter[str] = Counter()
+        """Streams of the user's that failed since the start, by cause."""
         self._failures: deque[tuple[float, str, Failure]] = deque(maxlen=FAILURES)
 
     def note(self, level: str, event: str, detail: str) -> None:
@@ -47,6 +49,7 @@ class Journal:
 
     def _failed(self, level: str, event: str, target: str, failure: Failure) -> None:
         self.note(level, event, f"{target}: {failure}")
+        self.failed[failure.cause.name.lower()] += 1
         self._failures.append((self._now(), target, failure))
 
     def failures(self) -> tuple[FailureView, ...]:

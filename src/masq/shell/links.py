@@ -6,12 +6,13 @@ import asyncio
 import socket as sockets
 import struct
 import sys
+from collections.abc import Sequence
 from typing import Final
 
 from masq.core.effects import WriteLink
 from masq.core.limits import NEIGHBOR_READ, STRANGER_READ
 from masq.shell.acceptor import OPENING, Acceptor
-from masq.shell.connection import Connection
+from masq.shell.connection import Connection, Piece
 from masq.shell.turn import Turn
 from masq.types import Endpoint
 
@@ -82,6 +83,8 @@ class LinkConnection(Connection):
         self._most = STRANGER_READ
         self._resting = False
         self._paused = False
+        self._held = False
+        """Whether it waits until more may be read: by the operator's rate."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -103,7 +106,7 @@ class LinkConnection(Connection):
         turn.carry(effects)
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        return self._buffer[: self._most]
+        return self._buffer[: min(self._most, self._turn.traffic.piece)]
 
     def read(self, most: int) -> None:
         """Read at most so many bytes at once; 0: nothing, until told otherwise."""
@@ -112,7 +115,8 @@ class LinkConnection(Connection):
         self._resting = not most
         if most:
             self._most = most
-            self.transport.resume_reading()
+            if not self._held:
+                self.transport.resume_reading()
         else:
             self.transport.pause_reading()
 
@@ -120,9 +124,23 @@ class LinkConnection(Connection):
         if self._link is None:
             return
         turn = self._turn
-        turn.carry(turn.node.link_received(self._link, self._buffer[:nbytes], turn.now))
-        if nbytes == self._most and not self._resting:
+        now = turn.now
+        wait = turn.traffic.read(nbytes, now)
+        turn.carry(turn.node.link_received(self._link, self._buffer[:nbytes], now))
+        if wait:
+            self._hold(wait)
+        elif nbytes == self._most and not self._resting:
             self._take_turns()
+
+    def _hold(self, seconds: float) -> None:
+        if not self.transport.is_closing():
+            self._held = True
+            self.transport.pause_reading()
+            self._turn.loop.call_later(seconds, self._release)
+
+    def _release(self) -> None:
+        self._held = False
+        self._read_on()
 
     def _take_turns(self) -> None:
         """There is more to read, and the event loop would go on reading it before it looks at anything else."""
@@ -130,8 +148,12 @@ class LinkConnection(Connection):
         self._turn.loop.call_soon(self._read_on)
 
     def _read_on(self) -> None:
-        if not self.transport.is_closing() and not self._resting:
+        if not self.transport.is_closing() and not self._resting and not self._held:
             self.transport.resume_reading()
+
+    def write(self, pieces: Sequence[Piece]) -> None:
+        self._turn.traffic.sent += sum(map(len, pieces))
+        super().write(pieces)
 
     def pause_writing(self) -> None:
         self._paused = True

@@ -28,6 +28,7 @@ from masq.settings import Settings
 from masq.shell.acceptor import Acceptor
 from masq.shell.bank import BankConfig
 from masq.shell.books import open_books
+from masq.shell.commands import commands
 from masq.shell.control import ControlSocket
 from masq.shell.driver import Driver, DriverConfig
 from masq.shell.exit_policy import exit_policy
@@ -35,6 +36,7 @@ from masq.shell.log import configure, log
 from masq.shell.look_ups import LookUps
 from masq.shell.places import Place, find_place
 from masq.shell.process import raise_descriptors
+from masq.shell.reload import Reloading, log_config
 from masq.shell.resolve import Resolver
 from masq.shell.status import Status
 from masq.shell.store import Store
@@ -46,10 +48,13 @@ VERSION_EPOCH: Final = 1_577_836_800
 """Unix time from which record versions of a Node that keeps its key are counted: they only ever grow."""
 
 
-def run_node(settings: Settings) -> int:
-    """Run a Node until it is told to stop. Returns the exit status: 0, or 1 after a failure, 2 for a wrong setting."""
-    configure(str(settings.log_level))
+def run_node(settings: Settings, gather: Callable[[], Settings]) -> int:
+    """Run a Node until it is told to stop. Returns the exit status: 0, or 1 after a failure, 2 for a wrong setting.
+
+    `gather` reads the settings again.
+    """
     try:
+        configure(log_config(settings))
         # uvloop where there is one: a third less time for small requests.
         try:
             import uvloop
@@ -58,7 +63,7 @@ def run_node(settings: Settings) -> int:
         except ImportError:
             runner = asyncio.Runner()
         with runner:
-            return runner.run(_run(settings))
+            return runner.run(_run(settings, gather))
     except SettingError as error:
         print(f"masq: {error}", file=sys.stderr)
         return 2
@@ -69,15 +74,15 @@ def run_node(settings: Settings) -> int:
         return 0
 
 
-async def _run(settings: Settings) -> int:
+async def _run(settings: Settings, gather: Callable[[], Settings]) -> int:
     store = Store.open(settings.data_directory, settings.db_password)
     try:
-        return await _run_with(settings, store)
+        return await _run_with(settings, gather, store)
     finally:
         store.close()
 
 
-async def _run_with(settings: Settings, store: Store) -> int:
+async def _run_with(settings: Settings, gather: Callable[[], Settings], store: Store) -> int:
     """Everything up, wait, everything down. Returns the exit status."""
     stopping = asyncio.Event()
     problem: list[LocalError] = []
@@ -89,7 +94,7 @@ async def _run_with(settings: Settings, store: Store) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     async with AsyncExitStack() as services:
-        await _start(settings, store, fail, services)
+        await _start(settings, gather, store, stopping, fail, services)
         await stopping.wait()
     if problem:
         print(f"masq: the Node stops: {problem[0]}", file=sys.stderr)
@@ -98,7 +103,12 @@ async def _run_with(settings: Settings, store: Store) -> int:
 
 
 async def _start(
-    settings: Settings, store: Store, fail: Callable[[LocalError], None], services: AsyncExitStack
+    settings: Settings,
+    gather: Callable[[], Settings],
+    store: Store,
+    stopping: asyncio.Event,
+    fail: Callable[[LocalError], None],
+    services: AsyncExitStack,
 ) -> None:
     """Start the Node and what serves around it; `services` ends all of it, in the opposite order."""
     loop = asyncio.get_running_loop()
@@ -149,28 +159,37 @@ async def _start(
         consuming_wallet=wallet.address if wallet else None,
         earning_wallet=settings.earning_wallet,
         warnings=(*settings.warnings, *of_books),
+        directory=settings.data_directory,
     )
-    socket_path = settings.data_directory / "masq.sock"
-    turn = driver.turn
-    control = await ControlSocket(
-        socket_path,
-        status.document,
-        lambda scan: turn.carry(turn.node.scan(scan, turn.now)),
-        lambda block: turn.carry(turn.node.search_from(block, turn.now)),
-        lambda who, seconds: turn.carry(turn.node.ban(who, seconds, turn.now)),
-        lambda who: turn.node.bans.lift(who, turn.now),
-    ).start()
-    services.callback(socket_path.unlink, missing_ok=True)
-    services.callback(control.close)
+    advertised = (place.address.ip,) if place.address else ()
+    await _take_orders(driver, status, Reloading(settings, gather, driver, advertised), stopping, services)
     if place.listener is not None:
         services.callback((await driver.links.listen(place.listener)).close)
     print(status.descriptor, flush=True)
     log.info("started", descriptor=status.descriptor, entry=str(status.entry))
-    driver.turn.start()
+    driver.start()
     # What is loaded now stays: the collector needn't look at it each time that some thousand effects have come
     # and gone.
     gc.freeze()
     gc.set_threshold(3_000, 10, 10)
+
+
+async def _take_orders(
+    driver: Driver, status: Status, reloading: Reloading, stopping: asyncio.Event, services: AsyncExitStack
+) -> None:
+    """Answer this machine's user, at the control socket and by signals."""
+    path = reloading.settings.data_directory / "masq.sock"
+    control = await ControlSocket(path, commands(driver, status, reloading, stopping.set)).start()
+    services.callback(path.unlink, missing_ok=True)
+    services.callback(control.close)
+
+    def reload() -> None:
+        try:
+            reloading.again()
+        except LocalError as error:
+            log.error("reloaded", detail=str(error))
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload)
 
 
 async def _stop(driver: Driver, fail: Callable[[LocalError], None]) -> None:
@@ -209,6 +228,8 @@ def _driver_config(settings: Settings, place: Place, wallet: Wallet | None, limi
         answer_early=settings.answer_early,
         limits=limits,
         dns_allow_private=settings.dns_allow_private,
+        max_bandwidth=settings.max_bandwidth,
+        max_traffic_per_month=settings.max_traffic_per_month,
     )
 
 

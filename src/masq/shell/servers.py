@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Final
 
 from masq.core.failure import SERVER, Cause, Failure, FailureError
-from masq.shell.connection import Connection
+from masq.shell.connection import Connection, Piece
 from masq.shell.datagrams import ExitSocket, Lent
 from masq.shell.exit_policy import ExitPolicy
 from masq.shell.journal import Journal
@@ -32,6 +32,10 @@ class ServerConnection(StreamConnection):
         super().__init__(reader, socket)
         self._may_be_own = may_be_own
         self.is_own = False
+        self._wanted = True
+        """Whether the Node wants to read it."""
+        self._held = False
+        """Whether it waits until more may be read: by the operator's rate."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         own, peer = transport.get_extra_info("sockname"), transport.get_extra_info("peername")
@@ -41,6 +45,32 @@ class ServerConnection(StreamConnection):
             self.transport.abort()
             return
         super().connection_made(transport)
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._reader.buffer[: self._turn.traffic.piece]
+
+    def buffer_updated(self, nbytes: int) -> None:
+        turn = self._turn
+        wait = turn.traffic.read(nbytes, turn.now)
+        super().buffer_updated(nbytes)
+        if wait and not self.transport.is_closing():
+            self._held = True
+            self.transport.pause_reading()
+            turn.loop.call_later(wait, self._release)
+
+    def _release(self) -> None:
+        self._held = False
+        if self._wanted:
+            super().set_reading(True)
+
+    def set_reading(self, on: bool) -> None:
+        self._wanted = on
+        if not (on and self._held):
+            super().set_reading(on)
+
+    def write(self, pieces: Sequence[Piece]) -> None:
+        self._turn.traffic.sent += sum(map(len, pieces))
+        super().write(pieces)
 
 
 class Servers:
@@ -56,6 +86,10 @@ class Servers:
         """By socket: what goes on until the Node is told of it."""
         self._datagrams: dict[int, ExitSocket] = {}
         self._lent = Lent()
+
+    def judge_by(self, policy: ExitPolicy) -> None:
+        """Another exit policy, for what is asked for from now on."""
+        self._policy = policy
 
     def connect(self, socket: int, host: str, port: int, payer: Address | None) -> None:
         """Connect to a server: `Node.connected` or `connect_failed` tells of it."""

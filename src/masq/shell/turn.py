@@ -12,6 +12,7 @@ from masq.core.effects import WriteLink, WriteSocket
 from masq.core.node import Node, NodeEffect
 from masq.errors import LocalError
 from masq.shell.connection import Connection
+from masq.shell.traffic import Traffic
 
 ASK_AFTER: Final = 0.01
 """Seconds after which what has happened may set an earlier alarm."""
@@ -27,6 +28,7 @@ class Turn:
         self._fail = fail
         self.loop = asyncio.get_running_loop()
         # All connections that stand, by the ids of the core: they are written to from here, without a detour.
+        self.traffic = Traffic()
         self.links: dict[int, Connection] = {}
         self.sockets: dict[int, Connection] = {}
         self._tasks: set[asyncio.Task[None]] = set()

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from tests.money import CONFIG, EARNING, EPOCH, PAYER, Desk, signer
 
+from masq.chain.transaction import SignedTransaction
 from masq.core.accountant.accountant import SavedState
 from masq.core.accountant.effects import AskTransfers, Scan, Way
 from masq.core.accountant.fees import Fee
@@ -26,7 +27,7 @@ class Creditor(Desk):
 
     def pays(self, wei: int) -> bytes:
         nonce = self.chain.nonce(PAYER.address)
-        signed = signer()(nonce, Fee(10**9, None), EARNING, wei)
+        signed: SignedTransaction = signer()(nonce, Fee(10**9, None), EARNING, wei)
         assert self.chain.send(signed.raw, signed.hash) is None
         return signed.hash
 

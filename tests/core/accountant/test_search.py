@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from masq.chain.erc20 import Transfer
-from masq.chain.head import Head
-from masq.core.accountant.accountant import Accountant, AccountantConfig
-from masq.core.accountant.effects import AccountantEffect, AskTransfers, Save, Scan, Way
+from masq.core.accountant.effects import Way
 from masq.core.accountant.search import ALL_AGAIN, MOST_REMEMBERED, OVERLAP, REMEMBERED_BLOCKS, TIMES, Search
-from masq.sim.memory import Memory
 from masq.types import Address
 
 DEBTOR, OTHER = b"d" * 20, b"o" * 20

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from masq.core.network.graph import Graph
-from masq.core.network.routing import Routes
+from masq.core.network.routing import Ceiling, Routes
 from masq.crypto import CryptDE
 from masq.errors import UnavailableError
 from masq.types import CHAINS, DEFAULT_RATE_PACK, NodeAddress, RatePack
@@ -72,3 +72,13 @@ def test_with_the_extension_demanded_there_is_no_way_around_one_that_lacks_it() 
     assert net.routes.find(2, 1_000).over
     with pytest.raises(UnavailableError):
         net.routes.find(2, 1_000, (), EXTENSION)
+
+
+def test_another_ceiling_counts_for_the_next_route() -> None:
+    net = Net(1, [(CHEAP, True)])
+    assert net.routes.find(1, 1000)
+    net.routes.pay_at_most(Ceiling(RatePack(0, 0, 0, 0)))
+    with pytest.raises(UnavailableError, match="ask for more than max-rate-pack"):
+        net.routes.find(1, 1000)
+    net.routes.pay_at_most(Ceiling())
+    assert net.routes.find(1, 1000)

@@ -155,3 +155,14 @@ def test_a_lost_exit_next_to_us_is_named_as_exit(hops: int) -> None:
     first = user.relays[0] if hops == 2 else user.exits[0]
     failure = closed(user.carry(user.entry.neighbor_lost(first.key, 1.0)))
     assert failure.at.role == ("relay 1" if hops == 2 else "exit")
+
+
+def test_a_way_that_our_user_leaves_is_for_the_streams_it_has() -> None:
+    user = User(OURS, OURS)
+    user.open()
+    assert user.entry.renew() == 1
+    assert user.entry.renew() == 0
+    first = user.latest
+    user.open()
+    assert user.latest.arrival.package != first.arrival.package
+    assert len(user.entry._ways) == 2

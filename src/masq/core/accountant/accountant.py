@@ -91,7 +91,6 @@ class Accountant:
         self._config = config
         self._epoch = epoch
         self.ledger = Ledger(saved.entries)
-        self.ledger.not_after(int(epoch))
         self._own = {config.earning_wallet} | ({config.consuming_wallet} if config.consuming_wallet else set())
         self._told = Told()
         self._scans = Scans(config.intervals)
@@ -189,6 +188,8 @@ class Accountant:
     def start_scans(self, now: float) -> list[AccountantEffect]:
         """A route exists, so scans begin: now, and then at their intervals."""
         self._scans.begin_all(now)
+        # It may have been written when the clock was wrong.
+        self.ledger.not_after(self._clock(now))
         return self.tick(now)
 
     def tick(self, now: float) -> list[AccountantEffect]:
@@ -405,6 +406,8 @@ class Accountant:
             ),
             paid_wei=Wei(self.paid),
             earned_wei=Wei(self.earned),
+            spent_hour_wei=Wei(self.budget.spent),
+            most_hour_wei=None if self.budget.per_hour is None else Wei(self.budget.per_hour),
             money=self._money(now),
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
@@ -19,7 +20,7 @@ from masq.core.limits import NOTHING_AT_ALL, NOTHING_OF_SENT, NOTHING_PER_STREAM
 from masq.core.network.routing import Route, Routes
 from masq.core.proofs import Proofs
 from masq.core.tab import Tab
-from masq.core.view import OverbilledView
+from masq.core.view import ExitView, OverbilledView
 from masq.crypto import Keys, Random
 from masq.errors import MalformedError, UnavailableError
 from masq.types import PublicKey, Wei
@@ -34,6 +35,7 @@ from masq.wire.circuit import (
     circuit_frame,
     ending_of,
 )
+from masq.wire.message import NodeRecord
 from masq.wire.package import OPEN_ELEMENTS, Component, Hop
 from masq.wire.secure_link import FrameType
 
@@ -48,6 +50,8 @@ BUSY: Final = 512 * 1024
 MAX_SPREAD: Final = 16
 """Circuits of one group among which streams are spread."""
 MAX_STREAMS: Final = 2_048
+MOST_LEFT: Final = 16
+"""Exits that are avoided as our user has left them."""
 OVERBILLED: Final = 0.01
 OVERBILLED_CELLS: Final = 4
 _AMOUNT: Final = re.compile("[0-9]{1,78}")
@@ -160,6 +164,8 @@ class OwnCircuits:
         self._tab = tab
         self.blame = Blame()
         self.audit: dict[PublicKey, OverBilling] = {}
+        self._left: tuple[PublicKey, ...] = ()
+        """Exits that our user wanted to leave, the last first."""
 
     def __iter__(self) -> Iterator[OwnCircuit]:
         return iter(self._circuits.values())
@@ -177,6 +183,32 @@ class OwnCircuits:
             for key, found in self.audit.items()
         )
 
+    def exits(self, now: float, record: Callable[[PublicKey], NodeRecord | None]) -> tuple[ExitView, ...]:
+        """The exits that new streams may get without a new circuit, the most used first."""
+        count = Counter(own.route.exit.key for group in self._groups.values() for own in group if self._young(own, now))
+        return tuple(
+            ExitView(key.hex(), known.country if (known := record(key)) else None, circuits)
+            for key, circuits in count.most_common()
+        )
+
+    def proven(self, group: str, now: float) -> bool:
+        """Whether a new stream of this group gets a circuit whose exit has answered before."""
+        return any(own.pulse.good and self._young(own, now) for own in self._groups.get(group, ()))
+
+    @staticmethod
+    def _young(own: OwnCircuit, now: float) -> bool:
+        return now - own.opened < LIFE and not own.overbilled
+
+    def renew(self) -> int:
+        """New streams get new circuits, to other exits where there are any: how many are left to those they have."""
+        left = [own for group in self._groups.values() for own in group]
+        self._groups.clear()
+        for own in left:
+            own.opened -= LIFE  # It is closed with its last stream.
+        latest = sorted({own.route.exit.key for own in left})
+        self._left = tuple(dict.fromkeys([*latest, *self._left]))[:MOST_LEFT]
+        return len(left)
+
     # --- opening ---
 
     def choose(
@@ -190,10 +222,7 @@ class OwnCircuits:
         usable = [
             own
             for own in self._groups.get(group, ())
-            if now - own.opened < LIFE
-            and not own.overbilled
-            and own.route.exit.key not in tried
-            and len(own.terminal.streams) < MAX_STREAMS
+            if self._young(own, now) and own.route.exit.key not in tried and len(own.terminal.streams) < MAX_STREAMS
         ]
         sound = [own for own in usable if not any(key in doubted for key in own.route.over)]
         best = min(sound, key=lambda own: own.busy(now), default=None)
@@ -249,6 +278,10 @@ class OwnCircuits:
         """A route without all those, or if there is none, one that leaves out as many as it can."""
         # Of a circuit that died the first Node and the exit are avoided before those between them.
         tries = [(*doubted, *blamed), (*doubted[:1], *doubted[-1:], *blamed), blamed] if doubted else [blamed]
+        if self._left:
+            tries[:0] = [
+                (*left, *doubted, *blamed) for left in (self._left, self._left[: MOST_LEFT // 2], self._left[:1])
+            ]
         while blamed:
             # The surest come first.
             blamed = blamed[: len(blamed) // 2]

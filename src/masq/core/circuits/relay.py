@@ -66,6 +66,8 @@ class PassingCircuits:
         self._epoch = epoch
         self._legs: dict[Leg, Passage] = {}
         self._opens = Opens()
+        self.closed = False
+        """Whether no circuits are taken for now."""
         self._next_id: dict[int, int] = {}
         self._on_link: dict[int, int] = {}
         self._of_payer: dict[Address, int] = {}
@@ -127,7 +129,7 @@ class PassingCircuits:
 
     def _opened(self, back: Leg, body: bytes, source: Source, now: float) -> tuple[Passage | None, list[CircuitEffect]]:
         """What an OPEN has come to: a circuit, unless it is refused, and what is done for that."""
-        if not self._opens.may_come(source, now):
+        if self.closed or not self._opens.may_come(source, now):
             return None, [closing(back, Close.OVERLOADED)]
         try:
             elements = cbor.array(cbor.decode(body), "OPEN")
@@ -172,6 +174,10 @@ class PassingCircuits:
         if onward is None:
             return Close.UNREACHABLE, None
         return (None if self._opens.may_go(passage.source, hop.next_key, now) else Close.OVERLOADED), onward
+
+    def close_all(self) -> list[CircuitEffect]:
+        """End the circuits of others, with their last bills."""
+        return [effect for each in list(self) for effect in self.close(each, Close.OVERLOADED, "it stops serving")]
 
     def _room(self, passage: Passage, now: float) -> list[CircuitEffect] | None:
         """What is ended for a circuit to have room; None if it has none. Who has most circuits loses idle ones."""

@@ -78,6 +78,11 @@ class Routes:
         self._revision = -1
         self._neighbors: dict[PublicKey, list[NodeRecord]] = {}
 
+    def pay_at_most(self, ceiling: Ceiling) -> None:
+        """Another ceiling, for routes that are looked for from now on."""
+        self._ceiling = ceiling
+        self._revision = -1
+
     def find(self, hops: int, size: int, avoid: Collection[PublicKey] = (), extension: str | None = None) -> Route:
         """The cheapest round trip over `hops` (1 to 6) hops each way for a request of `size` bytes.
 

@@ -259,6 +259,12 @@ class PackageEntry:
         ]
         return max(now, min([now + 10.0, *waiting]))
 
+    def renew(self) -> int:
+        """New streams get new ways: how many are left to the streams they have."""
+        left = len(self._shared)
+        self._shared.clear()
+        return left
+
     # --- inside ---
 
     def _way(self, group: str, now: float, avoid: tuple[PublicKey, ...]) -> Way:

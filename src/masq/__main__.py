@@ -1,0 +1,5 @@
+"""`python -m masq`: the command `masq`."""
+
+from masq.cli.main import main
+
+main()
