@@ -97,6 +97,39 @@ def demo(
     raise SystemExit(run_demo(options))
 
 
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def doctor(
+    context: typer.Context,
+    offline: Annotated[bool, typer.Option("--offline", help="Ask nobody else: no provider, no neighbors.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Look for what keeps a Node from working, and say which command mends it. Exit status 1 if something is wrong.
+
+    Takes the options of `masq run`, too; those of a Node that runs it knows.
+    """
+    from masq.cli import doctor as made
+    from masq.cli.tables import paragraph, width_of_output
+    from masq.settings.command_line import split
+
+    width = width_of_output()
+
+    def show(finding: made.Finding) -> None:
+        if as_json:
+            return
+        mark = {"ok": "ok     ", "warning": "WARNING", "bad": "BAD    "}[finding.state]
+        lines = paragraph(f"{mark}  {finding.about}: {finding.words}", width)
+        lines += paragraph(f"do: {finding.do}", width, " " * 9) if finding.do and finding.state != "ok" else []
+        typer.echo("\n".join(lines))
+
+    findings = made.run(split(context.args), offline, show)
+    bad = any(finding.state == "bad" for finding in findings)
+    if as_json:
+        print_json({"healthy": not bad, "findings": [finding.as_json() for finding in findings]})
+    elif not bad:
+        typer.echo("Nothing is wrong that can be seen from here.")
+    raise typer.Exit(1 if bad else 0)
+
+
 @app.command()
 def completion(
     shell: Annotated[
