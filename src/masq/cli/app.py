@@ -13,9 +13,10 @@ import typer
 
 from masq.cli import node
 from masq.cli.bans import bans
-from masq.cli.options import AsJson, ChainName, DataDirectory, print_json, settings_of
+from masq.cli.options import AsJson, ChainName, DataDirectory, directory_of, print_json, settings_of
 from masq.cli.wallets import wallet
 from masq.errors import LocalError, SettingError
+from masq.types import Endpoint
 
 app = typer.Typer(
     name="masq",
@@ -95,6 +96,33 @@ def demo(
     from masq.demo.main import run_demo
 
     raise SystemExit(run_demo(options))
+
+
+@app.command("exec", context_settings={"allow_interspersed_args": False, "ignore_unknown_options": True})
+def execute(
+    program: Annotated[list[str], typer.Argument(metavar="PROGRAM [WORD]...", help="What to run, and its words.")],
+    data_directory: DataDirectory = None,
+    chain: ChainName = None,
+    entry: Annotated[
+        str, typer.Option(metavar="IP:PORT", help="The entry of the Node; by default of the one that runs here.")
+    ] = "",
+) -> None:
+    """Run a program whose every connection and look-up goes through the Node, or nowhere: it needs to know no proxy.
+
+    It gets a network of its own, in which nothing else leads outside. Needs Linux, and no privileges.
+    """
+    import os
+
+    from masq.cli import guarded
+    from masq.cli.bridge import Outside
+    from masq.cli.control import ask, document
+
+    text = entry or str(document(ask(directory_of(data_directory, chain))).get("entry"))
+    host, _, port = text.rpartition(":")
+    if not host or not (port.isascii() and port.isdecimal() and 0 < int(port) < 1 << 16):
+        raise SettingError("entry", f"{text} is no address and port, such as 127.0.0.1:1080")
+    place = Endpoint(host.strip("[]"), int(port))
+    raise SystemExit(guarded.run(program, Outside(place, f"exec {os.getpid()}")))
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
