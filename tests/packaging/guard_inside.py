@@ -62,7 +62,7 @@ def main() -> None:
     datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     datagrams.bind(("127.0.0.1", DNS_PORT))
     threading.Thread(target=look_ups, args=(datagrams,), daemon=True).start()
-    told = {}
+    told: dict[str, dict[str, list[object]]] = {}
     for name in ("none", "leak-guard.nft", "leak-guard-all.nft"):
         if name != "none":
             rules = re.sub(
