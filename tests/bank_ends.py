@@ -31,7 +31,7 @@ from masq.core.accountant.effects import (
 from masq.core.accountant.fees import Fee
 from masq.core.accountant.thresholds import PaymentThresholds
 from masq.core.build import NodeConfig, build_node
-from masq.core.network.neighborhood import Profile
+from masq.core.network.own_record import Profile
 from masq.core.node import Node, NodeEffect
 from masq.crypto import CryptDE
 from masq.errors import LocalError
