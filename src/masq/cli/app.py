@@ -15,6 +15,7 @@ from masq.cli import node
 from masq.cli.bans import bans
 from masq.cli.options import AsJson, ChainName, DataDirectory, print_json, settings_of
 from masq.cli.wallets import wallet
+from masq.cli.window import open_window
 from masq.errors import LocalError, SettingError
 
 app = typer.Typer(
@@ -55,6 +56,7 @@ def _run(context: typer.Context) -> None:
 
 app.command()(node.status)
 app.command()(node.descriptor)
+app.command("open")(open_window)
 app.add_typer(node.route, name="route")
 app.command()(node.metrics)
 app.command()(node.reload)
