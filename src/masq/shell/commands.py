@@ -27,6 +27,7 @@ def commands(driver: Driver, status: Status, reloading: Reloading, stop: Callabl
         "lift": orders.lift,
         "route": orders.route,
         "reload": _alone(reloading.again),
+        "words": _alone(lambda: {"given": dict(reloading.sources.given)}),
         "stop": _alone(orders.end),
         "metrics": _alone(lambda: {"text": status.metrics().decode()}),
     }

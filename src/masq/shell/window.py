@@ -81,7 +81,7 @@ class Window:
     def rows(self) -> list[dict[str, Any]]:
         from masq.settings.changing import rows
 
-        return rows(self.reloading.settings, AT_ONCE)
+        return rows(self.reloading.sources.settings, AT_ONCE)
 
     def check(self, name: str, text: str) -> None:
         from masq.settings.changing import check_value
@@ -107,7 +107,7 @@ class Window:
 
     @property
     def config_file(self) -> Path:
-        settings = self.reloading.settings
+        settings = self.reloading.sources.settings
         return settings.config_file or settings.data_directory / "config.toml"
 
 
