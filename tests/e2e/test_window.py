@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -16,12 +17,14 @@ import pytest
 from tests.running import Running, wait_for
 
 pytestmark = pytest.mark.e2e
+NUMBER = 200 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+"""Each of those that run tests side by side has an address of its own."""
 
 
 @pytest.fixture(scope="module")
 def node() -> Iterator[Running]:
     with tempfile.TemporaryDirectory(prefix="m") as directory:
-        running = Running(Path(directory), 90)
+        running = Running(Path(directory), NUMBER)
         wait_for(lambda: running.status()["pid"])
         yield running
         running.stop()
@@ -92,7 +95,7 @@ def test_a_setting_is_changed_for_good_and_a_wrong_one_changes_nothing(node: Run
 def test_a_port_that_is_taken_is_told(node: Running, tmp_path: Path) -> None:
     place, _ = opened(node)
     port = place.rstrip("/").rpartition(":")[2]
-    other = Running(tmp_path, 91, "", None, (), **{"gateway-port": port})
+    other = Running(tmp_path, NUMBER + 20, "", None, (), **{"gateway-port": port})
     assert other.process.wait(30) == 2
     other.stop()
     assert f"gateway-port: can't listen at 127.0.0.1:{port}" in other.log.read_text()
@@ -100,7 +103,7 @@ def test_a_port_that_is_taken_is_told(node: Running, tmp_path: Path) -> None:
 
 def test_without_one_it_says_so(tmp_path: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="m") as directory:
-        other = Running(Path(directory), 92, "", None, (), **{"gateway-port": "off"})
+        other = Running(Path(directory), NUMBER + 40, "", None, (), **{"gateway-port": "off"})
         try:
             wait_for(lambda: other.status()["pid"])
             assert other.status()["window"] is None
