@@ -18,7 +18,8 @@ from masq.chain.wallet import Wallet
 from masq.core.accountant.accountant import AccountantConfig, Scan
 from masq.core.build import NodeConfig, build_node
 from masq.core.limits import Limits
-from masq.core.network.neighborhood import Contact, Profile
+from masq.core.network.contacts import Contact
+from masq.core.network.own_record import Profile
 from masq.core.network.routing import Ceiling
 from masq.crypto import CryptDE, Keys, NullCryptDE
 from masq.errors import CryptoError, LocalError, SettingError
