@@ -32,6 +32,7 @@ def commands(
         "lift": orders.lift,
         "route": orders.route,
         "reload": _alone(reloading.again),
+        "words": _alone(lambda: {"given": dict(reloading.sources.given)}),
         "stop": _alone(orders.end),
         "snapshot": jobs.command(lambda: {"snapshot": str(store.snapshot())}),
         "metrics": _alone(lambda: {"text": status.metrics().decode()}),

@@ -34,7 +34,7 @@ from masq.shell.log import configure, log
 from masq.shell.look_ups import LookUps
 from masq.shell.places import Place, find_place
 from masq.shell.process import raise_descriptors
-from masq.shell.reload import Reloading, log_config
+from masq.shell.reload import Reloading, Sources, log_config
 from masq.shell.resolve import Resolver
 from masq.shell.status import Status
 from masq.shell.store import Store
@@ -46,13 +46,10 @@ VERSION_EPOCH: Final = 1_577_836_800
 """Unix time from which record versions of a Node that keeps its key are counted: they only ever grow."""
 
 
-def run_node(settings: Settings, gather: Callable[[], Settings]) -> int:
-    """Run a Node until it is told to stop. Returns the exit status: 0, or 1 after a failure, 2 for a wrong setting.
-
-    `gather` reads the settings again.
-    """
+def run_node(sources: Sources) -> int:
+    """Run a Node until it is told to stop. Returns the exit status: 0, or 1 after a failure, 2 for a wrong setting."""
     try:
-        configure(log_config(settings))
+        configure(log_config(sources.settings))
         # uvloop where there is one: a third less time for small requests.
         try:
             import uvloop
@@ -61,7 +58,7 @@ def run_node(settings: Settings, gather: Callable[[], Settings]) -> int:
         except ImportError:
             runner = asyncio.Runner()
         with runner:
-            return runner.run(_run(settings, gather))
+            return runner.run(_run(sources))
     except SettingError as error:
         print(f"masq: {error}", file=sys.stderr)
         return 2
@@ -72,15 +69,15 @@ def run_node(settings: Settings, gather: Callable[[], Settings]) -> int:
         return 0
 
 
-async def _run(settings: Settings, gather: Callable[[], Settings]) -> int:
-    store = Store.open(settings.data_directory, settings.db_password)
+async def _run(sources: Sources) -> int:
+    store = Store.open(sources.settings.data_directory, sources.settings.db_password)
     try:
-        return await _run_with(settings, gather, store)
+        return await _run_with(sources, store)
     finally:
         store.close()
 
 
-async def _run_with(settings: Settings, gather: Callable[[], Settings], store: Store) -> int:
+async def _run_with(sources: Sources, store: Store) -> int:
     """Everything up, wait, everything down. Returns the exit status."""
     stopping = asyncio.Event()
     problem: list[LocalError] = []
@@ -92,7 +89,7 @@ async def _run_with(settings: Settings, gather: Callable[[], Settings], store: S
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     async with AsyncExitStack() as services:
-        await _start(settings, gather, store, stopping, fail, services)
+        await _start(sources, store, stopping, fail, services)
         await stopping.wait()
     if problem:
         print(f"masq: the Node stops: {problem[0]}", file=sys.stderr)
@@ -101,16 +98,15 @@ async def _run_with(settings: Settings, gather: Callable[[], Settings], store: S
 
 
 async def _start(
-    settings: Settings,
-    gather: Callable[[], Settings],
+    sources: Sources,
     store: Store,
     stopping: asyncio.Event,
     fail: Callable[[LocalError], None],
     services: AsyncExitStack,
 ) -> None:
     """Start the Node and what serves around it; `services` ends all of it, in the opposite order."""
-    loop = asyncio.get_running_loop()
-    started = loop.time()
+    settings = sources.settings
+    started = asyncio.get_running_loop().time()
     keys, alias, first_version = _keys(settings, store)
     wallet = Wallet(settings.consuming_private_key) if settings.consuming_private_key else None
     place = find_place(settings, store)
@@ -157,7 +153,7 @@ async def _start(
         directory=settings.data_directory,
     )
     advertised = (place.address.ip,) if place.address else ()
-    await _take_orders(driver, status, Reloading(settings, gather, driver, advertised), store, stopping, services)
+    await _take_orders(driver, status, Reloading(sources, driver, advertised), store, stopping, services)
     if place.listener is not None:
         services.callback((await driver.links.listen(place.listener)).close)
     print(status.descriptor, flush=True)
@@ -178,7 +174,7 @@ async def _take_orders(
     services: AsyncExitStack,
 ) -> None:
     """Answer this machine's user, at the control socket and by signals."""
-    path = reloading.settings.data_directory / "masq.sock"
+    path = reloading.sources.settings.data_directory / "masq.sock"
     control = await ControlSocket(path, commands(driver, status, reloading, store, stopping.set)).start()
     services.callback(path.unlink, missing_ok=True)
     services.callback(control.close)
