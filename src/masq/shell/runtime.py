@@ -157,7 +157,7 @@ async def _start(
         directory=settings.data_directory,
     )
     advertised = (place.address.ip,) if place.address else ()
-    orders = await _take_orders(driver, status, Reloading(sources, driver, advertised), stopping, services)
+    orders = await _take_orders(driver, status, Reloading(sources, driver, advertised), store, stopping, services)
     if looked_through is not None:
         services.push_async_callback(Window(*orders, token_of(settings.data_directory)).hang(looked_through).close)
     if place.listener is not None:
@@ -172,11 +172,16 @@ async def _start(
 
 
 async def _take_orders(
-    driver: Driver, status: Status, reloading: Reloading, stopping: asyncio.Event, services: AsyncExitStack
+    driver: Driver,
+    status: Status,
+    reloading: Reloading,
+    store: Store,
+    stopping: asyncio.Event,
+    services: AsyncExitStack,
 ) -> tuple[Status, Reloading, Mapping[str, Command]]:
     """Answer this machine's user, at the control socket and by signals. Returns what a window shows."""
     path = reloading.sources.settings.data_directory / "masq.sock"
-    orders = commands(driver, status, reloading, stopping.set)
+    orders = commands(driver, status, reloading, store, stopping.set)
     control = await ControlSocket(path, orders).start()
     services.callback(path.unlink, missing_ok=True)
     services.callback(control.close)
