@@ -15,6 +15,7 @@ from masq.shell.commands import commands
 from masq.shell.driver import Driver
 from masq.shell.reload import Reloading
 from masq.shell.status import Status
+from masq.shell.store import Store
 
 
 class Stage:
@@ -36,6 +37,7 @@ class Stage:
             cast(Driver, SimpleNamespace(turn=turn)),
             cast(Status, status),
             cast(Reloading, reloading),
+            cast(Store, SimpleNamespace(snapshot=lambda: "node.snapshot")),
             lambda: self.told.append(("stop",)),
         )
 

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from masq.cli import node
+from masq.cli import backups, node
 from masq.cli.bans import bans
 from masq.cli.options import AsJson, ChainName, DataDirectory, directory_of, print_json, settings_of
 from masq.cli.wallets import wallet
@@ -60,6 +60,8 @@ app.add_typer(node.route, name="route")
 app.command()(node.metrics)
 app.command()(node.reload)
 app.command()(node.stop)
+app.command()(backups.backup)
+app.command()(backups.restore)
 
 
 @app.command("exit-policy")

@@ -156,7 +156,7 @@ async def _start(
         directory=settings.data_directory,
     )
     advertised = (place.address.ip,) if place.address else ()
-    await _take_orders(driver, status, Reloading(sources, driver, advertised), stopping, services)
+    await _take_orders(driver, status, Reloading(sources, driver, advertised), store, stopping, services)
     if place.listener is not None:
         services.callback((await driver.links.listen(place.listener)).close)
     print(status.descriptor, flush=True)
@@ -182,11 +182,16 @@ def _tell_terminal(status: Status) -> None:
 
 
 async def _take_orders(
-    driver: Driver, status: Status, reloading: Reloading, stopping: asyncio.Event, services: AsyncExitStack
+    driver: Driver,
+    status: Status,
+    reloading: Reloading,
+    store: Store,
+    stopping: asyncio.Event,
+    services: AsyncExitStack,
 ) -> None:
     """Answer this machine's user, at the control socket and by signals."""
     path = reloading.sources.settings.data_directory / "masq.sock"
-    control = await ControlSocket(path, commands(driver, status, reloading, stopping.set)).start()
+    control = await ControlSocket(path, commands(driver, status, reloading, store, stopping.set)).start()
     services.callback(path.unlink, missing_ok=True)
     services.callback(control.close)
 
