@@ -15,6 +15,7 @@ from masq.cli import backups, node
 from masq.cli.bans import bans
 from masq.cli.options import AsJson, ChainName, DataDirectory, directory_of, print_json, settings_of
 from masq.cli.wallets import wallet
+from masq.cli.window import open_window
 from masq.errors import LocalError, SettingError
 from masq.types import Endpoint
 
@@ -56,6 +57,7 @@ def _run(context: typer.Context) -> None:
 
 app.command()(node.status)
 app.command()(node.descriptor)
+app.command("open")(open_window)
 app.add_typer(node.route, name="route")
 app.command()(node.metrics)
 app.command()(node.reload)
