@@ -16,6 +16,7 @@ from masq.cli.bans import bans
 from masq.cli.chains import chain_commands
 from masq.cli.options import AsJson, ChainName, DataDirectory, directory_of, print_json, settings_of
 from masq.cli.wallets import wallet
+from masq.cli.window import open_window
 from masq.errors import LocalError, SettingError
 from masq.types import Endpoint
 
@@ -58,6 +59,7 @@ def _run(context: typer.Context) -> None:
 
 app.command()(node.status)
 app.command()(node.descriptor)
+app.command("open")(open_window)
 app.add_typer(node.route, name="route")
 app.command()(node.metrics)
 app.command()(node.reload)

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import Final
 
@@ -23,11 +23,12 @@ from masq.core.network.own_record import Profile
 from masq.core.network.routing import Ceiling
 from masq.crypto import CryptDE, Keys, NullCryptDE
 from masq.errors import CryptoError, LocalError, SettingError
+from masq.gateway.token import token_of
 from masq.settings import Settings
 from masq.shell.acceptor import Acceptor
 from masq.shell.bank import BankConfig
 from masq.shell.commands import commands
-from masq.shell.control import ControlSocket
+from masq.shell.control import Command, ControlSocket
 from masq.shell.driver import Driver, DriverConfig
 from masq.shell.exit_policy import exit_policy
 from masq.shell.log import configure, log
@@ -38,6 +39,7 @@ from masq.shell.reload import Reloading, Sources, log_config
 from masq.shell.resolve import Resolver
 from masq.shell.status import Status
 from masq.shell.store import Store
+from masq.shell.window import Window, url_of, window_socket
 from masq.types import Endpoint, Mode, NodeAddress
 from masq.wire.descriptor import Descriptor
 
@@ -140,6 +142,7 @@ async def _start(
     entry = await _listen_for_clients(driver, settings)
     services.callback(entry.close)
     dns_at = await _serve_dns(driver, settings, services)
+    looked_through = window_socket(settings)
     status = Status(
         driver,
         started=started,
@@ -147,13 +150,16 @@ async def _start(
         descriptor=str(Descriptor(settings.chain, keys.fragment(), place.address)),
         entry=Endpoint(*entry.place),
         dns=dns_at,
+        window=url_of(looked_through) if looked_through else None,
         consuming_wallet=wallet.address if wallet else None,
         earning_wallet=settings.earning_wallet,
         warnings=tuple(settings.warnings),
         directory=settings.data_directory,
     )
     advertised = (place.address.ip,) if place.address else ()
-    await _take_orders(driver, status, Reloading(sources, driver, advertised), store, stopping, services)
+    orders = await _take_orders(driver, status, Reloading(sources, driver, advertised), store, stopping, services)
+    if looked_through is not None:
+        services.push_async_callback(Window(*orders, token_of(settings.data_directory)).hang(looked_through).close)
     if place.listener is not None:
         services.callback((await driver.links.listen(place.listener)).close)
     print(status.descriptor, flush=True)
@@ -172,10 +178,11 @@ async def _take_orders(
     store: Store,
     stopping: asyncio.Event,
     services: AsyncExitStack,
-) -> None:
-    """Answer this machine's user, at the control socket and by signals."""
+) -> tuple[Status, Reloading, Mapping[str, Command]]:
+    """Answer this machine's user, at the control socket and by signals. Returns what a window shows."""
     path = reloading.sources.settings.data_directory / "masq.sock"
-    control = await ControlSocket(path, commands(driver, status, reloading, store, stopping.set)).start()
+    orders = commands(driver, status, reloading, store, stopping.set)
+    control = await ControlSocket(path, orders).start()
     services.callback(path.unlink, missing_ok=True)
     services.callback(control.close)
 
@@ -186,6 +193,7 @@ async def _take_orders(
             log.error("reloaded", detail=str(error))
 
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload)
+    return status, reloading, orders
 
 
 async def _stop(driver: Driver, fail: Callable[[LocalError], None]) -> None:
