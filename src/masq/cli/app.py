@@ -165,6 +165,25 @@ def doctor(
 
 
 @app.command()
+def top(
+    data_directory: DataDirectory = None,
+    chain: ChainName = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print a status document a line each second, instead.")
+    ] = False,
+) -> None:
+    """Watch the Node on this machine in the terminal: streams, Nodes, failures, as they change."""
+    directory = directory_of(data_directory, chain)
+    if as_json:
+        node.watch_plainly(directory)
+        return
+    _need("masq top", "top", "textual")
+    from masq.cli.top import Top
+
+    Top(directory).run()
+
+
+@app.command()
 def completion(
     shell: Annotated[
         str, typer.Argument(metavar="SHELL", help="bash, zsh or fish; by default the one of $SHELL.")
