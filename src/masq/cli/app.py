@@ -13,6 +13,7 @@ import typer
 
 from masq.cli import backups, node
 from masq.cli.bans import bans
+from masq.cli.chains import chain_commands
 from masq.cli.options import AsJson, ChainName, DataDirectory, directory_of, print_json, settings_of
 from masq.cli.wallets import wallet
 from masq.cli.window import open_window
@@ -28,6 +29,7 @@ app = typer.Typer(
 )
 app.add_typer(wallet, name="wallet")
 app.add_typer(bans, name="bans")
+app.add_typer(chain_commands, name="chain")
 
 
 def _version(wanted: bool) -> None:
