@@ -118,7 +118,7 @@ def test_nobody_and_nothing_is_named() -> None:
 
 
 def test_a_node_that_does_nothing_has_numbers_too() -> None:
-    nothing = Seen(PROCESS, replace(NODE, routes=RoutesView(False, 3, None), neighbors=(), links=()), BOOKS)
+    nothing = Seen(PROCESS, replace(NODE, routes=RoutesView(False, 3, None, None), neighbors=(), links=()), BOOKS)
     found = samples(nothing)
     assert (found["masq_works"], found["masq_route_available"]) == (0.0, 0.0)
     assert found["masq_payments_pending_oldest_seconds"] == 0.0

@@ -13,6 +13,7 @@ import typer
 
 from masq.cli import backups, node
 from masq.cli.bans import bans
+from masq.cli.chains import chain_commands
 from masq.cli.options import AsJson, ChainName, DataDirectory, directory_of, print_json, settings_of
 from masq.cli.scan import scan
 from masq.cli.wallets import wallet
@@ -29,6 +30,7 @@ app = typer.Typer(
 )
 app.add_typer(wallet, name="wallet")
 app.add_typer(bans, name="bans")
+app.add_typer(chain_commands, name="chain")
 
 
 def _version(wanted: bool) -> None:
@@ -162,6 +164,25 @@ def doctor(
     elif not bad:
         typer.echo("Nothing is wrong that can be seen from here.")
     raise typer.Exit(1 if bad else 0)
+
+
+@app.command()
+def top(
+    data_directory: DataDirectory = None,
+    chain: ChainName = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print a status document a line each second, instead.")
+    ] = False,
+) -> None:
+    """Watch the Node on this machine in the terminal: streams, Nodes, failures, as they change."""
+    directory = directory_of(data_directory, chain)
+    if as_json:
+        node.watch_plainly(directory)
+        return
+    _need("masq top", "top", "textual")
+    from masq.cli.top import Top
+
+    Top(directory).run()
 
 
 @app.command()

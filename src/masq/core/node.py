@@ -643,7 +643,7 @@ class Node:
             record_version=graph.root.version,
             nodes_known=len(graph),
             neighbors=self.neighborhood.view(),
-            routes=RoutesView(self.has_route or not self.hops, self.hops, self._why_not),
+            routes=RoutesView(self.has_route or not self.hops, self.hops, self._why_not, self.own_circuits.heard(now)),
             exits=self.own_circuits.exits(now, graph.record),
             nodes=tuple(
                 KnownView(

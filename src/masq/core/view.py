@@ -33,6 +33,7 @@ class RoutesView:
     available: bool = _about("whether a stream would find a route now")
     hops: int = _about("how many Nodes it is to have")
     why_not: str | None = _about("what is missing, if there is none")
+    heard: float | None = _about("since an exit of ours has said something last, if one that we use ever did")
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,10 +19,12 @@ from masq.core.accountant.accountant import AccountantConfig
 from masq.core.accountant.effects import Scan
 from masq.core.accountant.fees import Fee
 from masq.core.build import NodeConfig, build_node
+from masq.core.failure import printable
 from masq.core.limits import Limits
 from masq.core.network.contacts import Contact
 from masq.core.network.own_record import Profile
 from masq.core.network.routing import Ceiling
+from masq.core.verdict import verdict
 from masq.crypto import CryptDE, Keys, NullCryptDE
 from masq.errors import CryptoError, LocalError, SettingError
 from masq.gateway.token import token_of
@@ -34,6 +36,7 @@ from masq.shell.commands import commands
 from masq.shell.control import Command, ControlSocket
 from masq.shell.driver import Driver, DriverConfig
 from masq.shell.exit_policy import exit_policy
+from masq.shell.herald import proclaim
 from masq.shell.log import configure, log
 from masq.shell.look_ups import LookUps
 from masq.shell.places import Place, find_place
@@ -171,10 +174,23 @@ async def _start(
     print(status.descriptor, flush=True)
     log.info("started", descriptor=status.descriptor, entry=str(status.entry))
     driver.start()
+    if sys.stderr.isatty():
+        _tell_terminal(status)
     # What is loaded now stays: the collector needn't look at it each time that some thousand effects have come
     # and gone.
     gc.freeze()
     gc.set_threshold(3_000, 10, 10)
+
+
+def _tell_terminal(status: Status) -> None:
+    """Who starts a Node by hand sees there what to do with it, and when it works."""
+
+    def say(text: str) -> None:
+        print(f"masq: {printable(text)}", file=sys.stderr, flush=True)
+
+    say(f"programs use {status.entry} as SOCKS5 or HTTP proxy; `masq status` shows more, Ctrl-C ends it")
+    turn = status.driver.turn
+    turn.spawn(proclaim(lambda: verdict(*status.views()), say, lambda: turn.now))
 
 
 async def _take_orders(
