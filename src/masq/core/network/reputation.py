@@ -252,7 +252,9 @@ class Reputation:
         return self.save(now)
 
     def save(self, now: float) -> list[SaveConfig]:
-        """Save it now: as before the end."""
+        """Save it now, as before the end, if there is anything new."""
+        if not self._changed:
+            return []
         self._changed, self._saved_at = False, now
         nodes = [_row(key.hex(), each) for key, each in self._nodes.items()]
         links = [_row(" ".join(sorted(key.hex() for key in pair)), each) for pair, each in self._links.items()]
