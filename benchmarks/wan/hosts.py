@@ -34,14 +34,15 @@ def missing() -> str:
 
 @dataclass(frozen=True)
 class Setting:
-    """What a network is like: milliseconds of a round trip between any two hosts, MB/s of a line, losses."""
+    """What a network is like: milliseconds of a round trip between any two hosts, MB/s of a line, losses.
+
+    A line's queue has room for what it carries in a round trip, as the rule of thumb for routers is.
+    """
 
     name: str
     round_trip: float
     rate: float
     loss: float = 0.0
-    queue: float = 0.05
-    """Seconds that a line's queue may get long."""
     slow: dict[str, float] = field(default_factory=dict)
     """MB/s of hosts that are slower."""
 
@@ -59,7 +60,9 @@ class Host:
 
 
 @contextmanager
-def wide_network(names: Sequence[str], setting: Setting, congestion_control: str = "cubic") -> Iterator[dict[str, Host]]:
+def wide_network(
+    names: Sequence[str], setting: Setting, congestion_control: str = "cubic"
+) -> Iterator[dict[str, Host]]:
     """Hosts by these names, as far from each other as `setting` says; all gone afterwards."""
     mark = f"masq{os.getpid()}"
     hosts = {name: Host(f"{mark}-{name}", f"10.{number}.0.1") for number, name in enumerate(names, 1)}
@@ -67,7 +70,7 @@ def wide_network(names: Sequence[str], setting: Setting, congestion_control: str
         Line(f"{mark}-{number}"[:15], host.ip, setting.slow.get(name, setting.rate) * 1e6)
         for number, (name, host) in enumerate(hosts.items(), 1)
     ]
-    plan = Plan(lines, setting.round_trip / 1000, setting.queue, setting.loss)
+    plan = Plan(lines, setting.round_trip / 1000, setting.round_trip / 1000, setting.loss)
     forwarder = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.wan.forwarder"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )

@@ -10,6 +10,7 @@ import json
 import subprocess
 import sys
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
@@ -69,7 +70,7 @@ def measure(setting: Setting, arguments: argparse.Namespace) -> dict[str, Figure
     with ExitStack() as stack:
         names = [f"{kind[:2]}{node}" for kind in pythons for node in NODES]
         slow = {name: rate for name in names for node, rate in setting.slow.items() if name.endswith(node)}
-        setting = Setting(setting.name, setting.round_trip, setting.rate, setting.loss, setting.queue, slow)
+        setting = replace(setting, slow=slow)
         hosts = stack.enter_context(wide_network([*names, "server"], setting, arguments.congestion_control))
         server = hosts["server"]
         _, port = stack.enter_context(running_server(server))

@@ -60,7 +60,7 @@ TELL_AFTER: Final = 1.0
 WANTED_NEIGHBORS: Final = 2
 """With fewer full neighbors than this, contacts are debuted to again."""
 
-EXTENSIONS: Final = ("flow1", "circuit1")
+EXTENSIONS: Final = ("flow1", "circuit1", "pace1")
 """What we advertise beyond 0.9.1 (protocol.md 14.1)."""
 
 REASONS: Final = {
