@@ -69,10 +69,12 @@ def running_network(
     python: str = sys.executable,
     hosts: Sequence[Host] = (),
     server_ip: str = "127.0.0.1",
+    each: Sequence[Mapping[str, str]] = (),
 ) -> Iterator[Network]:
     """Nodes that have found each other; all gone afterwards.
 
-    They are at 127.0.subnet.1 and so on, or, if there are `hosts` of a wide network, one at each of these.
+    They are at 127.0.subnet.1 and so on, or, if there are `hosts` of a wide network, one at each of these. `each`:
+    settings of one Node alone.
     """
     ips = [host.ip for host in hosts] or [f"127.0.{subnet}.{number}" for number in range(1, count + 1)]
     count = len(ips)
@@ -92,6 +94,7 @@ def running_network(
                 "scans": "off",
                 "exit-allow-private": "on",
                 **settings,
+                **(each[number - 1] if each else {}),
             } | ({"neighbors": descriptor} if descriptor else {})
             command = [python, "-m", "masq.cli.main", "run", *(f"--{n}={v}" for n, v in words.items())]
             process = subprocess.Popen(

@@ -31,6 +31,9 @@ SETTINGS = [
 ]
 NODES = ("node1", "node2", "node3", "node4")
 """A route of three hops has four Nodes: so all of these."""
+DEAR_EXIT = {"rate-pack": "53844|53844|1076880|1076880"}
+RATES = ({}, DEAR_EXIT, DEAR_EXIT, DEAR_EXIT)
+"""Prices with which the first Node is always the exit: so the others, one of which may be slow, are relays."""
 MEASURES = ("one", "eight", "two users", "idle", "under bulk", "download")
 
 
@@ -77,7 +80,7 @@ def measure(setting: Setting, arguments: argparse.Namespace) -> dict[str, Figure
         ways: dict[str, tuple[Host, Way]] = {}
         for kind, python in pythons.items():
             own = [hosts[f"{kind[:2]}{node}"] for node in NODES]
-            network = running_network(kind, port, 0, {}, python=python, hosts=own, server_ip=server.ip)
+            network = running_network(kind, port, 0, {}, python=python, hosts=own, server_ip=server.ip, each=RATES)
             ways[kind] = own[-1], stack.enter_context(network).way
         for number in range(arguments.rounds):
             for what in arguments.measure or MEASURES:

@@ -58,6 +58,8 @@ CLOSING: Final = 10.0
 """Seconds that the hops have to send their last bills after we closed a circuit."""
 BUSY: Final = 512 * 1024
 """Bytes that have come over a circuit of late beyond which a new stream gets a circuit of its own."""
+BUSY_FOR: Final = 0.1
+"""The same in seconds, at the rate that the way is known to carry."""
 MAX_SPREAD: Final = 16
 """Circuits of one group among which streams are spread."""
 MAX_STREAMS: Final = 2_048
@@ -114,6 +116,12 @@ class OwnCircuit:
     def busy(self, now: float) -> float:
         age = now - self.recent_at
         return 0.0 if age > 0.5 else self.recent * (1.0 - 2 * age)
+
+    @property
+    def much(self) -> float:
+        """Bytes of late beyond which it is busy: on a slow way fewer, as there a stream would wait behind them."""
+        pace = self.terminal.pace
+        return min(float(BUSY), BUSY_FOR * pace.rate) if pace.far and pace.rate else BUSY
 
     def place(self, position: int) -> Place:
         """One of the hops, as failures name it."""
@@ -243,7 +251,7 @@ class OwnCircuits:
         ]
         sound = [own for own in usable if not any(key in doubted for key in own.route.over)]
         best = min(sound, key=lambda own: own.busy(now), default=None)
-        if best is not None and (len(usable) >= MAX_SPREAD or best.busy(now) <= BUSY):
+        if best is not None and (len(usable) >= MAX_SPREAD or best.busy(now) <= best.much):
             return best, []
         try:
             return self._open(group, tuple(sorted(tried)), doubted, now)

@@ -27,10 +27,10 @@ PLATEAU: Final = 3
 """Round trips without it until it is."""
 STREAM_GAIN: Final = 2.0
 """A stream's window doesn't bind unless its reader is slow: the circuit's does."""
-SPARE: Final = 128 * 1024
+SPARE: Final = 96 * 1024
 """Bytes more for each, however slow: so that of two at one slow link the slower one gains."""
-FLOOR: Final = 256 * 1024
-"""The least window: four full cells, so that a piece always fits."""
+FLOOR: Final = 132 * 1024
+"""The least window: two full cells, one that comes while credit for the other goes back."""
 LEAST_STEP: Final = 64 * 1024
 """Bytes that come back at once at least: each return costs a small cell over all hops."""
 FAR_STEPS: Final = 8
@@ -38,7 +38,9 @@ FAR_STEPS: Final = 8
 NEAR_STEPS: Final = 2
 """The same over a short way. Each is a small cell over all hops: in four steps, a sixth of all CPU time."""
 RATES: Final = 10
-"""Rounds of which the best rate counts: one that is disturbed doesn't make the window small."""
+"""Shortest round trips of which the best rate counts: one that is disturbed doesn't make the window small."""
+RATES_FOR: Final = 1.0
+"""Seconds of which it counts at least."""
 USED: Final = 0.7
 """Part of the window that has to be under way for a round to tell what the way carries, not what the server sent."""
 SHORTEST_ROUND: Final = 0.02
@@ -47,6 +49,8 @@ LONGEST_RTT: Final = 10.0
 ASK_NEAR: Final = 0.25
 """Seconds between two questions for the round trip of a short way."""
 ASK_FAR: Final = 0.05
+ASK_EACH: Final = 256 * 1024
+"""Bytes that come between two at least: who fetches little is asked once."""
 FORGOTTEN: Final = 30.0
 """Seconds after which an answer isn't waited for any more."""
 DIP_EVERY: Final = 30.0
@@ -69,7 +73,7 @@ class Budget:
 
     def resize(self, held: int, wanted: int) -> int:
         """What somebody who holds `held` bytes, and wants so many, holds from now on."""
-        granted = max(0, min(wanted, max(self._size - self.used, held - held // 8)))
+        granted = max(0, min(wanted, max((self._size - self.used + held) // 2, held - held // 8)))
         self.used += granted - held
         return granted
 
@@ -92,6 +96,7 @@ class Pace:
         "_number",
         "_plateau",
         "_rates",
+        "_since",
         "due",
         "extra",
         "lowest",
@@ -125,8 +130,10 @@ class Pace:
         self._asked: int | None = None
         self._asked_at = -math.inf
         self._came = 0
+        self._since = 0
+        """Bytes that came since the last question."""
         self._began = -math.inf
-        self._rates: deque[float] = deque(maxlen=RATES)
+        self._rates: deque[tuple[float, float]] = deque()
         self._best = 0.0
         self._full_at = 0.0
         self._plateau = 0
@@ -166,6 +173,7 @@ class Pace:
         self._asked, self._asked_at = self._number, now
         self.wanted = False
         self.questions += 1
+        self._since = 0
         return self._number.to_bytes(4, "big") + self.most.to_bytes(4, "big")
 
     def was_asked(self, data: memoryview) -> bytes:
@@ -183,14 +191,14 @@ class Pace:
             return
         asked_at, self._asked = self._asked_at, None
         rtt = now - asked_at
-        if not 0 < rtt <= LONGEST_RTT:
+        if rtt <= 0:
             return
-        self._last = rtt
-        if rtt < self.lowest:
+        self._last = min(rtt, LONGEST_RTT)
+        if rtt < min(self.lowest, LONGEST_RTT):
             self.lowest = rtt
         if self._dip_until - self.round <= now and asked_at < self._dip_until:
             self._fresh = min(self._fresh, rtt)
-        if self._began == -math.inf:
+        if self._began == -math.inf and self.lowest < math.inf:
             self._began, self._came, self._dip_at = now, 0, now + DIP_EVERY
             self.due = min(self.due, now + self.round)
 
@@ -199,13 +207,15 @@ class Pace:
     def came(self, size: int) -> None:
         """So many bytes came."""
         self._came += size
+        self._since += size
 
     def look(self, now: float, windows: list[int]) -> None:
         """A round is over, or there is none yet. `windows`: those of its streams, as far as they may bind."""
         if now - self._asked_at > FORGOTTEN or now < self._asked_at:
             self._asked = None
         pause = ASK_FAR if self.lowest >= NEAR else ASK_NEAR
-        self.wanted = self._asked is None and now - self._asked_at >= pause
+        enough = self._since >= ASK_EACH or self.lowest == math.inf
+        self.wanted = self._asked is None and now - self._asked_at >= pause and enough
         if self._began == -math.inf or not self.far:
             self.due = now + pause
             self._set(CIRCUIT_CREDIT, NEAR_STEPS)
@@ -213,16 +223,22 @@ class Pace:
         elapsed = now - self._began
         rate = self._came / elapsed if elapsed > 0 else 0.0
         limit = min(self.window, sum(windows)) if windows else self.window
-        self._measured(rate, elapsed < 4 * self.round and rate * self._last >= USED * limit)
+        self._measured(rate, elapsed < 4 * self.round and rate * self._last >= USED * limit, now)
         self._began, self._came, self.due = now, 0, now + self.round
         self._adapt(now)
 
-    def _measured(self, rate: float, is_limited: bool) -> None:
+    def _measured(self, rate: float, is_limited: bool, now: float) -> None:
         """A round's rate; `is_limited`: by the window, so that it tells what the way carries with that."""
         if not is_limited and rate <= self._best:
             return
-        self._rates.append(rate)
-        self._best = max(self._rates)
+        rates = self._rates
+        # What is no better than a later one will never be the best: so few are kept.
+        while rates and rates[-1][1] <= rate:
+            rates.pop()
+        rates.append((now, rate))
+        while not 0 <= now - rates[0][0] <= max(RATES_FOR, RATES * self.lowest):
+            rates.popleft()
+        self._best = rates[0][1]
         if self._plateau < PLATEAU and is_limited:
             if rate >= GROWTH * self._full_at:
                 self._full_at, self._plateau = rate, 0

@@ -508,9 +508,10 @@ class Links:
             return [WriteLink(link.id, data)] if data else []
         size = len(item)
         waiting = link.waiting.get(flow, 0) + size
-        if waiting > MAX_FLOW and isinstance(flow, int) and waiting > min(WIDE_FLOW, MAX_QUEUE - self._queued):
-            return self._drop(link, flow)
-        if waiting > MAX_ROUTE:
+        if isinstance(flow, int):
+            if waiting > MAX_FLOW and waiting > min(WIDE_FLOW, MAX_QUEUE - self._queued):
+                return self._drop(link, flow)
+        elif waiting > MAX_ROUTE:
             link.dropped += 1
             return [Log("warning", "queue_full", f"a package for {link.peer} was dropped: the link is too slow")]
         queue = link.queues.get(flow)
