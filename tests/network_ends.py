@@ -18,9 +18,11 @@ from masq.core.effects import Dial, Log, Prove, SaveConfig, Tell, WriteLink
 from masq.core.limits import MAX_LISTED, Limits
 from masq.core.links.door import Door
 from masq.core.links.links import LinkArrival, Links, LinksEffect
+from masq.core.network.contacts import Contact
 from masq.core.network.gossip import GossipKind, classify
 from masq.core.network.graph import Graph
-from masq.core.network.neighborhood import Contact, Neighborhood, NeighborhoodEffect, Profile
+from masq.core.network.neighborhood import Neighborhood, NeighborhoodEffect
+from masq.core.network.own_record import Profile
 from masq.core.offence import Offence
 from masq.crypto import CryptDE
 from masq.types import DEFAULT_RATE_PACK, Endpoint, LinkPolicy, NodeAddress, PublicKey, RatePack

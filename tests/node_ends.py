@@ -17,7 +17,8 @@ from masq.core.accountant.accountant import AccountantConfig, SavedState
 from masq.core.build import NodeConfig, build_node
 from masq.core.effects import CloseLink, Connect, Dial, Log, WriteLink, WriteSocket
 from masq.core.links.links import GOSSIP_FLOW
-from masq.core.network.neighborhood import Contact, Profile
+from masq.core.network.contacts import Contact
+from masq.core.network.own_record import Profile
 from masq.core.node import Node
 from masq.keccak import keccak256
 from masq.types import Endpoint, LinkPolicy, Mode, NodeAddress, PackagePolicy, RatePack

@@ -1,4 +1,4 @@
-"""Packets as a TUN device with `IFF_VNET_HDR` hands them over: a header of virtio's, then one packet or a train of them.
+"""Packets as a TUN device with `IFF_VNET_HDR` hands them over: virtio's header, then a packet or a train of them.
 
 The kernel leaves TCP's segmentation to the card, which here is us: a train of up to 64 KiB passes as one piece, so that
 a program in Python can carry gigabits. Only where one segment of it is lost the train has to be cut.
@@ -23,11 +23,14 @@ _U32: Final = struct.Struct(">I")
 
 def target(packet: bytes) -> bytes:
     """The IPv4 address that a packet goes to; empty for what is no IPv4."""
-    return packet[VNET_HEADER + 16 : VNET_HEADER + 20] if packet[VNET_HEADER] >> 4 == 4 else b""  # noqa: PLR2004
+    return packet[VNET_HEADER + 16 : VNET_HEADER + 20] if packet[VNET_HEADER] >> 4 == 4 else b""
 
 
 def segments(packet: bytes) -> int:
     """How many packets there would be on a wire."""
+    kind: int
+    header: int
+    size: int
     _, kind, header, size, _, _ = _VNET.unpack_from(packet)
     if kind & _GSO_MASK != _TRAIN or not size:
         return 1
@@ -36,7 +39,7 @@ def segments(packet: bytes) -> int:
 
 def on_the_wire(packet: bytes) -> int:
     """Bytes that a packet, or all of a train, take on a wire of IP."""
-    header = _VNET.unpack_from(packet)[2]
+    header: int = _VNET.unpack_from(packet)[2]
     return len(packet) - VNET_HEADER + (segments(packet) - 1) * header
 
 
@@ -73,7 +76,7 @@ def _cut(packet: bytes, size: int, first: int, last: int) -> bytes:
 
 def _sum(data: bytes) -> int:
     """The sum in ones' complement that IP and TCP use (RFC 1071), of an even number of bytes."""
-    total = sum(struct.unpack(f">{len(data) // 2}H", data))
-    while total > 0xFFFF:  # noqa: PLR2004
+    total: int = sum(struct.unpack(f">{len(data) // 2}H", data))
+    while total > 0xFFFF:
         total = (total & 0xFFFF) + (total >> 16)
     return total

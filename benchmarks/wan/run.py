@@ -32,7 +32,7 @@ SETTINGS = [
 NODES = ("node1", "node2", "node3", "node4")
 """A route of three hops has four Nodes: so all of these."""
 DEAR_EXIT = {"rate-pack": "53844|53844|1076880|1076880"}
-RATES = ({}, DEAR_EXIT, DEAR_EXIT, DEAR_EXIT)
+RATES: tuple[dict[str, str], ...] = ({}, DEAR_EXIT, DEAR_EXIT, DEAR_EXIT)
 """Prices with which the first Node is always the exit: so the others, one of which may be slow, are relays."""
 MEASURES = ("one", "eight", "two users", "idle", "under bulk", "download")
 

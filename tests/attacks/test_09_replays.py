@@ -140,7 +140,7 @@ def test_09_what_waits_for_a_proof_is_not_displaced_by_who_replays_it_and_is_bou
     for number in range(20):
         liar = Peer(10 + number)
         ours.hears(liar, GossipRecord(said.record, liar.address))
-    assert len(ours.core._pending.unproven) == MAX_UNPROVEN
+    assert len(ours.core.speakers.unproven) == MAX_UNPROVEN
     assert not ours.record.neighbors
     (answer,) = ours.has_proof(honest.key, honest)
     assert answer.key == honest.key

@@ -135,7 +135,7 @@ def test_11_visitors_that_hang_up_evict_nobody_whom_the_operator_named() -> None
         ours.loses(Peer(100 + number))
     asked = {tell.key for tell in ours.waits(1_300.0)}
     assert {peer.key for peer in named} <= asked
-    assert len(ours.core._contacts) <= MAX_LISTED
+    assert len(ours.core.contacts.by_ip) <= MAX_LISTED
 
 
 def test_11_honest_newcomers_still_join_while_somebody_visits_without_end() -> None:

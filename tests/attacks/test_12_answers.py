@@ -32,7 +32,7 @@ def test_12_nor_is_another_key_s_round_taken_for_its_answer() -> None:
     ours = Ours(CONTACT.contact(whole_key=False))
     ours.starts()
     ours._take(ours.core.receive(impostor(ours.key), CONTACT.source, ours.now))
-    contact = ours.core._contacts[CONTACT.ip]
+    contact = ours.core.contacts.by_ip[CONTACT.ip]
     assert not contact.answered
     assert contact.key[:32] == CONTACT.key[:32]
 
@@ -61,6 +61,6 @@ def test_12_a_contact_is_asked_again_though_somebody_else_has_its_address() -> N
     world.run(30)
     graph = newcomer.node.neighborhood.graph
     full = {record.public_key for record in graph.full_neighbors(graph.root_key)}
-    assert not newcomer.node.neighborhood._contacts[gone.ip].answered
+    assert not newcomer.node.neighborhood.contacts.by_ip[gone.ip].answered
     assert full
     assert accomplice.record.public_key not in graph

@@ -11,7 +11,7 @@ from tests.secure_ends import DEV, keys
 from masq.chain.wallet import Wallet
 from masq.core.accountant.accountant import AccountantConfig, SavedState
 from masq.core.build import NodeConfig, build_node
-from masq.core.network.neighborhood import EXTENSIONS, Profile
+from masq.core.network.own_record import EXTENSIONS, Profile
 from masq.core.node import Node
 from masq.crypto import Keys, NullCryptDE
 from masq.keccak import keccak256

@@ -28,6 +28,7 @@ PROCESS = ProcessView(
     pid=1,
     entry="127.0.0.1:1080",
     dns=None,
+    window=None,
     consuming_wallet="0x1",
     earning_wallet="0x2",
     warnings=(),

@@ -176,6 +176,7 @@ WRONG = {
     "new-public-key": ["maybe", "off"],
     "log-level": ["verbose"],
     "ui-port": ["80"],
+    "gateway-port": ["-1", "65536", "none"],
     "real-user": ["root", "1000:1000"],
     "crash-point": ["boom"],
     "fake-public-key": ["A", "====", "ä"],

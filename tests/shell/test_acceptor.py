@@ -15,7 +15,7 @@ import pytest
 from masq.core.accountant.accountant import AccountantConfig, SavedState
 from masq.core.build import NodeConfig, build_node
 from masq.core.failure import Cause, Failure, FailureError
-from masq.core.network.neighborhood import Profile
+from masq.core.network.own_record import Profile
 from masq.crypto import CryptDE
 from masq.errors import LocalError
 from masq.shell.acceptor import OPENING, Acceptor

@@ -22,7 +22,7 @@ from masq.core.accountant.effects import AskReceipts, AskTerms, AskTransfers, No
 from masq.core.accountant.income import OVERLAP
 from masq.core.accountant.thresholds import PaymentThresholds
 from masq.core.build import NodeConfig, build_node
-from masq.core.network.neighborhood import Profile
+from masq.core.network.own_record import Profile
 from masq.core.node import Node, NodeEffect
 from masq.crypto import CryptDE
 from masq.demo.chain_process import running_chain

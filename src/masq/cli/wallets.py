@@ -9,13 +9,11 @@ from typing import Annotated
 
 import typer
 
-from masq.cli.options import AsJson, ChainName, DataDirectory, print_json, settings_of
+from masq.cli.options import AsJson, ChainName, DataDirectory, ask_secret, print_json, settings_of
 from masq.errors import SettingError
 from masq.settings.saving import save
 from masq.settings.sources import CONFIG_FILE
 from masq.types import DEFAULT_EARNING_WALLET, Address, address_text
-
-MAX_PHRASE = 4096
 
 wallet = typer.Typer(help="Make, recover and show the wallets of a Node.", no_args_is_help=True)
 
@@ -119,6 +117,43 @@ def show(
         typer.echo(f"consuming key     {key.hex()}")
 
 
+@wallet.command()
+def password(
+    data_directory: DataDirectory = None,
+    chain: ChainName = None,
+    remove: Annotated[bool, typer.Option("--remove", help="Use no password from now on.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Change the password of the Node's memory; also while it runs. Old and new are asked for, or read from standard
+    input, one a line; the old one is taken from the settings if it is there."""
+    from masq.shell.key_file import KEY_FILE, needs_password
+    from masq.shell.store import change_password
+
+    settings = settings_of(data_directory, chain)
+    path = settings.data_directory / KEY_FILE
+    old = settings.db_password if needs_password(path) else None
+    if old is None and needs_password(path):
+        old = ask_secret("db-password", "Password until now: ")
+    new = None if remove else _new_password()
+    change_password(settings.data_directory, old, new)
+    left = settings.db_password is not None and settings.db_password != new
+    if as_json:
+        print_json({"key_file": str(path), "protected": new is not None, "settings_hold_another": left})
+        return
+    typer.echo(f"{path} opens {'with the new password' if new else 'without a password'} from now on.")
+    if left:
+        typer.echo("The settings still hold another one: change db-password there before the Node is started again.")
+
+
+def _new_password() -> str:
+    new = ask_secret("password", "New password: ")
+    if not new:
+        raise SettingError("password", "it is empty; --remove does without one")
+    if sys.stdin.isatty() and getpass("Once more: ") != new:
+        raise SettingError("password", "the two are not the same: nothing was changed")
+    return new
+
+
 def _wallets_of(phrase: str, passphrase: str, language: str) -> Wallets:
     from masq.chain.derivation import CONSUMING_PATH, EARNING_PATH, derive
     from masq.chain.phrase import seed_of
@@ -133,13 +168,7 @@ def _wallets_of(phrase: str, passphrase: str, language: str) -> Wallets:
 
 
 def _ask_for_phrase() -> str:
-    """One line, which isn't echoed on a terminal."""
-    try:
-        return getpass("Phrase: ") if sys.stdin.isatty() else sys.stdin.readline(MAX_PHRASE).strip()
-    except EOFError:
-        return ""
-    except UnicodeDecodeError:
-        raise SettingError("phrase", "standard input is no text in UTF-8") from None
+    return ask_secret("phrase", "Phrase: ").strip()
 
 
 def _save(wallets: Wallets, directory: str | None, chain: str | None) -> str:

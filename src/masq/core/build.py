@@ -17,7 +17,9 @@ from masq.core.limits import Limits
 from masq.core.links.door import Door
 from masq.core.links.links import Links
 from masq.core.network.bans import Bans
-from masq.core.network.neighborhood import Contact, Neighborhood, Profile
+from masq.core.network.contacts import Contact
+from masq.core.network.neighborhood import Neighborhood
+from masq.core.network.own_record import Profile
 from masq.core.network.routing import Ceiling, Routes
 from masq.core.node import Node, Parts, Rules
 from masq.core.packages.entry import PackageEntry

@@ -611,6 +611,7 @@ class Node:
 
     def view(self, now: float) -> NodeView:
         graph = self.neighborhood.graph
+        places = {known.record.public_key: place for place, known in enumerate(graph)}
         return NodeView(
             mode=str(self.rules.mode),
             stage=self.stage,
@@ -627,6 +628,8 @@ class Node:
                     known.record.country,
                     address_text(known.record.earning_wallet),
                     known.record.routes_data,
+                    tuple(known.record.rates),
+                    tuple(sorted(places[key] for key in known.record.neighbors if key in places)),
                 )
                 for known in graph
             ),

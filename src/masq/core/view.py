@@ -53,6 +53,10 @@ class KnownView:
     country: str | None = _about("where it says it is, as two letters")
     wallet: str = _about("that it is paid at")
     serves: bool = _about("whether it relays and exits")
+    rates: tuple[int, ...] = _about(
+        "its prices in wei: per byte and per package as relay, per byte and per package as exit"
+    )
+    neighbors: tuple[int, ...] = _about("those that it lists, as places in `nodes`, from 0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +201,7 @@ class ProcessView:
     dns: str | None = _about("where look-ups are answered, if they are")
     consuming_wallet: str | None = _about("that pays for our own user")
     earning_wallet: str = _about("that is paid for what this Node does")
+    window: str | None = _about("where a browser sees this Node, which `masq open` opens")
     warnings: tuple[str, ...] = _about("of the settings, and of what goes wrong now")
     failures: tuple[FailureView, ...] = _about("the latest, the newest first")
     version: str = _about("of this program")

@@ -514,6 +514,16 @@ class Settings:
         default="5",
         bare="refused",
     )
+    gateway_port: int | None = _setting(
+        "gateway-port",
+        values.port_or_off,
+        "a port from 0 to 65535, or off",
+        "The TCP port, on 127.0.0.1, of the pages that show this Node (`masq open`), of its REST interface and of "
+        "/metrics; 0: any free one.",
+        "Files and secrets",
+        default="0",
+        bare="refused",
+    )
     ui_port: int = _setting(
         "ui-port",
         values.port,

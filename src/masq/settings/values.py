@@ -81,6 +81,11 @@ def any_port(text: str) -> int:
     return number(text, 0, MAX_PORT)
 
 
+def port_or_off(text: str) -> int | None:
+    """None: off."""
+    return None if text == "off" else any_port(text)
+
+
 def hops(text: str) -> int:
     return number(text, 1, 6)
 

@@ -10,15 +10,20 @@ from masq.core.accountant.accountant import Scan
 from masq.errors import LocalError
 from masq.shell.control import Answer, Command
 from masq.shell.driver import Driver
+from masq.shell.jobs import Jobs
 from masq.shell.reload import Reloading
 from masq.shell.status import Status
+from masq.shell.store import Store
 
 STOP_AFTER: Final = 0.05
 """Seconds that the answer has to leave before the Node stops."""
 
 
-def commands(driver: Driver, status: Status, reloading: Reloading, stop: Callable[[], None]) -> Mapping[str, Command]:
+def commands(
+    driver: Driver, status: Status, reloading: Reloading, store: Store, stop: Callable[[], None]
+) -> Mapping[str, Command]:
     """By their words. `stop` ends the Node."""
+    jobs = Jobs(driver.turn.loop)
     orders = _Orders(driver, stop)
     return {
         "status": _alone(status.document),
@@ -27,7 +32,9 @@ def commands(driver: Driver, status: Status, reloading: Reloading, stop: Callabl
         "lift": orders.lift,
         "route": orders.route,
         "reload": _alone(reloading.again),
+        "words": _alone(lambda: {"given": dict(reloading.sources.given)}),
         "stop": _alone(orders.end),
+        "snapshot": jobs.command(lambda: {"snapshot": str(store.snapshot())}),
         "metrics": _alone(lambda: {"text": status.metrics().decode()}),
     }
 

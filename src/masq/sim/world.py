@@ -12,7 +12,8 @@ from masq.chain.wallet import Wallet
 from masq.core.accountant.accountant import AccountantConfig, Scan
 from masq.core.accountant.thresholds import DEFAULT_THRESHOLDS, PaymentThresholds
 from masq.core.build import NodeConfig, build_node
-from masq.core.network.neighborhood import Contact, Profile
+from masq.core.network.contacts import Contact
+from masq.core.network.own_record import Profile
 from masq.core.node import NodeEffect
 from masq.crypto import CryptDE
 from masq.sim.chain import SimulatedChain

@@ -54,7 +54,7 @@ def test_the_window_becomes_what_fills_the_way_and_little_more(rate: float, roun
     way.run(max(60, 40 * round_trip), 0.02)
     fills = rate * round_trip
     assert way.pace.window >= min(MAX_WINDOW, fills)
-    assert way.pace.window <= max(FLOOR, 1.35 * fills + SPARE)
+    assert way.pace.window <= 1.35 * max(FLOOR, fills) + SPARE
     assert not way.pace.starting
 
 
@@ -228,7 +228,7 @@ def test_whatever_comes_in_any_order_and_however_the_clock_jumps_bounds_hold(eve
         assert FLOOR <= window <= MAX_WINDOW
         assert 0 < pace.stream_step(window) <= window
         assert 0 <= budget.used == pace.extra + other.extra + extra <= 20 * MIB
-        assert 0 < pace.lowest
+        assert pace.lowest > 0
         assert pace.paced
     pace.released(extra)
     pace.close()

@@ -6,7 +6,7 @@ import pytest
 from tests.network_ends import STEP, Ours, Peer, peers, told_record
 
 from masq.core.limits import MAX_DEGREE, MAX_LISTED
-from masq.core.network.neighborhood import FIRST_RETRY, LAST_RETRY, WANTED_NEIGHBORS, Contact
+from masq.core.network.contacts import FIRST_RETRY, LAST_RETRY, WANTED_NEIGHBORS, Contact
 
 ALPHA, BETA, GAMMA, DELTA = peers(4)
 HOST, OTHER = peers(2, 30)

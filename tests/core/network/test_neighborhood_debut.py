@@ -8,7 +8,8 @@ import pytest
 from tests.network_ends import Ours, Peer, peers, told_keys, told_record
 
 from masq.core.limits import FRESH, MAX_DEGREE, MAX_LISTED, MAX_VISITORS
-from masq.core.network.neighborhood import CONFIRM, WITHHOLD
+from masq.core.network.neighborhood import CONFIRM
+from masq.core.network.rounds import WITHHOLD
 from masq.types import NodeAddress
 from masq.wire.message import GossipFailure
 

@@ -8,7 +8,8 @@ import pytest
 from tests.network_ends import STEP, Ours, Peer, peers, told_keys, told_record
 
 from masq.core.limits import MAX_DEGREE
-from masq.core.network.neighborhood import SOLICITED, TELL_AFTER
+from masq.core.network.contacts import SOLICITED
+from masq.core.network.rounds import TELL_AFTER
 from masq.types import NodeAddress, RatePack
 from masq.wire.message import GossipRecord
 
@@ -169,7 +170,7 @@ def test_with_five_full_neighbors_an_introduction_is_ignored() -> None:
     ours.starts()
     ours.befriends(chosen)
     for peer in peers(MAX_DEGREE - 1):
-        ours.core._chosen[peer.key] = None
+        ours.core.own.chosen[peer.key] = None
         ours.befriends(peer)
     ours.waits(100.0)
     assert ours.hears(HOST, *introduction(ours, Peer(40))) == []

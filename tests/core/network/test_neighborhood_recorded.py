@@ -8,7 +8,9 @@ import pytest
 from tests.recorded import captured, case, identity, keys_of, message_of
 
 from masq.core.effects import Tell
-from masq.core.network.neighborhood import Contact, Neighborhood, Profile
+from masq.core.network.contacts import Contact
+from masq.core.network.neighborhood import Neighborhood
+from masq.core.network.own_record import Profile
 from masq.errors import PeerError
 from masq.types import DEFAULT_RATE_PACK, Endpoint, NodeAddress
 from masq.wire.message import Gossip, GossipFailure, decode_message

@@ -8,7 +8,7 @@ import pytest
 from tests.network_ends import STEP, Ours, Peer, peers, told_keys, told_record
 
 from masq.core.limits import MAX_DEGREE, MAX_KNOWN
-from masq.core.network.neighborhood import REFRESH, ROUND_DELAY
+from masq.core.network.rounds import REFRESH, ROUND_DELAY
 from masq.types import NodeAddress, RatePack
 from masq.wire.message import GossipRecord
 

@@ -11,7 +11,7 @@ from typing import Final
 from masq.core.attempt import Attempt
 from masq.core.circuits.origin import CLOSING, IDLE, LIFE, OwnCircuit, OwnCircuits
 from masq.core.circuits.quiet import HalfEnded
-from masq.core.circuits.terminal import LAZY, Departures, HeldBack, Outbox, Overdrawn, TerminalStream
+from masq.core.circuits.terminal import ABOUT_CREDIT, LAZY, Departures, HeldBack, Outbox, Overdrawn, TerminalStream
 from masq.core.circuits.vigil import PROBE_HOST, Pulse, Vigil
 from masq.core.circuits.ways import Ways
 from masq.core.effects import (
@@ -323,18 +323,15 @@ class CircuitEntry:
             return []
         return own.terminal.discarded(size, now)
 
+    def _about_credit(self, own: OwnCircuit, message: CellMessage, outbox: Outbox, now: float) -> None:
+        own.terminal.about_credit(message, outbox, now)
+        if message.command == Command.WINDOW and message.stream:
+            self.vigil.granted(own.pulse, int.from_bytes(message.data, "big"), now)
+
     def _message(self, own: OwnCircuit, message: CellMessage, outbox: Outbox, now: float) -> list[EntryEffect]:
         terminal = own.terminal
-        if message.command == Command.WINDOW:
-            terminal.granted(message.stream, message.data)
-            if message.stream:
-                self.vigil.granted(own.pulse, int.from_bytes(message.data, "big"), now)
-            return []
-        if message.command == Command.ECHO:
-            outbox.append((0, Command.ECHOED, terminal.pace.was_asked(message.data)))
-            return []
-        if message.command == Command.ECHOED:
-            terminal.pace.was_answered(message.data, now)
+        if message.command in ABOUT_CREDIT:
+            self._about_credit(own, message, outbox, now)
             return []
         stream = terminal.streams.get(message.stream)
         if not isinstance(stream, OwnStream):

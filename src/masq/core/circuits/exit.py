@@ -183,14 +183,8 @@ class CircuitExit:
                     return self._forget(terminal, stream, Failure(Cause.STOPPED) if stream.congested else None)
                 self._quiet.add(stream, now)
                 return [EndSocket(stream.socket)] if stream.connected else []
-            case Command.WINDOW:
-                terminal.granted(message.stream, message.data)
-                return []
-            case Command.ECHO:
-                outbox.append((0, Command.ECHOED, terminal.pace.was_asked(message.data)))
-                return []
-            case Command.ECHOED:
-                terminal.pace.was_answered(message.data, now)
+            case Command.WINDOW | Command.ECHO | Command.ECHOED:
+                terminal.about_credit(message, outbox, now)
                 return []
             case _:
                 return []

@@ -178,7 +178,7 @@ class Pace:
 
     def was_asked(self, data: memoryview) -> bytes:
         """The other end asks: what it is answered. MalformedError if it is no question."""
-        if len(data) != 8:  # noqa: PLR2004
+        if len(data) != 8:
             raise MalformedError("an ECHO of 8 bytes expected")
         if self.due == math.inf:  # So it answers, too; and the originator knows what the relays carry.
             self.due = 0.0
@@ -187,7 +187,7 @@ class Pace:
 
     def was_answered(self, data: memoryview, now: float) -> None:
         """An answer came: it counts if it is the one that is waited for."""
-        if self._asked is None or len(data) != 8 or int.from_bytes(data[:4], "big") != self._asked:  # noqa: PLR2004
+        if self._asked is None or len(data) != 8 or int.from_bytes(data[:4], "big") != self._asked:
             return
         asked_at, self._asked = self._asked_at, None
         rtt = now - asked_at

@@ -18,6 +18,7 @@ from masq.wire.circuit import (
     MAX_DATA,
     MAX_PLAIN,
     STREAM_CREDIT,
+    CellMessage,
     Command,
     Layer,
     Seal,
@@ -35,6 +36,7 @@ class Overdrawn(MalformedError):
 Outbox = list[tuple[int, int, bytes | memoryview]]
 """Messages to be sent: stream, command, data."""
 
+ABOUT_CREDIT: Final = (Command.WINDOW, Command.ECHO, Command.ECHOED)
 PACK_AT: Final = 16_384
 """Bytes of messages from which on a cell is made of them at once. Fewer wait for what else the moment brings."""
 LAZY: Final = 0.005
@@ -300,6 +302,15 @@ class Terminal:
             self._granted[stream] = None
             entry = self.streams[stream]
             entry.credit = min(entry.credit + more, most if self.pace.paced else STREAM_CREDIT)
+
+    def about_credit(self, message: CellMessage, outbox: Outbox, now: float) -> None:
+        """A message of ABOUT_CREDIT came. MalformedError if it makes no sense."""
+        if message.command == Command.WINDOW:
+            self.granted(message.stream, message.data)
+        elif message.command == Command.ECHO:
+            outbox.append((0, Command.ECHOED, self.pace.was_asked(message.data)))
+        else:
+            self.pace.was_answered(message.data, now)
 
     @property
     def under_way(self) -> int:

@@ -7,8 +7,7 @@ from typing import Final
 from masq.core.attempt import MAX_UNANSWERED
 from masq.core.circuits.exit import LOOK_EVERY
 from masq.core.circuits.exit import MAX_HELD as MAX_HELD_AT_EXIT
-from masq.core.limits import MAX_LINKS
-from masq.core.limits import MAX_WINDOW
+from masq.core.limits import MAX_LINKS, MAX_WINDOW
 from masq.core.links.links import BATCH, MAX_QUEUE, MAX_ROUTE
 from masq.core.packages.flow import MAX_HELD
 from masq.sim.connection import SOCKET_HIGH_WATER
