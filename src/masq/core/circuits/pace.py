@@ -1,4 +1,4 @@
-"""How much may be under way on a circuit: what its way carries, as its receiving end measures it (protocol.md 15.9).
+"""How much may be under way on a circuit: what its way carries, as its receiving end measures it (protocol.md 15.8).
 
 Who receives gives credit, so it alone has to know: bytes that came in a round trip, and how long a round trip takes
 when nothing waits. Their product, and a little more so that a faster way is noticed, is what fills the slowest link
