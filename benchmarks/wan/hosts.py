@@ -46,6 +46,11 @@ class Setting:
     slow: dict[str, float] = field(default_factory=dict)
     """MB/s of hosts that are slower."""
 
+    @property
+    def slowest(self) -> float:
+        """MB/s of the slowest line."""
+        return min(self.rate, *self.slow.values()) if self.slow else self.rate
+
 
 @dataclass(frozen=True)
 class Host:

@@ -17,8 +17,10 @@ from statistics import median
 from benchmarks.load import Way
 from benchmarks.measures import Figures
 from benchmarks.network import running_network
+from benchmarks.report import PAGE
 from benchmarks.run import end
 from benchmarks.server import running_server
+from benchmarks.wan import report
 from benchmarks.wan.hosts import Host, Setting, missing, wide_network
 
 SETTINGS = [
@@ -49,6 +51,10 @@ def main() -> None:
         found[setting.name] = measure(setting, arguments)
     if arguments.json:
         Path(arguments.json).write_text(json.dumps(found, indent=1))
+    if not arguments.only and not arguments.measure:
+        how = f"{arguments.seconds:g} s each, medians of {arguments.rounds}; hosts' own TCP: "
+        report.write(found, SETTINGS, how + arguments.congestion_control + ".")
+        print(f"written to {PAGE}")
 
 
 def read_arguments() -> argparse.Namespace:
@@ -69,7 +75,7 @@ def measure(setting: Setting, arguments: argparse.Namespace) -> dict[str, Figure
     rounds: dict[str, list[Figures]] = {}
     pythons = {"circuits": sys.executable}
     if arguments.other:
-        pythons = {"other": str(arguments.other.resolve() / ".venv" / "bin" / "python"), **pythons}
+        pythons = {"before": str(arguments.other.resolve() / ".venv" / "bin" / "python"), **pythons}
     with ExitStack() as stack:
         names = [f"{kind[:2]}{node}" for kind in pythons for node in NODES]
         slow = {name: rate for name in names for node, rate in setting.slow.items() if name.endswith(node)}

@@ -208,8 +208,8 @@ NOTHING_PER_STREAM: Final = 4 * 1024
 """More of them for each stream: CONNECTED and END in cells of their own take 1,056, the longest RESOLVED 2,576."""
 NOTHING_PER_QUESTION: Final = 1_056
 """More of them for each question of ours: its answer, and credit, in cells of their own."""
-NOTHING_OF_SENT: Final = 64
-"""And one byte more for so many that were sent: an honest exit returns credit in two small cells for each MiB."""
+NOTHING_OF_SENT: Final = 32
+"""And one byte more for so many that were sent: an honest exit returns credit in two small cells for 64 KiB, or for more."""
 
 # --- packages of 0.9.1 (protocol.md 5, 8) ---
 
