@@ -209,7 +209,7 @@ NOTHING_PER_STREAM: Final = 4 * 1024
 NOTHING_PER_QUESTION: Final = 1_056
 """More of them for each question of ours: its answer, and credit, in cells of their own."""
 NOTHING_OF_SENT: Final = 32
-"""And one byte more for so many that were sent: an honest exit returns credit in two small cells for 64 KiB, or for more."""
+"""And one byte more for so many that were sent: an honest exit returns credit in two small cells for 64 KiB."""
 
 # --- packages of 0.9.1 (protocol.md 5, 8) ---
 
