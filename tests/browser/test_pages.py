@@ -94,7 +94,6 @@ def test_countries_are_shown(own: Page) -> None:
     expect(own.get_by_role("region", name="Countries")).to_contain_text("(JP)", timeout=PATIENCE)
     expect(own.locator(".map path")).to_have_count(176)
     expect(own.locator(".map path.has, .map path.used").first).to_be_attached()
-    picture(own, "map")
 
 
 def test_an_error_says_what_to_do(own: Page) -> None:
@@ -118,7 +117,6 @@ def test_a_setting_is_checked_as_it_is_typed_and_counts_at_once(own: Page) -> No
     expect(form.get_by_role("status")).to_contain_text("would do")
     box.press("Enter")
     expect(form.get_by_role("status")).to_contain_text("used from now on")
-    picture(own, "settings")
 
 
 def test_the_log_is_live_and_filtered(own: Page) -> None:
@@ -178,7 +176,6 @@ def test_a_node_is_killed_and_the_page_says_so(watched: Page, demo: Demo, browse
     expect(card).to_contain_text("It is gone")
     expect(watched.locator(".notes")).to_contain_text(f"{name} was killed")
     expect(other.locator(".notes .bad").first).to_be_visible(timeout=PATIENCE)
-    picture(watched, "demo-killed")
     other.context.close()
     card.get_by_role("button", name="Start again").click()
     expect(card).to_contain_text("works", timeout=PATIENCE)

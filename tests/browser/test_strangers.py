@@ -10,7 +10,6 @@ from typing import Any
 import msgspec
 import pytest
 from playwright.sync_api import Page, expect
-from tests.browser.conftest import picture
 from tests.gateway.served import TOKEN, Served, served
 
 from masq.gateway.hub import event
@@ -124,4 +123,3 @@ def test_a_thousand_nodes_are_drawn(node: Served, page: Page) -> None:
     )
     node.document = {**node.document, "uptime": 61.0}
     expect(page.locator(".figures").first).to_contain_text("1 min")
-    picture(page, "thousand")
