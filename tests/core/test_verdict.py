@@ -12,6 +12,7 @@ from masq.core.view import (
     ExitView,
     FailureView,
     LinkView,
+    MoneyView,
     NeighborView,
     NodeView,
     ProcessView,
@@ -55,7 +56,8 @@ NODE = NodeView(
     links=(LINK,),
     bans=(),
 )
-BOOKS = BooksView((), (), (), (), Wei(0), Wei(0), Wei(0), Wei(10**18))
+MONEY = MoneyView((), None, None, None, None, Wei(0), None, Wei(0), Wei(0), 0)
+BOOKS = BooksView((), (), (), (), Wei(0), Wei(0), MONEY, Wei(0), Wei(10**18))
 ALONE = replace(NODE, neighbors=(), links=(), nodes_known=1, routes=RoutesView(False, 3, "no route: nobody", None))
 
 

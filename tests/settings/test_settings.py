@@ -173,6 +173,7 @@ WRONG = {
     "config-file": ["no-such-file.toml", "./no-such-file.toml", "/no/such/file.toml"],
     "db-password": ["\udcff"],
     "db-password-file": ["no-such-file"],
+    "confirmations": ["-1", "x", "100001"],
     "new-public-key": ["maybe", "off"],
     "log-level": ["verbose"],
     "ui-port": ["80"],

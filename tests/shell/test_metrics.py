@@ -60,7 +60,7 @@ FULL = Seen(
         payables=(AccountView(SECRET, Wei(15 * 10**17), 1), AccountView(SECRET, Wei(-(10**18)), 1)),
         receivables=(AccountView(SECRET, Wei(25 * 10**17), 1),),
         banned=(SECRET,),
-        payments=(PaymentView(SECRET, Wei(1), SECRET, 900),),
+        payments=(PaymentView(SECRET, Wei(1), SECRET, 900, "sent"),),
         earned_wei=Wei(10**18),
     ),
     failures={"silent": 7, "refused": 8},

@@ -15,6 +15,7 @@ from masq.cli import backups, node
 from masq.cli.bans import bans
 from masq.cli.chains import chain_commands
 from masq.cli.options import AsJson, ChainName, DataDirectory, directory_of, print_json, settings_of
+from masq.cli.scan import scan
 from masq.cli.wallets import wallet
 from masq.cli.window import open_window
 from masq.errors import LocalError, SettingError
@@ -63,6 +64,7 @@ app.command("open")(open_window)
 app.add_typer(node.route, name="route")
 app.command()(node.metrics)
 app.command()(node.reload)
+app.command()(scan)
 app.command()(node.stop)
 app.command()(backups.backup)
 app.command()(backups.restore)

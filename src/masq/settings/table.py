@@ -227,10 +227,19 @@ class Settings:
     )
     blockchain_service_url: str | None = _setting(
         "blockchain-service-url",
-        values.url,
-        "an http:// or https:// URL",
-        "The JSON-RPC service of the chain. Required unless the mode is zero-hop.",
+        values.urls,
+        "an http:// or https:// URL, or several with commas in between",
+        "The JSON-RPC service of the chain. Required unless the mode is zero-hop. Of several another one is asked when "
+        "one fails, and in turns for what came in: what one leaves out, another shows.",
         "Chain and money",
+    )
+    confirmations: int | None = _setting(
+        "confirmations",
+        partial(values.number, low=0, high=100_000),
+        "a whole number",
+        "Blocks that have to follow one before a payment or income in it counts.",
+        "Chain and money",
+        default_help="the chain's own: 10 on base-mainnet, 32 on polygon-mainnet, 6 on eth-mainnet",
     )
     consuming_private_key: bytes | None = _setting(
         "consuming-private-key",

@@ -258,6 +258,11 @@ def url(text: str) -> str:
     return text
 
 
+def urls(text: str) -> str:
+    """One, or several with commas in between."""
+    return ",".join(url(each.strip()) for each in text.split(","))
+
+
 def real_user(text: str) -> str:
     if not _REAL_USER.fullmatch(text):
         raise ValueError

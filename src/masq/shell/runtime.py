@@ -12,10 +12,12 @@ from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import Final
 
-from masq.chain.erc20 import sign_transfer
+from masq.chain.erc20 import sign_nothing, sign_transfer
 from masq.chain.transaction import SignedTransaction
 from masq.chain.wallet import Wallet
-from masq.core.accountant.accountant import AccountantConfig, Scan
+from masq.core.accountant.accountant import AccountantConfig
+from masq.core.accountant.effects import Scan
+from masq.core.accountant.fees import Fee
 from masq.core.build import NodeConfig, build_node
 from masq.core.failure import printable
 from masq.core.limits import Limits
@@ -29,6 +31,7 @@ from masq.gateway.token import token_of
 from masq.settings import Settings
 from masq.shell.acceptor import Acceptor
 from masq.shell.bank import BankConfig
+from masq.shell.books import open_books
 from masq.shell.commands import commands
 from masq.shell.control import Command, ControlSocket
 from masq.shell.driver import Driver, DriverConfig
@@ -114,6 +117,9 @@ async def _start(
     started = asyncio.get_running_loop().time()
     keys, alias, first_version = _keys(settings, store)
     wallet = Wallet(settings.consuming_private_key) if settings.consuming_private_key else None
+    saved, of_books = open_books(store, settings.chain, wallet.address if wallet else None)
+    for warning in of_books:
+        log.warning("books", detail=warning)
     place = find_place(settings, store)
     limits = Limits.of(raise_descriptors())
     config = NodeConfig(
@@ -136,7 +142,7 @@ async def _start(
         limits=limits,
     )
     driver = Driver(
-        build_node(config, store.load(), os.urandom, started),
+        build_node(config, saved, os.urandom, started),
         store,
         _driver_config(settings, place, wallet, limits),
         fail,
@@ -156,7 +162,7 @@ async def _start(
         window=url_of(looked_through) if looked_through else None,
         consuming_wallet=wallet.address if wallet else None,
         earning_wallet=settings.earning_wallet,
-        warnings=tuple(settings.warnings),
+        warnings=(*settings.warnings, *of_books),
         directory=settings.data_directory,
     )
     advertised = (place.address.ip,) if place.address else ()
@@ -237,7 +243,7 @@ def _driver_config(settings: Settings, place: Place, wallet: Wallet | None, limi
     return DriverConfig(
         bank=BankConfig(
             chain=settings.chain,
-            url=settings.blockchain_service_url,
+            urls=tuple((settings.blockchain_service_url or "").split(",")) if settings.blockchain_service_url else (),
             consuming_wallet=wallet.address if wallet else None,
             earning_wallet=settings.earning_wallet,
         ),
@@ -292,9 +298,13 @@ def _contacts(settings: Settings, store: Store, keys: Keys) -> tuple[Contact, ..
 
 
 def _accountant(settings: Settings, wallet: Wallet | None) -> AccountantConfig:
-    def sign(nonce: int, gas_price: int, recipient: bytes, wei: int) -> SignedTransaction:
+    def sign(nonce: int, fee: Fee, recipient: bytes, wei: int) -> SignedTransaction:
         assert wallet
-        return sign_transfer(wallet, settings.chain, nonce=nonce, gas_price=gas_price, recipient=recipient, amount=wei)
+        if recipient == wallet.address:
+            return sign_nothing(wallet, settings.chain, nonce=nonce, gas_price=fee.most, tip=fee.tip)
+        return sign_transfer(
+            wallet, settings.chain, nonce=nonce, gas_price=fee.most, tip=fee.tip, recipient=recipient, amount=wei
+        )
 
     intervals = settings.scan_intervals
     return AccountantConfig(
@@ -302,6 +312,7 @@ def _accountant(settings: Settings, wallet: Wallet | None) -> AccountantConfig:
         consuming_wallet=wallet.address if wallet else None,
         sign=sign if wallet else None,
         most_gas_price=settings.chain.most_gas_price,
+        confirmations=settings.chain.confirmations if settings.confirmations is None else settings.confirmations,
         thresholds=settings.payment_thresholds,
         intervals={
             Scan.PENDING_PAYABLES: float(intervals.pending_payable),

@@ -84,4 +84,4 @@ class Status:
 
     def views(self) -> tuple[ProcessView, NodeView, BooksView]:
         turn = self.driver.turn
-        return self.view(), turn.node.view(turn.now), turn.node.accountant.view()
+        return self.view(), turn.node.view(turn.now), turn.node.accountant.view(turn.now)
