@@ -203,13 +203,15 @@ class HonestHop:
         self.delinquent: set[bytes] = set()
         self.crowded: set[int] = set()
         self.owed = 0
+        self.statements = b"", b""
+        """What it says to payers besides its bills."""
         self.now = 0.0
         self.earned = 0
         self.sockets, self.tab = Sockets(limits), Tab()
         self.strangers: dict[int, str] = {}
         """Links of who is no neighbor, and their addresses."""
         ways = Ways(self.next.get, lambda link: link in outbound, lambda link: link in self.crowded, self.peer)
-        billing = Billing(DEFAULT_RATE_PACK, self.tab, lambda payer: self.owed)
+        billing = Billing(DEFAULT_RATE_PACK, self.tab, lambda payer: self.owed, lambda payer, now: self.statements)
         self.exit = CircuitExit(billing, self.sockets, ways)
         self.circuits = PassingCircuits(
             self.keys,
@@ -405,6 +407,8 @@ class Entry:
         self.now = 0.0
         self.crowded: set[int] = set()
         self.tab = Tab()
+        self.statement = b""
+        """What it says to hops besides its payer."""
         peer = Peer("192.0.2.1", b"first", True)
         links = Ways(lambda key: BACK, lambda link: True, lambda link: link in self.crowded, lambda link: peer)
         self.own = OwnCircuits(
@@ -417,6 +421,7 @@ class Entry:
             links,
             self._new_id,
             EPOCH,
+            lambda key, wallet, now: self.statement,
         )
         self.entry = CircuitEntry(self.own, Sockets(), links)
         self._id = -1

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from masq.chain.wallet import Wallet
 from masq.core.accountant.accountant import Accountant, AccountantConfig, SavedState
+from masq.core.accountant.statements import SMALL, Statements, Us
 from masq.core.circuits.entry import CircuitEntry
 from masq.core.circuits.exit import CircuitExit
 from masq.core.circuits.origin import OwnCircuits
@@ -59,6 +60,8 @@ class NodeConfig:
     limits: Limits = field(default_factory=Limits)
     bans: str | None = None
     """What was saved of bans."""
+    statements: tuple[str | None, ...] = ()
+    """What was saved of statements of account."""
 
 
 def build_node(config: NodeConfig, saved: SavedState, random: Random, now: float) -> Node:
@@ -109,10 +112,21 @@ def build_node(config: NodeConfig, saved: SavedState, random: Random, now: float
     package_relay = PackageRelay(keys, config.alias, proofs, charges=not zero_hop)
     package_entry = PackageEntry(keys, config.alias, routes, proofs, hops, sockets, tab, random)
     package_exit = PackageExit(keys, profile.rates, sockets, tab, config.limits)
-    billing = Billing(profile.rates, tab, accountant.owed_by)
+    us = Us(
+        keys=keys,
+        earning=config.accountant.earning_wallet,
+        consuming=config.wallet,
+        contract=config.contract,
+        rates=profile.rates,
+        dust=config.accountant.thresholds.permanent // SMALL,
+    )
+    statements = Statements(us, accountant.ledger, config.statements, config.epoch)
+    billing = Billing(profile.rates, tab, accountant.owed_by, statements.for_debtor)
     circuit_exit = CircuitExit(billing, sockets, ways, config.limits)
     circuits = PassingCircuits(keys, proofs, billing, circuit_exit, ways, refuses, exits, config.epoch)
-    own_circuits = OwnCircuits(keys, routes, proofs, tab, hops, random, ways, circuits.new_id, config.epoch)
+    own_circuits = OwnCircuits(
+        keys, routes, proofs, tab, hops, random, ways, circuits.new_id, config.epoch, statements.for_creditor
+    )
     circuit_entry = CircuitEntry(own_circuits, sockets, ways)
     rules = Rules(
         mode=config.mode,
@@ -139,6 +153,7 @@ def build_node(config: NodeConfig, saved: SavedState, random: Random, now: float
         sockets=sockets,
         tab=tab,
         bans=bans,
+        statements=statements,
     )
     return Node(keys, rules, parts, now)
 

@@ -9,7 +9,8 @@ from typing import Final
 from masq.chain.erc20 import Transfer
 from masq.chain.receipt import Receipt
 from masq.core.accountant.accountant import Accountant, Scan, Terms
-from masq.core.accountant.effects import AccountantEffect, Payment
+from masq.core.accountant.effects import AccountantEffect, Payment, Save
+from masq.core.accountant.statements import Statements
 from masq.core.circuits.entry import CircuitEntry, Wish
 from masq.core.circuits.exit import CircuitExit
 from masq.core.circuits.origin import OwnCircuits
@@ -25,6 +26,7 @@ from masq.core.effects import (
     Overrun,
     Prove,
     SendFrame,
+    Stated,
     Tell,
 )
 from masq.core.failure import BUDGET, NO_WALLET, Cause, Failure, FailureError
@@ -90,6 +92,7 @@ class Parts:
     sockets: Sockets
     tab: Tab
     bans: Bans
+    statements: Statements
 
 
 class Node:
@@ -113,6 +116,7 @@ class Node:
         self.sockets = parts.sockets
         self.tab = parts.tab
         self.bans = parts.bans
+        self.statements = parts.statements
         self._route_revision = -1
         self.has_route = False
         self._why_not: str | None = None
@@ -146,6 +150,7 @@ class Node:
                     effects += [CloseLink(link), *self.link_closed(link, now)]
         effects += self._carry(self.accountant.tick(now), now)
         effects += self.bans.tick(now)
+        effects += self.statements.tick(now)
         return effects + self._look_for_route(now)
 
     def next_wake(self, now: float) -> float:
@@ -495,6 +500,10 @@ class Node:
                 overrun.append(effect)
             elif isinstance(effect, Offence):
                 out += self._judge(effect, now)
+            elif isinstance(effect, Save):
+                out.append(self.statements.join(effect))
+            elif isinstance(effect, Stated):
+                out += self.statements.heard(effect, now)
             else:
                 out.append(effect)
         if self.tab.earned or self.tab.owed:
@@ -635,6 +644,7 @@ class Node:
             circuits=sum(1 for _ in self.circuits),
             avoided=self.own_circuits.blame.view(now),
             overbilled=self.own_circuits.view(now),
+            disputed=self.statements.disputed,
             links=self.links.view(),
             bans=self.bans.view(now),
         )

@@ -16,6 +16,7 @@ from masq.chain.erc20 import sign_transfer
 from masq.chain.transaction import SignedTransaction
 from masq.chain.wallet import Wallet
 from masq.core.accountant.accountant import AccountantConfig, Scan
+from masq.core.accountant.statements import SHARDS
 from masq.core.build import NodeConfig, build_node
 from masq.core.limits import Limits
 from masq.core.network.contacts import Contact
@@ -128,6 +129,7 @@ async def _start(
         epoch=time.time() - started,
         ceiling=Ceiling(settings.max_rate_pack, settings.max_price_per_gb),
         bans=store.get("bans"),
+        statements=tuple(store.get(name) for name in SHARDS),
         limits=limits,
     )
     driver = Driver(

@@ -10,6 +10,7 @@ from masq.chain.erc20 import sign_transfer
 from masq.chain.transaction import SignedTransaction
 from masq.chain.wallet import Wallet
 from masq.core.accountant.accountant import AccountantConfig, Scan
+from masq.core.accountant.statements import SHARDS
 from masq.core.accountant.thresholds import DEFAULT_THRESHOLDS, PaymentThresholds
 from masq.core.build import NodeConfig, build_node
 from masq.core.network.contacts import Contact
@@ -113,6 +114,7 @@ class World:
             link_policy=LinkPolicy(link_policy),
             package_policy=PackagePolicy(package_policy),
             epoch=EPOCH,
+            statements=tuple(owner.memory.config.get(name) for name in SHARDS),
         )
         host = SimNode(self._around, build_node(config, owner.memory.state(), own_random, self.now), owner)
         if replacing:
