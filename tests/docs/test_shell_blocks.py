@@ -33,6 +33,7 @@ NOT_RUN = {
     "make tools": "the tests run with what it made",
 }
 ANSWERS = {
+    "masq open": "#token=",
     "wallet create": "consuming wallet",
     "masq run": "masq://base-mainnet:",
     "curl": "a page from beyond the exit",

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from masq.core.accountant.accountant import Scan
+from masq.core.accountant.effects import Scan
 from masq.errors import LocalError
 from masq.shell.commands import commands
 from masq.shell.driver import Driver

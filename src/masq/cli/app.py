@@ -14,8 +14,11 @@ import typer
 from masq.cli import backups, node
 from masq.cli.audit import audit
 from masq.cli.bans import bans
+from masq.cli.chains import chain_commands
 from masq.cli.options import AsJson, ChainName, DataDirectory, directory_of, print_json, settings_of
+from masq.cli.scan import scan
 from masq.cli.wallets import wallet
+from masq.cli.window import open_window
 from masq.errors import LocalError, SettingError
 from masq.types import Endpoint
 
@@ -28,6 +31,7 @@ app = typer.Typer(
 )
 app.add_typer(wallet, name="wallet")
 app.add_typer(bans, name="bans")
+app.add_typer(chain_commands, name="chain")
 
 
 def _version(wanted: bool) -> None:
@@ -57,10 +61,12 @@ def _run(context: typer.Context) -> None:
 
 app.command()(node.status)
 app.command()(node.descriptor)
+app.command("open")(open_window)
 app.add_typer(node.route, name="route")
 app.command()(audit)
 app.command()(node.metrics)
 app.command()(node.reload)
+app.command()(scan)
 app.command()(node.stop)
 app.command()(backups.backup)
 app.command()(backups.restore)
@@ -160,6 +166,25 @@ def doctor(
     elif not bad:
         typer.echo("Nothing is wrong that can be seen from here.")
     raise typer.Exit(1 if bad else 0)
+
+
+@app.command()
+def top(
+    data_directory: DataDirectory = None,
+    chain: ChainName = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print a status document a line each second, instead.")
+    ] = False,
+) -> None:
+    """Watch the Node on this machine in the terminal: streams, Nodes, failures, as they change."""
+    directory = directory_of(data_directory, chain)
+    if as_json:
+        node.watch_plainly(directory)
+        return
+    _need("masq top", "top", "textual")
+    from masq.cli.top import Top
+
+    Top(directory).run()
 
 
 @app.command()

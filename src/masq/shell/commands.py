@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from masq.core.accountant.accountant import Scan
+from masq.core.accountant.effects import Scan
 from masq.core.view import as_json
 from masq.errors import LocalError
 from masq.shell.control import Answer, Command
@@ -58,10 +58,14 @@ class _Orders:
     stop: Callable[[], None]
 
     def scan(self, words: Sequence[str]) -> Answer:
-        if len(words) != 1 or words[0] not in list(Scan):
-            raise ValueError(f"behind it comes one of {', '.join(Scan)}")
         turn = self.driver.turn
-        turn.carry(turn.node.scan(Scan(words[0]), turn.now))
+        match words:
+            case [kind] if kind in list(Scan):
+                turn.carry(turn.node.scan(Scan(kind), turn.now))
+            case [Scan.RECEIVABLES, "--from", block] if block.isdecimal() and len(block) < 16:
+                turn.carry(turn.node.search_from(int(block), turn.now))
+            case _:
+                raise ValueError(f"behind it comes one of {', '.join(Scan)}; or receivables --from BLOCK")
         return {}
 
     def ban(self, words: Sequence[str]) -> Answer:

@@ -8,29 +8,36 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import Final
 
-from masq.chain.erc20 import sign_transfer
+from masq.chain.erc20 import sign_nothing, sign_transfer
 from masq.chain.transaction import SignedTransaction
 from masq.chain.wallet import Wallet
-from masq.core.accountant.accountant import AccountantConfig, Scan
+from masq.core.accountant.accountant import AccountantConfig
+from masq.core.accountant.effects import Scan
+from masq.core.accountant.fees import Fee
 from masq.core.accountant.statements import SHARDS
 from masq.core.build import NodeConfig, build_node
+from masq.core.failure import printable
 from masq.core.limits import Limits
 from masq.core.network.contacts import Contact
 from masq.core.network.own_record import Profile
 from masq.core.network.routing import Ceiling
+from masq.core.verdict import verdict
 from masq.crypto import CryptDE, Keys, NullCryptDE
 from masq.errors import CryptoError, LocalError, SettingError
+from masq.gateway.token import token_of
 from masq.settings import Settings
 from masq.shell.acceptor import Acceptor
 from masq.shell.bank import BankConfig
+from masq.shell.books import open_books
 from masq.shell.commands import commands
-from masq.shell.control import ControlSocket
+from masq.shell.control import Command, ControlSocket
 from masq.shell.driver import Driver, DriverConfig
 from masq.shell.exit_policy import exit_policy
+from masq.shell.herald import proclaim
 from masq.shell.log import configure, log
 from masq.shell.look_ups import LookUps
 from masq.shell.places import Place, find_place
@@ -39,6 +46,7 @@ from masq.shell.reload import Reloading, Sources, log_config
 from masq.shell.resolve import Resolver
 from masq.shell.status import Status
 from masq.shell.store import Store
+from masq.shell.window import Window, url_of, window_socket
 from masq.types import Endpoint, Mode, NodeAddress
 from masq.wire.descriptor import Descriptor
 
@@ -110,6 +118,9 @@ async def _start(
     started = asyncio.get_running_loop().time()
     keys, alias, first_version = _keys(settings, store)
     wallet = Wallet(settings.consuming_private_key) if settings.consuming_private_key else None
+    saved, of_books = open_books(store, settings.chain, wallet.address if wallet else None)
+    for warning in of_books:
+        log.warning("books", detail=warning)
     place = find_place(settings, store)
     limits = Limits.of(raise_descriptors())
     config = NodeConfig(
@@ -133,7 +144,7 @@ async def _start(
         limits=limits,
     )
     driver = Driver(
-        build_node(config, store.load(), os.urandom, started),
+        build_node(config, saved, os.urandom, started),
         store,
         _driver_config(settings, place, wallet, limits),
         fail,
@@ -142,6 +153,7 @@ async def _start(
     entry = await _listen_for_clients(driver, settings)
     services.callback(entry.close)
     dns_at = await _serve_dns(driver, settings, services)
+    looked_through = window_socket(settings)
     status = Status(
         driver,
         started=started,
@@ -149,22 +161,38 @@ async def _start(
         descriptor=str(Descriptor(settings.chain, keys.fragment(), place.address)),
         entry=Endpoint(*entry.place),
         dns=dns_at,
+        window=url_of(looked_through) if looked_through else None,
         consuming_wallet=wallet.address if wallet else None,
         earning_wallet=settings.earning_wallet,
-        warnings=tuple(settings.warnings),
+        warnings=(*settings.warnings, *of_books),
         directory=settings.data_directory,
     )
     advertised = (place.address.ip,) if place.address else ()
-    await _take_orders(driver, status, Reloading(sources, driver, advertised), store, stopping, services)
+    orders = await _take_orders(driver, status, Reloading(sources, driver, advertised), store, stopping, services)
+    if looked_through is not None:
+        services.push_async_callback(Window(*orders, token_of(settings.data_directory)).hang(looked_through).close)
     if place.listener is not None:
         services.callback((await driver.links.listen(place.listener)).close)
     print(status.descriptor, flush=True)
     log.info("started", descriptor=status.descriptor, entry=str(status.entry))
     driver.start()
+    if sys.stderr.isatty():
+        _tell_terminal(status)
     # What is loaded now stays: the collector needn't look at it each time that some thousand effects have come
     # and gone.
     gc.freeze()
     gc.set_threshold(3_000, 10, 10)
+
+
+def _tell_terminal(status: Status) -> None:
+    """Who starts a Node by hand sees there what to do with it, and when it works."""
+
+    def say(text: str) -> None:
+        print(f"masq: {printable(text)}", file=sys.stderr, flush=True)
+
+    say(f"programs use {status.entry} as SOCKS5 or HTTP proxy; `masq status` shows more, Ctrl-C ends it")
+    turn = status.driver.turn
+    turn.spawn(proclaim(lambda: verdict(*status.views()), say, lambda: turn.now))
 
 
 async def _take_orders(
@@ -174,10 +202,11 @@ async def _take_orders(
     store: Store,
     stopping: asyncio.Event,
     services: AsyncExitStack,
-) -> None:
-    """Answer this machine's user, at the control socket and by signals."""
+) -> tuple[Status, Reloading, Mapping[str, Command]]:
+    """Answer this machine's user, at the control socket and by signals. Returns what a window shows."""
     path = reloading.sources.settings.data_directory / "masq.sock"
-    control = await ControlSocket(path, commands(driver, status, reloading, store, stopping.set)).start()
+    orders = commands(driver, status, reloading, store, stopping.set)
+    control = await ControlSocket(path, orders).start()
     services.callback(path.unlink, missing_ok=True)
     services.callback(control.close)
 
@@ -188,6 +217,7 @@ async def _take_orders(
             log.error("reloaded", detail=str(error))
 
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload)
+    return status, reloading, orders
 
 
 async def _stop(driver: Driver, fail: Callable[[LocalError], None]) -> None:
@@ -215,7 +245,7 @@ def _driver_config(settings: Settings, place: Place, wallet: Wallet | None, limi
     return DriverConfig(
         bank=BankConfig(
             chain=settings.chain,
-            url=settings.blockchain_service_url,
+            urls=tuple((settings.blockchain_service_url or "").split(",")) if settings.blockchain_service_url else (),
             consuming_wallet=wallet.address if wallet else None,
             earning_wallet=settings.earning_wallet,
         ),
@@ -270,9 +300,13 @@ def _contacts(settings: Settings, store: Store, keys: Keys) -> tuple[Contact, ..
 
 
 def _accountant(settings: Settings, wallet: Wallet | None) -> AccountantConfig:
-    def sign(nonce: int, gas_price: int, recipient: bytes, wei: int) -> SignedTransaction:
+    def sign(nonce: int, fee: Fee, recipient: bytes, wei: int) -> SignedTransaction:
         assert wallet
-        return sign_transfer(wallet, settings.chain, nonce=nonce, gas_price=gas_price, recipient=recipient, amount=wei)
+        if recipient == wallet.address:
+            return sign_nothing(wallet, settings.chain, nonce=nonce, gas_price=fee.most, tip=fee.tip)
+        return sign_transfer(
+            wallet, settings.chain, nonce=nonce, gas_price=fee.most, tip=fee.tip, recipient=recipient, amount=wei
+        )
 
     intervals = settings.scan_intervals
     return AccountantConfig(
@@ -280,6 +314,7 @@ def _accountant(settings: Settings, wallet: Wallet | None) -> AccountantConfig:
         consuming_wallet=wallet.address if wallet else None,
         sign=sign if wallet else None,
         most_gas_price=settings.chain.most_gas_price,
+        confirmations=settings.chain.confirmations if settings.confirmations is None else settings.confirmations,
         thresholds=settings.payment_thresholds,
         intervals={
             Scan.PENDING_PAYABLES: float(intervals.pending_payable),

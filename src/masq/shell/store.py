@@ -8,24 +8,26 @@ What the cipher can't notice is an older copy of the file put in its place.
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 import apsw
 
+from masq.chain.transaction import read_legacy
 from masq.core.accountant.accountant import SavedState
-from masq.core.accountant.effects import Payment, Save
+from masq.core.accountant.effects import Payment, Save, State, Variant
 from masq.core.accountant.ledger import BookEntry
 from masq.shell.backup import finish_restore
 from masq.shell.key_file import KEY_FILE, key_for, read_key, write_key
 from masq.shell.key_file import StoreBusyError as StoreBusyError
 from masq.shell.key_file import StoreError as StoreError
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 SNAPSHOT: Final = "node.snapshot"
 PAGES_AT_ONCE: Final = 64
 """Of a snapshot: a save waits some milliseconds for them at most."""
@@ -37,8 +39,29 @@ CREATE TABLE accounts (
     PRIMARY KEY (payable, wallet)) STRICT, WITHOUT ROWID;
 CREATE TABLE payments (
     hash BLOB PRIMARY KEY, creditor BLOB NOT NULL, wei TEXT NOT NULL, nonce INTEGER NOT NULL,
-    raw BLOB NOT NULL, made INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+    made INTEGER NOT NULL, sender BLOB NOT NULL, variants TEXT NOT NULL, state TEXT NOT NULL,
+    block INTEGER) STRICT, WITHOUT ROWID;
 CREATE TABLE banned (wallet BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;
+CREATE TABLE paid (
+    hash BLOB NOT NULL, creditor BLOB NOT NULL, wei TEXT NOT NULL, block INTEGER NOT NULL, fee TEXT,
+    time INTEGER NOT NULL) STRICT;
+CREATE TABLE earned (
+    hash BLOB NOT NULL, debtor BLOB NOT NULL, wei TEXT NOT NULL, block INTEGER NOT NULL,
+    time INTEGER NOT NULL) STRICT;
+"""
+
+_FROM_1: Final = """
+ALTER TABLE payments RENAME TO payments_1;
+CREATE TABLE payments (
+    hash BLOB PRIMARY KEY, creditor BLOB NOT NULL, wei TEXT NOT NULL, nonce INTEGER NOT NULL,
+    made INTEGER NOT NULL, sender BLOB NOT NULL, variants TEXT NOT NULL, state TEXT NOT NULL,
+    block INTEGER) STRICT, WITHOUT ROWID;
+CREATE TABLE paid (
+    hash BLOB NOT NULL, creditor BLOB NOT NULL, wei TEXT NOT NULL, block INTEGER NOT NULL, fee TEXT,
+    time INTEGER NOT NULL) STRICT;
+CREATE TABLE earned (
+    hash BLOB NOT NULL, debtor BLOB NOT NULL, wei TEXT NOT NULL, block INTEGER NOT NULL,
+    time INTEGER NOT NULL) STRICT;
 """
 
 _BUSY: Final = (
@@ -104,16 +127,28 @@ class Store:
             self._connection.pragma("temp_store", "memory")
             # More than "full": a journal that came back after a power cut would undo the last save.
             self._connection.pragma("synchronous", "extra")
-            if version not in (0, SCHEMA):
+            if not 0 <= version <= SCHEMA:
                 raise StoreError(f"{self._path} was written by a newer version of this program (schema {version})")
             with self._transaction():
                 if version == 0:
                     self._connection.execute(_TABLES)
+                elif version == 1:
+                    self._from_1()
                 # Written even if nothing changes: that opens the journal.
                 self._connection.pragma("user_version", SCHEMA)
             problems = [row[0] for row in self._connection.execute("PRAGMA quick_check")]
             if problems != ["ok"]:
                 raise StoreError(f"{self._path} is damaged or was altered: {problems[0]}")
+
+    def _from_1(self) -> None:
+        """Payments of old had one transaction each; who sent it, and at which price, stands in that."""
+        self._connection.execute(_FROM_1)
+        old = self._rows("SELECT creditor, wei, nonce, raw, hash, made FROM payments_1")
+        for creditor, wei, nonce, raw, hash, made in list(old):
+            sender, price = read_legacy(raw)
+            variants = (Variant(raw, hash, price, None, made),)
+            self._put_payments([Payment(creditor, int(wei), nonce, made, sender, variants)])
+        self._connection.execute("DROP TABLE payments_1")
 
     def close(self) -> None:
         self._connection.close()
@@ -141,15 +176,26 @@ class Store:
                 for payable, wallet, wei, since in self._rows("SELECT payable, wallet, wei, since FROM accounts")
             )
             payments = tuple(
-                Payment(creditor, int(wei), nonce, raw, hash, made)
-                for creditor, wei, nonce, raw, hash, made in self._rows(
-                    "SELECT creditor, wei, nonce, raw, hash, made FROM payments"
+                Payment(creditor, int(wei), nonce, made, sender, _variants(variants), State(state), block)
+                for creditor, wei, nonce, made, sender, variants, state, block in self._rows(
+                    "SELECT creditor, wei, nonce, made, sender, variants, state, block FROM payments"
                 )
             )
             banned = tuple(wallet for (wallet,) in self._rows("SELECT wallet FROM banned"))
-        start_block = self.get("start_block")
-        first = None if start_block is None else int(start_block)
-        return SavedState(entries, payments, banned, first, self.get("known_income"), self.get("payers"))
+            start_block, outgo_block = (
+                int(text) if (text := self.get(name)) else None for name in ("start_block", "outgo_block")
+            )
+        return SavedState(
+            entries,
+            payments,
+            banned,
+            start_block,
+            self.get("known_income"),
+            self.get("payers"),
+            outgo_block,
+            self.get("known_outgo") or None,
+            self.get("head"),
+        )
 
     def save(self, save: Save) -> None:
         """All of it or nothing; on disk when this returns. StoreBusyError: not now, but a later try may succeed."""
@@ -159,15 +205,43 @@ class Store:
                 "INSERT OR REPLACE INTO accounts (payable, wallet, wei, since) VALUES (?, ?, ?, ?)",
                 [(int(entry.payable), entry.wallet, str(entry.wei), entry.since) for entry in save.entries],
             )
+            self._put_payments(save.payments)
             execute(
-                "INSERT INTO payments (hash, creditor, wei, nonce, raw, made) VALUES (?, ?, ?, ?, ?, ?)",
-                [(p.hash, p.creditor, str(p.wei), p.nonce, p.raw, p.made) for p in save.payments],
+                "INSERT INTO paid (hash, creditor, wei, block, fee, time) VALUES (?, ?, ?, ?, ?, ?)",
+                [
+                    (p.hash, p.creditor, str(p.wei), p.block, None if p.fee is None else str(p.fee), p.time)
+                    for p in save.paid
+                ],
+            )
+            execute(
+                "INSERT INTO earned (hash, debtor, wei, block, time) VALUES (?, ?, ?, ?, ?)",
+                [(e.hash, e.debtor, str(e.wei), e.block, e.time) for e in save.earned],
             )
             execute("DELETE FROM payments WHERE hash = ?", [(hash,) for hash in save.ended_payments])
             execute("INSERT OR IGNORE INTO banned (wallet) VALUES (?)", [(wallet,) for wallet in save.banned])
             execute("DELETE FROM banned WHERE wallet = ?", [(wallet,) for wallet in save.released])
             execute("DELETE FROM accounts WHERE payable = 0 AND wallet = ?", [(wallet,) for wallet in save.forgotten])
             execute("INSERT OR REPLACE INTO config (name, value) VALUES (?, ?)", list(save.config))
+
+    def _put_payments(self, payments: Iterable[Payment]) -> None:
+        self._connection.executemany(
+            "INSERT OR REPLACE INTO payments (hash, creditor, wei, nonce, made, sender, variants, state, block) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                (
+                    p.hash,
+                    p.creditor,
+                    str(p.wei),
+                    p.nonce,
+                    p.made,
+                    p.sender,
+                    _variants_text(p.variants),
+                    p.state.value,
+                    p.block,
+                )
+                for p in payments
+            ],
+        )
 
     def snapshot(self) -> Path:
         """A copy as of one moment, encrypted as the database is, in a file of its own: where. May be called in another
@@ -235,6 +309,22 @@ class Store:
             raise StoreError(f"{self._path} can't be used: {error}") from error
         except (ValueError, TypeError, OverflowError) as error:
             raise StoreError(f"{self._path} holds a value that makes no sense: {error}") from error
+
+
+def _variants_text(variants: Iterable[Variant]) -> str:
+    return json.dumps(
+        [[v.raw.hex(), v.hash.hex(), str(v.most), None if v.tip is None else str(v.tip), v.made] for v in variants]
+    )
+
+
+def _variants(text: str) -> tuple[Variant, ...]:
+    variants = tuple(
+        Variant(bytes.fromhex(raw), bytes.fromhex(hash), int(most), None if tip is None else int(tip), int(made))
+        for raw, hash, most, tip, made in json.loads(text)
+    )
+    if not variants:
+        raise ValueError("a payment without a transaction")
+    return variants
 
 
 def _take(directory: Path) -> int:

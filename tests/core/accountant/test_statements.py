@@ -330,3 +330,14 @@ def test_without_a_wallet_nothing_is_stated_or_heard() -> None:
     assert node.statements.for_creditor(b"k" * 64, EARNING, 0.0) == b""
     said = Statement(BIG, 0, EPOCH).by_creditor(Pair(EARNING, b"w" * 20, DEV), node.keys).encode()
     assert node.statements.heard(Stated(node.keys.public_key, EARNING, said, b"", 0), 0.0) == []
+
+
+def test_a_payment_that_was_undone_changes_nothing_of_what_was_charged(two: Two) -> None:
+    two.served(BIG)
+    two.bills()
+    two.user.ledger.settle(True, EARNING, BIG, EPOCH)
+    two.user.save()
+    two.user.ledger.unsettle(True, EARNING, BIG, EPOCH)
+    two.waits()
+    assert two.bills() == []
+    assert two.user.view.ours == BIG
