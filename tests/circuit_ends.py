@@ -414,14 +414,13 @@ class Entry:
         self.own = OwnCircuits(
             self.keys,
             FixedRoutes(self.keys.public_key, *self.ways),  # type: ignore[arg-type]
-            Proofs(self.keys, WALLET),
+            Proofs(self.keys, WALLET, lambda key, wallet, now: self.statement),
             self.tab,
             len(self.ways[0].pairs),
             os.urandom,
             links,
             self._new_id,
             EPOCH,
-            lambda key, wallet, now: self.statement,
         )
         self.entry = CircuitEntry(self.own, Sockets(), links)
         self._id = -1

@@ -51,10 +51,14 @@ def test_after_a_kill_of_the_exit_the_user_is_told_by_how_much_it_counts_less() 
     paid_at, payer = exit.earning.address, user.consuming.address
     key = exit.node.keys.public_key.hex()
     assert world.run_until(lambda: any(each.node == key for each in user.node.statements.view()), 120)
-    world.run(2)
+
+    def unsaved() -> int:
+        return exit.node.accountant.owed_by(payer) - exit.memory.entries[False, payer].wei
+
+    assert world.run_until(lambda: not one.ended and unsaved() > 0, 10)
     signed = max(each.theirs for each in user.node.statements.view() if each.node == key)
     exit.crash()
-    lost = exit.node.accountant.owed_by(payer) - exit.memory.entries[False, payer].wei
+    lost = unsaved()
     assert lost > 0
     one.abort()
     world.run(5)

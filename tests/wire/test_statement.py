@@ -1,4 +1,4 @@
-"""Statements of account on the wire: any bytes, and whose signature is whose (protocol.md 15.8)."""
+"""Statements of account on the wire: any bytes, and whose signature is whose (protocol.md 15.9)."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ class Hop:
     expires: int | None = None
     """Likewise: unix seconds."""
     statement: bytes = b""
-    """Likewise: the payer's statement of account for this Node (protocol.md 15.8)."""
+    """Likewise: the payer's statement of account for this Node (protocol.md 15.9)."""
 
     def encode(self) -> bytes:
         """As real Nodes write it; with a circuit's key, as OPEN has it: padded, so that all have OPEN_ELEMENT bytes."""

@@ -1,4 +1,4 @@
-"""Statements of account: what one side of a pair of wallets counts, signed by it (protocol.md 15.8)."""
+"""Statements of account: what one side of a pair of wallets counts, signed by it (protocol.md 15.9)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Books compared: what is noticed, what is kept of it, and what strangers get out of it (protocol.md 15.8)."""
+"""Books compared: what is noticed, what is kept of it, and what strangers get out of it (protocol.md 15.9)."""
 
 from __future__ import annotations
 

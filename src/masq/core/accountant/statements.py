@@ -1,4 +1,4 @@
-"""Nodes compare books: what the other side of an account has signed, beside our own count (protocol.md 15.8).
+"""Nodes compare books: what the other side of an account has signed, beside our own count (protocol.md 15.9).
 
 What is compared is all that was ever charged: the balance and all that was paid. It only grows, and a payment which one
 side has seen and the other hasn't makes no difference. Nothing is ever paid, and nobody is refused, for what is said

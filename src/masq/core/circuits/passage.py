@@ -9,9 +9,10 @@ from typing import Any, Final
 from masq.core.circuits.opens import Source
 from masq.core.circuits.terminal import Terminal
 from masq.core.effects import SendFrame
+from masq.core.limits import MAX_WINDOW
 from masq.core.tab import Tab
 from masq.types import Address, RatePack
-from masq.wire.circuit import CIRCUIT_CREDIT, Close, Control, Layer, circuit_frame, data_of, encode_ending
+from masq.wire.circuit import Close, Control, Layer, circuit_frame, data_of, encode_ending
 from masq.wire.secure_link import FrameType
 
 BILL_BYTES: Final = 16 * 1024 * 1024
@@ -102,7 +103,7 @@ class Billing:
 
     def under_way(self, circuits: int) -> int:
         """Wei that the originator of so many circuits may have booked for what isn't here yet, or no more."""
-        return circuits * 2 * CIRCUIT_CREDIT * max(self._rates.routing_byte_rate, self._rates.exit_byte_rate)
+        return circuits * 2 * MAX_WINDOW * max(self._rates.routing_byte_rate, self._rates.exit_byte_rate)
 
     def last_words(self, passage: Passage, reason: Close, detail: str = "") -> list[SendFrame]:
         """Why a circuit ends here, what it has cost, and its end, for the originator."""
