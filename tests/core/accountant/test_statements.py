@@ -140,6 +140,8 @@ def test_a_claim_above_what_we_count_is_disputed_with_both_figures_and_the_perio
 def test_what_is_under_way_and_a_hundredth_are_no_difference(two: Two) -> None:
     two.served(BIG, BIG - BIG // 100 - SLACK)
     assert two.bills() == []
+    assert two.user.view.state == "agrees"
+    assert two.user.view.theirs - two.user.view.ours == BIG // 100 + SLACK  # Shown all the same.
     two.waits()
     two.served(1_000, 0)
     assert len(two.bills()) == 1

@@ -32,7 +32,7 @@ SMALL: Final = 1_000_000
 SAVE_AFTER: Final = 10.0
 """Seconds that new statements are gathered before they are saved."""
 SECOND: Final = 128 * 1024 * 1024
-"""Bytes that pass in a second at most: what a Node that is killed may not have saved."""
+"""Bytes that are assumed to pass in a second at most: what a Node that is killed may not have saved."""
 TOLERATED: Final = 100
 """The share of an account that may differ without being told: what was lost where circuits broke."""
 AHEAD: Final = 86_400
@@ -174,7 +174,11 @@ class Statements:
         logs: list[Log] = []
         who = _name(peer)
         if fell > 0:
-            why = "as after a kill" if fell <= self._second else "its book was put back, or altered"
+            why = (
+                "as after a kill"
+                if fell <= self._second
+                else "its book was put back, or altered, or forgot a small old debt"
+            )
             text = f"{who} signed {fell} wei less than at {known}: {why}"
             logs.append(self._note(kept, clock, text, "info" if fell <= self._second else "warning"))
         if state is State.AGREES:
