@@ -13,6 +13,8 @@ from masq.core.limits import (
     MAX_VISITORS,
     NEIGHBORS_PER_PREFIX,
     NEIGHBORS_PER_WALLET,
+    SPLIT_EVERY,
+    SPLIT_WITHIN,
     prefix,
 )
 from masq.core.network.contacts import Contacts
@@ -34,6 +36,10 @@ class Places:
         self.is_linked = is_linked
         self._left: dict[PublicKey, str] = {}
         """IP addresses of neighbors that were lost."""
+        self._splits: dict[PublicKey, float] = {}
+        self._split_at = float("-inf")
+        self._crowded_since: float | None = None
+        """Since when there are more full neighbors than places."""
 
     def has_place(self, record: NodeRecord, address: NodeAddress | None, now: float, chosen: bool) -> bool:
         """Whether there is a place for one more neighbor. For a visitor a place is made, if one that came before it
@@ -55,6 +61,74 @@ class Places:
         self._own.drop_neighbor(stale, now)
         graph.forget_address(stale)
         return True
+
+    def has_room(self, record: NodeRecord) -> bool:
+        """Whether a visitor would find a free place."""
+        return record.public_key in self._graph.root.neighbors or self._room(record.accepts_connections) > 0
+
+    def anchors(self) -> set[PublicKey]:
+        """Neighbors that no newcomer takes the place of: the longest there, and those that the operator named."""
+        graph = self._graph
+        full = {record.public_key for record in graph.full_neighbors(graph.root_key) if record.accepts_connections}
+        oldest = [key for key in self._own.since if key in full][:KEPT_PLACES]
+        return {*oldest, *self._contacts.named()}
+
+    def may_split(self, newcomer: NodeRecord, address: NodeAddress, now: float) -> bool:
+        """Whether a newcomer may be taken though all places are: between us and a neighbor, which takes it for us."""
+        graph = self._graph
+        full = sum(record.accepts_connections for record in graph.full_neighbors(graph.root_key))
+        if not newcomer.accepts_connections or self._splits or now - self._split_at < SPLIT_EVERY:
+            return False
+        if full > MAX_DEGREE or len(graph.root.neighbors) >= MAX_LISTED:
+            return False
+        return not self._own.profile.diverse or self._is_diverse(newcomer, address)
+
+    def split(self, newcomer: PublicKey, now: float) -> None:
+        """A newcomer was taken beyond our places, and introduced to a neighbor that is to part from us for it."""
+        self._splits[newcomer] = now
+        self._split_at = now
+
+    def end_splits(self, now: float) -> None:
+        """Who was taken beyond our places, and nobody parted from us for it, goes again. So does one of those whom we
+        and others took up in the same moment."""
+        for newcomer in [key for key, since in self._splits.items() if now - since >= SPLIT_WITHIN]:
+            del self._splits[newcomer]
+        graph = self._graph
+        full = {record.public_key for record in graph.full_neighbors(graph.root_key) if record.accepts_connections}
+        if len(full) <= MAX_DEGREE:
+            self._crowded_since = None
+        elif self._crowded_since is None:
+            self._crowded_since = now
+        elif now - self._crowded_since >= SPLIT_WITHIN:
+            self._crowded_since = None
+            latest = [key for key in reversed(self._own.since) if key in full]
+            # Rather one that has others.
+            self._own.part(next((key for key in latest if graph.degree(key) > KEPT_PLACES + 1), latest[0]), now)
+
+    def split_wakes(self) -> list[float]:
+        since = [*self._splits.values(), *([] if self._crowded_since is None else [self._crowded_since])]
+        return [each + SPLIT_WITHIN for each in since]
+
+    def gives_way(self, newcomer: NodeRecord, address: NodeAddress, now: float) -> PublicKey | None:
+        """The neighbor that parts from us for a newcomer which it introduced: both list each other, by their own word.
+
+        It would have the newcomer as a neighbor in any case, so that it gains nothing by it.
+        """
+        graph = self._graph
+        if now - self._split_at < SPLIT_EVERY or not newcomer.accepts_connections:
+            return None
+        if self._own.profile.diverse and not self._is_diverse(newcomer, address):
+            return None
+        kept = self.anchors()
+        for record in graph.full_neighbors(graph.root_key):
+            key = record.public_key
+            if key in newcomer.neighbors and newcomer.public_key in record.neighbors and key not in kept:
+                return key
+        return None
+
+    def give_way(self, neighbor: PublicKey, now: float) -> None:
+        self._split_at = now
+        self._own.part(neighbor, now)
 
     def _room(self, accepting: bool) -> int:
         """How many more visitors there are places for, of those that accept connections or of those that don't."""
