@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ANVIL := @foundry-rs/anvil@1.7.1
 ARGS ?=
 
-.PHONY: help setup setup-dev tools demo test fuzz attack mesh coverage check format bench release image lock clean
+.PHONY: help setup setup-dev tools demo test fuzz attack mesh coverage check format bench release pages image lock clean
 
 help:  ## What can be made.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -84,6 +84,12 @@ bench: $(VENV)/.bench  ## Measure, against a private tor network if tor is insta
 
 release: setup-dev  ## Build wheel and source package into dist/, and try the wheel in an environment of its own.
 	$(BIN)/python -m tools.release
+
+pages: setup-dev  ## Write what is made of the code: docs/settings.md, docs/status.md, the man page, completions.
+	$(BIN)/python -m masq.settings > docs/settings.md
+	$(BIN)/python -m masq.core.view > docs/status.md
+	$(BIN)/python -m masq.cli.man > packaging/masq.1
+	$(BIN)/python -m masq.cli.completion packaging/completions
 
 image:  ## Build the container image masq-node; needs docker or podman.
 	$$(command -v docker || command -v podman) build -t masq-node .

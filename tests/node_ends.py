@@ -14,6 +14,7 @@ from tests.secure_ends import DEV, keys
 from masq.chain.transaction import SignedTransaction
 from masq.chain.wallet import Wallet
 from masq.core.accountant.accountant import AccountantConfig, SavedState
+from masq.core.accountant.fees import Fee
 from masq.core.build import NodeConfig, build_node
 from masq.core.effects import CloseLink, Connect, Dial, Log, WriteLink, WriteSocket
 from masq.core.links.links import GOSSIP_FLOW
@@ -36,9 +37,9 @@ def wallet(text: str) -> Wallet:
     return Wallet(keccak256(text.encode()))
 
 
-def sign(nonce: int, gas_price: int, recipient: bytes, wei: int) -> SignedTransaction:
+def sign(nonce: int, fee: Fee, recipient: bytes, wei: int) -> SignedTransaction:
     """Not for any chain: what was signed can be read in it."""
-    raw = b"%d %d %s %d" % (nonce, gas_price, recipient.hex().encode(), wei)
+    raw = b"%d %d %s %d" % (nonce, fee.most, recipient.hex().encode(), wei)
     return SignedTransaction(raw, keccak256(raw), nonce)
 
 

@@ -27,24 +27,28 @@ class Chain:
     gas_limit_base: int
     most_gas_price: int
     """Wei per gas beyond which a provider isn't believed: some ten times what busy hours have seen there."""
+    confirmations: int
+    """Blocks that follow one before what it holds counts: rarely are more replaced there."""
     mainnet: bool = False
 
 
-def _chain(name: str, id: int, contract: str, block: int, gwei: int, gas: int = 70_000, mainnet: bool = False) -> Chain:
-    """`gwei`: the highest gas price."""
-    return Chain(name, id, bytes.fromhex(contract), block, gas, gwei * 10**9, mainnet)
+def _chain(
+    name: str, id: int, contract: str, block: int, gwei: int, depth: int, gas: int = 70_000, mainnet: bool = False
+) -> Chain:
+    """`gwei`: the highest gas price; `depth`: the confirmations."""
+    return Chain(name, id, bytes.fromhex(contract), block, gas, gwei * 10**9, depth, mainnet)
 
 
 CHAINS: dict[str, Chain] = {
     chain.name: chain
     for chain in (
-        _chain("polygon-mainnet", 137, "ee9a352f6aac4af1a5b9f467f6a93e0ffbe9dd35", 14_863_650, 5_000, mainnet=True),
-        _chain("eth-mainnet", 1, "06f3c323f0238c72bf35011071f2b5b7f43a054c", 11_170_708, 500, 55_000, mainnet=True),
-        _chain("base-mainnet", 8453, "45d9c101a3870ca5024582fd788f4e1e8f7971c3", 19_711_235, 5, mainnet=True),
-        _chain("base-sepolia", 84532, "898e1ce720084a902bc37dd822ed6d6a5f027e10", 14_732_730, 50),
-        _chain("polygon-amoy", 80002, "d98c3ebd6b7f9b7cda2449ecac00d1e5f47a8193", 5_323_366, 5_000),
-        _chain("eth-ropsten", 3, "384dec25e03f94931767ce4c3556168468ba24c3", 8_688_171, 500, 55_000),
-        _chain("dev", 2, "59882e4a8f5d24643d4dda422922a870f1b3e664", 0, 5_000, 55_000),
+        _chain("polygon-mainnet", 137, "ee9a352f6aac4af1a5b9f467f6a93e0ffbe9dd35", 14_863_650, 5_000, 32, mainnet=True),
+        _chain("eth-mainnet", 1, "06f3c323f0238c72bf35011071f2b5b7f43a054c", 11_170_708, 500, 6, 55_000, mainnet=True),
+        _chain("base-mainnet", 8453, "45d9c101a3870ca5024582fd788f4e1e8f7971c3", 19_711_235, 5, 10, mainnet=True),
+        _chain("base-sepolia", 84532, "898e1ce720084a902bc37dd822ed6d6a5f027e10", 14_732_730, 50, 3),
+        _chain("polygon-amoy", 80002, "d98c3ebd6b7f9b7cda2449ecac00d1e5f47a8193", 5_323_366, 5_000, 16),
+        _chain("eth-ropsten", 3, "384dec25e03f94931767ce4c3556168468ba24c3", 8_688_171, 500, 6, 55_000),
+        _chain("dev", 2, "59882e4a8f5d24643d4dda422922a870f1b3e664", 0, 5_000, 0, 55_000),
     )
 }
 DEFAULT_CHAIN = "base-mainnet"

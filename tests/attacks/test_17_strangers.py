@@ -6,7 +6,9 @@ import time
 from collections.abc import Callable
 
 from masq.chain.erc20 import Transfer
-from masq.core.accountant.accountant import Accountant, AccountantConfig, SavedState, Scan
+from masq.chain.head import Head
+from masq.core.accountant.accountant import Accountant, AccountantConfig, SavedState
+from masq.core.accountant.effects import AccountantEffect, AskTransfers, Scan
 from masq.core.accountant.thresholds import DEFAULT_THRESHOLDS
 from masq.core.limits import MAX_ACCOUNTS
 
@@ -23,10 +25,17 @@ def books(saved: SavedState = SavedState(start_block=1, payers="")) -> Accountan
     return Accountant(AccountantConfig(earning_wallet=wallet(0), consuming_wallet=None), saved, EPOCH)
 
 
+def look(accountant: Accountant, now: float, *found: Transfer) -> list[AccountantEffect]:
+    """A search for income that goes well."""
+    (asked,) = accountant.scan(Scan.RECEIVABLES, now)
+    assert isinstance(asked, AskTransfers)
+    block = accountant._earning.income.next or 1
+    return accountant.transfers(asked, found, block, Head(block, int(EPOCH + now), bytes(32)), now)
+
+
 def pays(accountant: Accountant, number: int, wei: int, now: float) -> None:
-    accountant.scan(Scan.RECEIVABLES, now)
-    block = accountant._income.next or 1
-    accountant.transfers([Transfer(block, 0, number.to_bytes(32, "big"), wallet(number), wei)], block, now)
+    block = accountant._earning.income.next or 1
+    look(accountant, now, Transfer(block, 0, number.to_bytes(32, "big"), wallet(number), wei))
 
 
 def test_17_a_thousand_wallets_are_lent_no_more_than_a_bound(tell: Callable[[str], None]) -> None:
@@ -77,7 +86,7 @@ def test_17_what_strangers_owed_a_month_ago_is_lost_and_others_get_their_turn() 
         accountant.charge(False, wallet(number), HALF, 1.0)
     assert accountant.is_delinquent(wallet(5))
     month = 31 * 86_400.0
-    accountant.scan(Scan.RECEIVABLES, month)
+    look(accountant, month)
     assert not accountant.is_delinquent(wallet(5))
 
 
@@ -92,13 +101,12 @@ def test_17_dust_is_forgotten_and_there_are_never_too_many_accounts(tell: Callab
     tell(f"100,000 wallets with dust: {kept} accounts kept; {took / 100_000 * 1e6:.0f} us of CPU each")
     assert kept <= MAX_ACCOUNTS + MAX_ACCOUNTS // 10
     assert accountant.owed_by(wallet(1)) == HALF
-    accountant.scan(Scan.RECEIVABLES, 31 * 86_400.0)
+    look(accountant, 31 * 86_400.0)
     assert list(accountant.ledger.receivables) == [wallet(1)]
 
 
 def test_17_older_books_take_their_wallets_for_payers_once() -> None:
     accountant = books(SavedState(start_block=1))
     accountant.charge(False, wallet(1), HALF, 0.0)
-    accountant.scan(Scan.RECEIVABLES, 1.0)
-    (save, *_) = accountant.transfers([], 5, 1.0)
+    (save, *_) = look(accountant, 1.0)
     assert ("payers", "") in save.config  # type: ignore[union-attr]

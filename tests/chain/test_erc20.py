@@ -173,7 +173,8 @@ def test_transfers_are_in_the_order_of_the_chain() -> None:
     logs = [{**log, "blockNumber": block, "logIndex": index} for block, index in places]
     transfers = parse_transfers(query(), logs)
     assert [(transfer.block, transfer.log_index) for transfer in transfers] == [(2, 9), (2, 10), (9, 0)]
-    assert transfers[0] == Transfer(2, 9, HASH, transfers[0].sender, 0)
+    first = transfers[0]
+    assert first == Transfer(2, 9, HASH, first.sender, 0, first.recipient, first.block_hash)
 
 
 @given(JSON)

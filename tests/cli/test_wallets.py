@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import subprocess
@@ -10,6 +11,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from eth_account import Account
 
 TIMBER = (
     "timber cage wide hawk phone shaft pattern movie army dizzy hen tackle lamp absent write kind term toddler sphere "
@@ -79,7 +81,9 @@ def test_recover_save_and_show(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
-@pytest.mark.parametrize(("language", "words"), [("English", 24), ("English", 12), ("Japanese", 15), ("Chinese", 21)])
+@pytest.mark.parametrize(
+    ("language", "words"), [("English", 24), ("English", 12), ("Japanese", 15), ("Chinese", 21), ("Czech", 18)]
+)
 def test_create_then_recover(tmp_path: Path, language: str, words: int) -> None:
     options = ("--language", language, "--passphrase", "pass", "--chain", "dev")
     made = wallet("create", "--words", str(words), "--save", *options, home=tmp_path)
@@ -93,6 +97,28 @@ def test_create_then_recover(tmp_path: Path, language: str, words: int) -> None:
     assert told["consuming wallet"] != told["earning wallet"]
 
 
+def test_other_paths(tmp_path: Path) -> None:
+    paths = ("--consuming-path", "m/44'/60'/0'/0/1", "--earning-path", "m/44'/60'/0'/0/0")
+    swapped = facts(wallet("recover", *paths, home=tmp_path, stdin=PANDA).stdout)
+    usual = facts(wallet("recover", home=tmp_path, stdin=PANDA).stdout)
+    assert swapped["earning wallet"] == usual["consuming wallet"] == PANDA_ADDRESS
+    assert swapped["consuming wallet"] == usual["earning wallet"]
+
+
+def test_the_key_is_exported_for_other_wallets(tmp_path: Path) -> None:
+    wallet("recover", "--save", "--data-directory", "d", home=tmp_path, stdin=PANDA)
+    made = wallet("export", "key.json", "--data-directory", "d", home=tmp_path, stdin="of the file\n")
+    assert (made.returncode, made.stderr) == (0, "")
+    path = tmp_path / "key.json"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert Account.decrypt(path.read_text(), "of the file").hex() == PANDA_KEY
+    assert json.loads(path.read_text())["address"] == PANDA_ADDRESS[2:]
+    again = wallet("export", "key.json", "--data-directory", "d", home=tmp_path, stdin="of the file\n")
+    assert again.stderr.startswith("masq: key.json is there already")
+    none = wallet("export", "other.json", "--data-directory", "e", home=tmp_path, stdin="of the file\n")
+    assert none.stderr.startswith("masq: consuming-private-key: none is set")
+
+
 def test_two_wallets_are_never_the_same(tmp_path: Path) -> None:
     assert wallet("create", home=tmp_path).stdout != wallet("create", home=tmp_path).stdout
 
@@ -104,6 +130,8 @@ def test_two_wallets_are_never_the_same(tmp_path: Path) -> None:
         (("create", "--language", "Klingon"), "", "language: no language of phrases is called 'Klingon'"),
         (("recover",), TIMBER.replace("hold", "cage"), "phrase: the checksum of the phrase is wrong"),
         (("recover",), TIMBER.replace("hold", "holdd"), "phrase: not in the word list of English: word 24"),
+        (("recover", "--earning-path", "m/x"), PANDA, "earning-path: 'x' in 'm/x' is no number"),
+        (("recover", "--earning-path", "m/44'/60'/0'/0/0"), PANDA, "earning-path: it is that of the consuming wallet"),
         (("recover",), "", "phrase: a phrase has 12, 15, 18, 21 or 24 words, not 0"),
         (("recover",), "x " * 100_000, "phrase: a phrase has"),
     ],

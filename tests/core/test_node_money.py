@@ -8,8 +8,9 @@ import pytest
 from tests.node_ends import EPOCH, Nodes, One, events, wallet
 
 from masq.chain.erc20 import Transfer
+from masq.chain.head import Head, Prices
 from masq.chain.receipt import Receipt
-from masq.core.accountant.accountant import SavedState, Scan, Terms
+from masq.core.accountant.accountant import SavedState
 from masq.core.accountant.effects import (
     AccountantEffect,
     AskReceipts,
@@ -17,9 +18,13 @@ from masq.core.accountant.effects import (
     AskTransfers,
     Notice,
     Save,
+    Scan,
     SendPayments,
+    Way,
 )
 from masq.core.accountant.ledger import BookEntry
+from masq.core.accountant.paying import Terms
+from masq.core.accountant.payments import Look
 from masq.core.effects import CloseSocket, Connect
 from masq.core.failure import BUDGET, Cause, FailureError
 from masq.core.view import as_json
@@ -136,7 +141,7 @@ def test_before_the_end_what_was_gathered_is_saved() -> None:
 def test_books_of_before_are_remembered() -> None:
     one = Nodes().add(saved=SavedState(entries=(TOO_MUCH,)))
     assert one.owes() == {TOO_MUCH.wallet: TOO_MUCH.wei}
-    assert as_json(one.node.accountant.view())["payables"][0]["wei"] == str(TOO_MUCH.wei)
+    assert as_json(one.node.accountant.view(0.0))["payables"][0]["wei"] == str(TOO_MUCH.wei)
 
 
 # --- the chain ---
@@ -151,7 +156,7 @@ def test_scans_begin_with_the_first_route() -> None:
     one, other = nodes.add(), nodes.add()
     nodes.line(one, other)
     assert one.node.has_route
-    assert Scan.RECEIVABLES in one.node.accountant._running
+    assert one.node.accountant._scans.runs(Scan.RECEIVABLES)
 
 
 def test_where_scans_are_off_there_are_none_unless_the_user_wants_one() -> None:
@@ -160,8 +165,8 @@ def test_where_scans_are_off_there_are_none_unless_the_user_wants_one() -> None:
     nodes.line(one, other)
     nodes.run(20.0, 1.0)
     assert not [each for each in one.asked if isinstance(each, AskTerms | AskTransfers)]
-    assert one.node.scan(Scan.PAYABLES, nodes.now) == [AskTerms()]
-    assert one.node.scan(Scan.RECEIVABLES, nodes.now) == [AskTransfers(None, None)]
+    assert one.node.scan(Scan.PAYABLES, nodes.now) == [AskTransfers(Scan.PAYABLES, Way.OUT, None, None)]
+    assert one.node.scan(Scan.RECEIVABLES, nodes.now) == [AskTransfers(Scan.RECEIVABLES, Way.IN, None, None)]
 
 
 def test_a_zero_hop_node_never_scans() -> None:
@@ -172,28 +177,44 @@ def test_a_zero_hop_node_never_scans() -> None:
     assert one.take(AskTransfers) == []
 
 
+HEAD = Head(100, int(EPOCH), bytes(32))
+TERMS = Terms(HEAD, Prices(10**9), 10**18, 10**19, 4, 4)
+
+
+def pay(one: One) -> tuple[Save, SendPayments]:
+    """A scan for what is to be paid, up to the sending."""
+    effects = one.node.scan(Scan.PAYABLES, 0.0)
+    for _ in range(2):
+        (asked,) = effects
+        assert isinstance(asked, AskTransfers)
+        assert one.node.transfers(asked, [], HEAD.number, HEAD, 0.0)[-1] == AskTerms()
+        effects = one.node.terms(TERMS, 0.0)
+    save, send = effects
+    assert isinstance(save, Save)
+    assert isinstance(send, SendPayments)
+    return save, send
+
+
 def test_a_debt_is_paid_and_the_payment_confirmed() -> None:
     one = Nodes().add(saved=SavedState(entries=(TOO_MUCH,)))
     node = one.node
-    assert node.scan(Scan.PAYABLES, 0.0) == [AskTerms()]
-    save, send = node.terms(Terms(gas_price=10**9, coins=10**18, tokens=10**19, pending_nonce=4), 0.0)
-    assert isinstance(save, Save)
-    assert isinstance(send, SendPayments)
+    save, send = pay(one)
     (payment,) = send.payments
     assert (payment.creditor, payment.wei, payment.nonce) == (TOO_MUCH.wallet, TOO_MUCH.wei, 4)
     assert save.payments == send.payments, "what is sent is on disk before"
-    assert node.sent([None], [payment], 0.0) == []
-    assert node.scan(Scan.PENDING_PAYABLES, 1.0) == [AskReceipts((payment.hash,))]
-    done = node.receipts([Receipt(payment.hash, 100, True)], 100, 5, 2.0)
+    (taken,) = node.sent([None], [payment], 0.0)
+    assert isinstance(taken, Save)
+    assert node.scan(Scan.PENDING_PAYABLES, 1.0) == [AskReceipts((payment.hash,), (payment.sender,))]
+    receipt = Receipt(payment.hash, 100, True)
+    look = Look(HEAD, Prices(10**9), {payment.hash: receipt}, {payment.sender: (5, 5)})
+    done = node.receipts(look, 2.0)
     assert [type(each) for each in done] == [Save, Notice]
     assert one.owes() == {TOO_MUCH.wallet: 0}
 
 
 def test_a_payment_that_the_provider_does_not_take_is_a_warning() -> None:
     one = Nodes().add(saved=SavedState(entries=(TOO_MUCH,)))
-    one.node.scan(Scan.PAYABLES, 0.0)
-    *_, send = one.node.terms(Terms(gas_price=10**9, coins=10**18, tokens=10**19, pending_nonce=4), 0.0)
-    assert isinstance(send, SendPayments)
+    _, send = pay(one)
     (notice,) = one.node.sent(["nonce too low"], send.payments, 0.0)
     assert isinstance(notice, Notice)
     assert "nonce too low" in notice.text
@@ -202,8 +223,10 @@ def test_a_payment_that_the_provider_does_not_take_is_a_warning() -> None:
 def test_income_is_credited_and_releases_who_was_banned() -> None:
     debt = BookEntry(False, USER, 2 * 10**18, int(EPOCH) - 100_000)
     one = Nodes().add(saved=SavedState(entries=(debt,), banned=(USER,)))
-    assert one.node.scan(Scan.RECEIVABLES, 0.0) == [AskTransfers(None, None)]
-    effects = money(one.node.transfers([Transfer(9, 0, b"h" * 32, USER, debt.wei)], 9, 1.0))
+    asked = AskTransfers(Scan.RECEIVABLES, Way.IN, None, None)
+    assert one.node.scan(Scan.RECEIVABLES, 0.0) == [asked]
+    found = [Transfer(HEAD.number, 0, b"h" * 32, USER, debt.wei)]
+    effects = money(one.node.transfers(asked, found, HEAD.number, HEAD, 1.0))
     assert USER in [wallet for each in effects if isinstance(each, Save) for wallet in each.released]
     assert not one.node.accountant.is_delinquent(USER)
     assert one.is_owed() == {USER: 0}
@@ -212,10 +235,24 @@ def test_income_is_credited_and_releases_who_was_banned() -> None:
 def test_a_scan_that_failed_says_why_and_the_next_one_keeps_to_the_provider_s_limit() -> None:
     one = Nodes().add()
     one.node.scan(Scan.RECEIVABLES, 0.0)
-    (notice,) = one.node.scan_failed(Scan.RECEIVABLES, "too many blocks", 1.0, most_blocks=500)
+    (notice,) = one.node.scan_failed(Scan.RECEIVABLES, "no answer", 1.0)
     assert isinstance(notice, Notice)
-    assert "too many blocks" in notice.text
-    assert one.node.scan(Scan.RECEIVABLES, 2.0) == [AskTransfers(None, 500)]
+    assert "no answer" in notice.text
+    one.node.scan(Scan.RECEIVABLES, 2.0)
+    assert one.node.scan_failed(Scan.RECEIVABLES, "too many blocks", 3.0, most_blocks=500) == []
+    assert one.node.scan(Scan.RECEIVABLES, 4.0) == [AskTransfers(Scan.RECEIVABLES, Way.IN, None, 500)]
+
+
+def test_the_user_can_have_income_looked_for_from_any_block() -> None:
+    one = Nodes().add()
+    assert one.node.search_from(7, 0.0) == [AskTransfers(Scan.RECEIVABLES, Way.IN, 7, None)]
+
+
+def test_a_clock_that_jumps_is_told() -> None:
+    one = Nodes().add(saved=SavedState(entries=(TOO_MUCH,)))
+    assert one.node.set_clock(EPOCH, 0.0) == []
+    notices = [each for each in one.node.set_clock(EPOCH + 7_200, 0.0) if isinstance(each, Notice)]
+    assert "7200 s ahead" in notices[0].text
 
 
 def test_the_next_wake_is_the_earliest_of_all_parts() -> None:

@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from tests.charges import consumed
 from tests.circuit_ends import BACK, ONWARD, Entry, HonestHop, Line, Originator, begin, close_frame, sent
+from tests.money import CREDITORS, EPOCH, PAYER, Desk
 
-from masq.chain.erc20 import sign_transfer
-from masq.chain.transaction import SignedTransaction
-from masq.chain.wallet import Wallet
-from masq.core.accountant.accountant import Accountant, AccountantConfig, SavedState, Terms
-from masq.core.accountant.effects import Save, SendPayments
-from masq.core.accountant.thresholds import PaymentThresholds
+from masq.core.accountant.effects import Save, Scan, SendPayments
 from masq.core.circuits.passage import BILL_SECONDS
 from masq.core.circuits.terminal import PACK_AT
 from masq.core.effects import Connect, Overrun, SendFrame
@@ -19,27 +14,18 @@ from masq.core.links.links import Links, Written
 from masq.sim.workloads.application import Application
 from masq.sim.workloads.browsing import Download
 from masq.sim.world import World
-from masq.types import CHAINS, DEFAULT_RATE_PACK
 from masq.wire.circuit import circuit_frame
 from masq.wire.secure_link import BODY, LENGTH, FrameType
 
 
 def test_payments_are_written_down_before_they_are_sent() -> None:
-    payer, chain = Wallet(b"\x01" * 32), CHAINS["dev"]
-
-    def sign(nonce: int, gas_price: int, recipient: bytes, wei: int) -> SignedTransaction:
-        return sign_transfer(payer, chain, nonce=nonce, gas_price=gas_price, recipient=recipient, amount=wei)
-
-    config = AccountantConfig(
-        earning_wallet=b"e" * 20,
-        consuming_wallet=payer.address,
-        sign=sign,
-        thresholds=PaymentThresholds(2, 1, 20, 1, 1, 1),
-    )
-    books = Accountant(config, SavedState(), 1e9)
-    consumed(books, (b"c" * 20, DEFAULT_RATE_PACK, 100_000), [], 0, 0.0)
-    books.start_scans(10.0)
-    effects = books.terms(Terms(10**9, 10**18, 10**24, 0), 10.0)
+    desk = Desk()
+    desk.owe(CREDITORS[0], 10**13, 0.0)
+    desk.scan(Scan.RECEIVABLES, now=10.0)
+    desk.books.scan(Scan.PAYABLES, 10.0)
+    terms = desk.chain.terms(PAYER.address, EPOCH + 10.0)
+    desk.books.terms(terms, 10.0)
+    effects = desk.books.terms(terms, 10.0)
     (saved,) = [at for at, effect in enumerate(effects) if isinstance(effect, Save) and effect.payments]
     (sending,) = [at for at, effect in enumerate(effects) if isinstance(effect, SendPayments)]
     assert saved < sending

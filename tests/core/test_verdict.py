@@ -12,6 +12,7 @@ from masq.core.view import (
     ExitView,
     FailureView,
     LinkView,
+    MoneyView,
     NeighborView,
     NodeView,
     ProcessView,
@@ -28,6 +29,7 @@ PROCESS = ProcessView(
     pid=1,
     entry="127.0.0.1:1080",
     dns=None,
+    window=None,
     consuming_wallet="0x1",
     earning_wallet="0x2",
     warnings=(),
@@ -43,7 +45,7 @@ NODE = NodeView(
     record_version=1,
     nodes_known=5,
     neighbors=(NeighborView("cd", "1.2.3.5:6", True),),
-    routes=RoutesView(True, 3, None),
+    routes=RoutesView(True, 3, None, None),
     exits=(),
     nodes=(),
     streams=(),
@@ -54,8 +56,9 @@ NODE = NodeView(
     links=(LINK,),
     bans=(),
 )
-BOOKS = BooksView((), (), (), (), Wei(0), Wei(0), Wei(0), Wei(10**18))
-ALONE = replace(NODE, neighbors=(), links=(), nodes_known=1, routes=RoutesView(False, 3, "no route: nobody"))
+MONEY = MoneyView((), None, None, None, None, Wei(0), None, Wei(0), Wei(0), 0)
+BOOKS = BooksView((), (), (), (), Wei(0), Wei(0), MONEY, Wei(0), Wei(10**18))
+ALONE = replace(NODE, neighbors=(), links=(), nodes_known=1, routes=RoutesView(False, 3, "no route: nobody", None))
 
 
 def failures(count: int, cause: str = "silent", age: float = 1.0) -> tuple[FailureView, ...]:
@@ -88,12 +91,12 @@ def test_the_pace_of_a_shorter_use_is_of_an_hour_too() -> None:
         (replace(PROCESS, uptime=2.0), ALONE, BOOKS, "not work yet", "wait"),
         (
             PROCESS,
-            replace(NODE, routes=RoutesView(False, 3, "no route over 3 hops: 1 neighbors")),
+            replace(NODE, routes=RoutesView(False, 3, "no route over 3 hops: 1 neighbors", None)),
             BOOKS,
             "no route over 3 hops",
             "--min-hops 2",
         ),
-        (PROCESS, replace(NODE, routes=RoutesView(False, 1, None)), BOOKS, "there is no route", "wait"),
+        (PROCESS, replace(NODE, routes=RoutesView(False, 1, None, None)), BOOKS, "there is no route", "wait"),
         (replace(PROCESS, consuming_wallet=None), NODE, BOOKS, "no consuming wallet", "masq wallet create --save"),
         (PROCESS, NODE, replace(BOOKS, spent_hour_wei=Wei(10**18)), "1 MASQ were spent", "max-spending-per-hour"),
         (replace(PROCESS, failures=failures(3)), NODE, BOOKS, "3 streams failed", "masq route new"),
@@ -117,6 +120,9 @@ def test_servers_that_fail_are_not_the_networks_fault(cause: str) -> None:
 def test_failures_count_only_if_they_are_new_and_nothing_else_works() -> None:
     assert verdict(replace(PROCESS, failures=failures(20, age=61.0)), NODE, BOOKS).works
     assert verdict(replace(PROCESS, failures=failures(2)), NODE, BOOKS).works
+    heard = replace(NODE, routes=RoutesView(True, 3, None, 0.5))
+    assert verdict(replace(PROCESS, failures=failures(20, age=0.6)), heard, BOOKS).works
+    assert not verdict(replace(PROCESS, failures=failures(20, age=0.4)), heard, BOOKS).works
     streams = (StreamView("1.1", "b.example:443", ("ab", "cd"), ("cd", "ab"), 1, 1, 1.0),)
     assert verdict(replace(PROCESS, failures=failures(20)), replace(NODE, streams=streams), BOOKS).works
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from masq.core import view
-from masq.core.view import VIEWS, AccountView, BooksView, LinkView, OverbilledView, as_json, reference
+from masq.core.view import VIEWS, AccountView, BooksView, LinkView, MoneyView, OverbilledView, as_json, reference
 from masq.types import Wei
 
 STATUS = Path(__file__).parents[2] / "docs" / "status.md"
@@ -48,7 +48,8 @@ def test_each_member_says_what_it_is_and_views_hold_nothing_but_values(kind: typ
 
 @given(wei=st.integers(-(2**126), 2**126))
 def test_wei_are_text_of_which_no_digit_is_lost(wei: int) -> None:
-    books = BooksView((AccountView("0x1", Wei(wei), 7),), (), (), (), Wei(wei), Wei(0), Wei(1), None)
+    money = MoneyView((), None, None, None, Wei(0), Wei(0), None, Wei(0), Wei(0), 1)
+    books = BooksView((AccountView("0x1", Wei(wei), 7),), (), (), (), Wei(wei), Wei(0), money, Wei(1), None)
     told = json.loads(json.dumps(as_json(books)))
     assert told["payables"] == [{"wallet": "0x1", "wei": str(wei), "since": 7}]
     assert int(told["paid_wei"]) == wei

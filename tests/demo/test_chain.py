@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -74,7 +75,9 @@ async def pay_on(chain: Chain) -> None:
         assert await rpc.nonce(RICH.address) == await rpc.nonce(RICH.address, "latest") == 4
         assert await rpc.block_number() == 4
         # The third asks for more than there is: mined, reverted, and its gas paid.
-        assert await rpc.receipts([*hashes, bytes(32)]) == [
+        shown = await rpc.receipts([*hashes, bytes(32)])
+        assert all(each.fee for each in shown if isinstance(each, Receipt))
+        assert [replace(each, fee=None) if isinstance(each, Receipt) else each for each in shown] == [
             Receipt(hashes[0], 1, True),
             Receipt(hashes[1], 2, True),
             Receipt(hashes[2], 3, False),

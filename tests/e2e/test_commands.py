@@ -17,7 +17,8 @@ from tests.running import Running, linked_pair, wait_for
 pytestmark = pytest.mark.e2e
 
 
-def masq(*words: str, status: int = 0) -> str:
+def masq(*words: str, status: int = 0, stdout: bool = False) -> str:
+    """What it prints, or what it complains of if it is to fail."""
     done = subprocess.run(
         [sys.executable, "-m", "masq", *words],
         capture_output=True,
@@ -26,7 +27,7 @@ def masq(*words: str, status: int = 0) -> str:
         env={name: value for name, value in os.environ.items() if not name.startswith("MASQ_")},
     )
     assert done.returncode == status, done.stdout + done.stderr
-    return done.stdout if status == 0 else done.stderr
+    return done.stdout if status == 0 or stdout else done.stderr
 
 
 def answer(user: Running, size: int) -> int:
@@ -111,6 +112,12 @@ def test_a_node_is_asked_told_and_stopped(short_path: Path) -> None:
         config.write_text("")
         user.process.send_signal(signal.SIGHUP)
         wait_for(lambda: user.status()["most_hour_wei"] != "1")
+
+        # The doctor knows what the Node was started with, and finds the one thing that is wrong: the provider.
+        found = json.loads(masq("doctor", "--json", *own, status=1, stdout=True))
+        assert {each["about"] for each in found["findings"] if each["state"] == "bad"} == {"provider"}
+        assert any(each["words"].endswith(":6001 answers") for each in found["findings"])
+        assert "do: see that this machine is online" in masq("doctor", *own, status=1, stdout=True)
 
         assert masq("bans", "add", "192.0.2.1", *own) == "192.0.2.1 is refused for 24 hours.\n"
         assert "192.0.2.1" in masq("bans", *own)

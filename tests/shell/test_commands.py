@@ -9,12 +9,13 @@ from typing import Any, cast
 
 import pytest
 
-from masq.core.accountant.accountant import Scan
+from masq.core.accountant.effects import Scan
 from masq.errors import LocalError
 from masq.shell.commands import commands
 from masq.shell.driver import Driver
 from masq.shell.reload import Reloading
 from masq.shell.status import Status
+from masq.shell.store import Store
 
 
 class Stage:
@@ -31,11 +32,12 @@ class Stage:
         )
         turn = SimpleNamespace(node=node, now=1.0, carry=self.told.extend, loop=self.loop)
         status = SimpleNamespace(document=lambda: {"mode": "standard"}, metrics=lambda: b"masq_works 1.0\n")
-        reloading = SimpleNamespace(again=lambda: {"changed": []})
+        reloading = SimpleNamespace(again=lambda: {"changed": []}, sources=SimpleNamespace(given={"chain": "dev"}))
         self.words = commands(
             cast(Driver, SimpleNamespace(turn=turn)),
             cast(Status, status),
             cast(Reloading, reloading),
+            cast(Store, SimpleNamespace(snapshot=lambda: "node.snapshot")),
             lambda: self.told.append(("stop",)),
         )
 
@@ -57,6 +59,7 @@ def test_each_word_does_its_work(stage: Stage) -> None:
     assert stage.say("lift", "192.0.2.1") == {}
     assert stage.say("route", "new") == {"left": 3}
     assert stage.say("metrics") == {"text": "masq_works 1.0\n"}
+    assert stage.say("words") == {"given": {"chain": "dev"}}
     assert stage.say("reload") == {"changed": []}
     assert stage.told == [("scan", Scan.PAYABLES), ("ban", "192.0.2.1", 60.0)]
 

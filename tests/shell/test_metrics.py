@@ -60,7 +60,7 @@ FULL = Seen(
         payables=(AccountView(SECRET, Wei(15 * 10**17), 1), AccountView(SECRET, Wei(-(10**18)), 1)),
         receivables=(AccountView(SECRET, Wei(25 * 10**17), 1),),
         banned=(SECRET,),
-        payments=(PaymentView(SECRET, Wei(1), SECRET, 900),),
+        payments=(PaymentView(SECRET, Wei(1), SECRET, 900, "sent"),),
         earned_wei=Wei(10**18),
     ),
     failures={"silent": 7, "refused": 8},
@@ -118,7 +118,7 @@ def test_nobody_and_nothing_is_named() -> None:
 
 
 def test_a_node_that_does_nothing_has_numbers_too() -> None:
-    nothing = Seen(PROCESS, replace(NODE, routes=RoutesView(False, 3, None), neighbors=(), links=()), BOOKS)
+    nothing = Seen(PROCESS, replace(NODE, routes=RoutesView(False, 3, None, None), neighbors=(), links=()), BOOKS)
     found = samples(nothing)
     assert (found["masq_works"], found["masq_route_available"]) == (0.0, 0.0)
     assert found["masq_payments_pending_oldest_seconds"] == 0.0

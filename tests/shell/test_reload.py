@@ -15,7 +15,7 @@ from masq.settings import Settings
 from masq.settings.exit_rules import exit_rules
 from masq.shell import reload
 from masq.shell.driver import Driver
-from masq.shell.reload import AT_ONCE, Reloading
+from masq.shell.reload import AT_ONCE, Reloading, Sources
 from masq.types import RatePack
 
 
@@ -29,7 +29,7 @@ class Stage:
         servers = SimpleNamespace(judge_by=lambda policy: self.told.append(("policy", list(policy.lines())[-1])))
         driver = cast(Driver, SimpleNamespace(servers=servers, turn=SimpleNamespace(node=node)))
         monkeypatch.setattr(reload, "configure", lambda config: self.told.append(("log", config.level)))
-        self.reloading = Reloading(self.fresh, lambda: self.fresh, driver)
+        self.reloading = Reloading(Sources(self.fresh, lambda: self.fresh), driver)
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_wrong_settings_change_nothing(stage: Stage) -> None:
     def gather() -> Settings:
         raise SettingError("min-hops", "'9' is not a number from 1 to 6")
 
-    stage.reloading.gather = gather
+    stage.reloading.sources = replace(stage.reloading.sources, gather=gather)
     with pytest.raises(LocalError, match="nothing was changed: min-hops"):
         stage.reloading.again()
     assert stage.told == []

@@ -9,16 +9,19 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from masq.core.accountant.effects import Payment, Save
+from masq.core.accountant.effects import Payment, Save, Variant
 from masq.core.accountant.ledger import BookEntry
-from masq.shell.store import Store, StoreBusyError, StoreError
+from masq.shell.store import SCHEMA, Store, StoreBusyError, StoreError
 
 WALLET, OTHER = b"a" * 20, b"b" * 20
-PAYMENT = Payment(OTHER, 10**20, 3, b"raw", b"h" * 32, 9)
+PAYMENT = Payment(
+    OTHER, 10**20, 3, 9, WALLET, (Variant(b"raw", b"h" * 32, 10**9, None, 9), Variant(b"w", b"i" * 32, 2**200, 7, 10))
+)
 SAVE = Save(
     (BookEntry(True, WALLET, -(2**100), 5), BookEntry(False, OTHER, 2**125, 6)),
     (PAYMENT,),
@@ -114,7 +117,7 @@ def test_a_missing_key_file_is_named(tmp_path: Path) -> None:
 def test_a_store_of_a_newer_program_is_left_alone(tmp_path: Path) -> None:
     store = Store.open(tmp_path, None)
     store.save(SAVE)
-    store._connection.pragma("user_version", 2)
+    store._connection.pragma("user_version", SCHEMA + 1)
     store.close()
     with pytest.raises(StoreError, match="newer version"):
         Store.open(tmp_path, None)
@@ -169,7 +172,7 @@ def test_a_save_needs_no_new_descriptor(tmp_path: Path) -> None:
     with no_descriptor_left():
         store.save(SAVE)
         with pytest.raises(StoreError):
-            store.save(Save((BookEntry(True, b"c" * 20, 1, 1),), (PAYMENT,)))
+            store.save(Save((BookEntry(True, b"c" * 20, 1, 1),), (replace(PAYMENT, nonce=2**64),)))
         store.save(Save(many, banned=(OTHER,)))
     assert len(store.load().entries) == len(many) + 2
     store.close()

@@ -6,28 +6,30 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from masq.core.accountant.effects import Payment, Save
+from masq.core.accountant.effects import Payment, Save, Variant
 from masq.core.accountant.ledger import BookEntry
 from masq.shell.store import Store, StoreError
 
-PAYMENT = Payment(b"b" * 20, 10**20, 3, b"raw" * 60, b"h" * 32, 9)
+PAYMENT = Payment(b"b" * 20, 10**20, 3, 9, b"p" * 20, (Variant(b"raw" * 60, b"h" * 32, 10**9, None, 9),))
+TEXT = repr(PAYMENT).replace(repr(PAYMENT.state), "State.SIGNED")
 COUNT = 20
 FILES = {"node.db", "node.db-journal", "node.key", "node.lock"}
 
 _PROGRAM = f"""
 import sys, time
 from pathlib import Path
-from masq.core.accountant.effects import Payment, Save
+from masq.core.accountant.effects import Payment, Save, State, Variant
 from masq.core.accountant.ledger import BookEntry
 from masq.shell.store import Store
 store = Store.open(Path(sys.argv[1]), None)
 for n in range({COUNT}):
     store.save(Save((BookEntry(True, bytes([n]) * 20, 2**100 + n, 5),)))
-store.save(Save(payments=({PAYMENT!r},)))
+store.save(Save(payments=({TEXT},)))
 print("saved", flush=True)
 time.sleep(60)
 """
@@ -91,6 +93,6 @@ def test_a_save_that_was_cut_off_is_undone_whole(tmp_path: Path) -> None:
 def test_a_number_that_no_column_holds_is_an_error_of_the_store(tmp_path: Path) -> None:
     store = Store.open(tmp_path, None)
     with pytest.raises(StoreError):
-        store.save(Save((BookEntry(True, b"a" * 20, 1, 1),), (Payment(b"b" * 20, 1, 2**64, b"", b"h" * 32, 9),)))
+        store.save(Save((BookEntry(True, b"a" * 20, 1, 1),), (replace(PAYMENT, nonce=2**64),)))
     assert store.load().entries == ()
     store.close()

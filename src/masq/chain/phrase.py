@@ -15,8 +15,10 @@ LANGUAGES: Final = {
     "Japanese": "japanese",
     "Korean": "korean",
     "Spanish": "spanish",
+    "Czech": "czech",
+    "Portuguese": "portuguese",
 }
-"""The network's names of the languages, and those of the word lists."""
+"""The network's names of the languages, and those of the word lists: all of BIP-39's. 0.9.1 lacks the last two."""
 
 WORD_COUNTS: Final = (12, 15, 18, 21, 24)
 

@@ -16,6 +16,8 @@ class Receipt:
     transaction_hash: bytes
     block: int
     succeeded: bool
+    fee: int | None = None
+    """Wei of the chain's coin that it cost, where the provider says so."""
 
 
 def parse_receipt(transaction_hash: bytes, answer: object) -> Receipt | None:
@@ -34,4 +36,6 @@ def parse_receipt(transaction_hash: bytes, answer: object) -> Receipt | None:
     status = parse_quantity(answer.get("status"))
     if status > 1:
         raise MalformedError(f"the status in the receipt is {status}, neither 0 nor 1")
-    return Receipt(transaction_hash, parse_quantity(answer["blockNumber"]), status == 1)
+    gas, price = answer.get("gasUsed"), answer.get("effectiveGasPrice")
+    fee = None if gas is None or price is None else parse_quantity(gas) * parse_quantity(price)
+    return Receipt(transaction_hash, parse_quantity(answer["blockNumber"]), status == 1, fee)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from masq.chain import rlp
-from masq.chain.wallet import Wallet
+from masq.chain.wallet import Wallet, recover
 from masq.keccak import keccak256
 from masq.types import Address, Chain
 
@@ -66,6 +66,15 @@ def sign_fee_market(
     v, r, s = wallet.sign_recoverable(keccak256(_FEE_MARKET + rlp.encode(fields)))
     signature = [v, int.from_bytes(r), int.from_bytes(s)]
     return _signed(_FEE_MARKET + rlp.encode([*fields, *signature]), nonce)
+
+
+def read_legacy(raw: bytes) -> tuple[Address, int]:
+    """Who signed a legacy transaction of ours, and the wei per gas that it offers. ValueError if it is none."""
+    nonce, price, gas, to, value, data, v, r, s = rlp.decode_strings(raw)
+    chain_id, parity = divmod(int.from_bytes(v) - 35, 2)
+    unsigned = rlp.encode([nonce, price, gas, to, value, data, chain_id, 0, 0])
+    sender = recover(keccak256(unsigned), parity, r.rjust(32, b"\0"), s.rjust(32, b"\0"))
+    return sender, int.from_bytes(price)
 
 
 def _signed(raw: bytes, nonce: int) -> SignedTransaction:

@@ -11,11 +11,15 @@ from typing import Annotated
 
 import typer
 
-from masq.cli import node
+from masq.cli import backups, node
 from masq.cli.bans import bans
-from masq.cli.options import AsJson, ChainName, DataDirectory, print_json, settings_of
+from masq.cli.chains import chain_commands
+from masq.cli.options import AsJson, ChainName, DataDirectory, directory_of, print_json, settings_of
+from masq.cli.scan import scan
 from masq.cli.wallets import wallet
+from masq.cli.window import open_window
 from masq.errors import LocalError, SettingError
+from masq.types import Endpoint
 
 app = typer.Typer(
     name="masq",
@@ -26,6 +30,7 @@ app = typer.Typer(
 )
 app.add_typer(wallet, name="wallet")
 app.add_typer(bans, name="bans")
+app.add_typer(chain_commands, name="chain")
 
 
 def _version(wanted: bool) -> None:
@@ -55,10 +60,14 @@ def _run(context: typer.Context) -> None:
 
 app.command()(node.status)
 app.command()(node.descriptor)
+app.command("open")(open_window)
 app.add_typer(node.route, name="route")
 app.command()(node.metrics)
 app.command()(node.reload)
+app.command()(scan)
 app.command()(node.stop)
+app.command()(backups.backup)
+app.command()(backups.restore)
 
 
 @app.command("exit-policy")
@@ -95,6 +104,85 @@ def demo(
     from masq.demo.main import run_demo
 
     raise SystemExit(run_demo(options))
+
+
+@app.command("exec", context_settings={"allow_interspersed_args": False, "ignore_unknown_options": True})
+def execute(
+    program: Annotated[list[str], typer.Argument(metavar="PROGRAM [WORD]...", help="What to run, and its words.")],
+    data_directory: DataDirectory = None,
+    chain: ChainName = None,
+    entry: Annotated[
+        str, typer.Option(metavar="IP:PORT", help="The entry of the Node; by default of the one that runs here.")
+    ] = "",
+) -> None:
+    """Run a program whose every connection and look-up goes through the Node, or nowhere: it needs to know no proxy.
+
+    It gets a network of its own, in which nothing else leads outside. Needs Linux, and no privileges.
+    """
+    import os
+
+    from masq.cli import guarded
+    from masq.cli.bridge import Outside
+    from masq.cli.control import ask, document
+
+    text = entry or str(document(ask(directory_of(data_directory, chain))).get("entry"))
+    host, _, port = text.rpartition(":")
+    if not host or not (port.isascii() and port.isdecimal() and 0 < int(port) < 1 << 16):
+        raise SettingError("entry", f"{text} is no address and port, such as 127.0.0.1:1080")
+    place = Endpoint(host.strip("[]"), int(port))
+    raise SystemExit(guarded.run(program, Outside(place, f"exec {os.getpid()}")))
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def doctor(
+    context: typer.Context,
+    offline: Annotated[bool, typer.Option("--offline", help="Ask nobody else: no provider, no neighbors.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Look for what keeps a Node from working, and say which command mends it. Exit status 1 if something is wrong.
+
+    Takes the options of `masq run`, too; those of a Node that runs it knows.
+    """
+    from masq.cli import doctor as made
+    from masq.cli.tables import paragraph, width_of_output
+    from masq.settings.command_line import split
+
+    width = width_of_output()
+
+    def show(finding: made.Finding) -> None:
+        if as_json:
+            return
+        mark = {"ok": "ok     ", "warning": "WARNING", "bad": "BAD    "}[finding.state]
+        lines = paragraph(f"{mark}  {finding.about}: {finding.words}", width)
+        lines += paragraph(f"do: {finding.do}", width, " " * 9) if finding.do and finding.state != "ok" else []
+        typer.echo("\n".join(lines))
+
+    findings = made.run(split(context.args), offline, show)
+    bad = any(finding.state == "bad" for finding in findings)
+    if as_json:
+        print_json({"healthy": not bad, "findings": [finding.as_json() for finding in findings]})
+    elif not bad:
+        typer.echo("Nothing is wrong that can be seen from here.")
+    raise typer.Exit(1 if bad else 0)
+
+
+@app.command()
+def top(
+    data_directory: DataDirectory = None,
+    chain: ChainName = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print a status document a line each second, instead.")
+    ] = False,
+) -> None:
+    """Watch the Node on this machine in the terminal: streams, Nodes, failures, as they change."""
+    directory = directory_of(data_directory, chain)
+    if as_json:
+        node.watch_plainly(directory)
+        return
+    _need("masq top", "top", "textual")
+    from masq.cli.top import Top
+
+    Top(directory).run()
 
 
 @app.command()

@@ -158,6 +158,8 @@ def _fish(there: list[Entry]) -> str:
 
 
 def _fish_condition(entry: Entry) -> str:
+    if not entry.words:
+        return "__fish_use_subcommand"
     seen = [f"__fish_seen_subcommand_from {word}" for word in entry.words]
     none = [f"not __fish_seen_subcommand_from {' '.join(entry.following)}"] if entry.following else []
     return "; and ".join([*seen, *none])

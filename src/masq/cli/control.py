@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import socket
 import time
 from pathlib import Path
@@ -12,6 +13,7 @@ from masq.errors import LocalError
 SOCKET = "masq.sock"
 MAX_ANSWER = 16 << 20
 PATIENCE = 5.0
+ASK_EVERY = 0.1
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
@@ -65,4 +67,12 @@ def tell(directory: Path, words: str) -> dict[str, Json]:
     answer = document(ask(directory, words))
     if "error" in answer:
         raise LocalError(str(answer["error"]))
+    return answer
+
+
+def work(directory: Path, words: str) -> dict[str, Json]:
+    """Have the Node do something that takes its time: what came of it."""
+    token = secrets.token_hex(8)
+    while (answer := tell(directory, f"{words} {token}")).get("working"):
+        time.sleep(ASK_EVERY)
     return answer

@@ -68,7 +68,7 @@ def _watch(directory: Path, all_rows: bool, as_json: bool) -> None:
 
     try:
         if as_json:
-            watch_json(directory)
+            _watch_json(directory)
         elif not sys.stdout.isatty():
             watch(one, lambda lines: typer.echo("\n".join([*lines, ""])), look)
         else:
@@ -80,7 +80,7 @@ def _watch(directory: Path, all_rows: bool, as_json: bool) -> None:
         sys.stderr.close()
 
 
-def watch_json(directory: Path) -> None:
+def _watch_json(directory: Path) -> None:
     """One document a line."""
     import time
 
@@ -89,6 +89,11 @@ def watch_json(directory: Path) -> None:
     while True:
         print(ask(directory).decode(errors="replace").strip(), flush=True)
         time.sleep(1.0)
+
+
+def watch_plainly(directory: Path) -> None:
+    """The same until Ctrl-C, or until nobody reads it any more."""
+    _watch(directory, all_rows=True, as_json=True)
 
 
 def _watch_terminal(one: Callable[[], dict[str, Json]], look: Callable[[], Look]) -> None:
@@ -178,8 +183,12 @@ def stop(data_directory: DataDirectory = None, chain: ChainName = None, as_json:
     directory = directory_of(data_directory, chain)
     pid = document(ask(directory)).get("pid")
     tell(directory, "stop")
-    deadline = time.monotonic() + STOPPED_WITHIN
-    while time.monotonic() < deadline:
+    begun = time.monotonic()
+    waiting = sys.stderr.isatty()
+    while time.monotonic() < begun + STOPPED_WITHIN:
+        if waiting and time.monotonic() > begun + 1.0:
+            waiting = False
+            typer.echo("It saves its books ...", err=True)
         try:
             ask(directory)
         except NotRunningError:

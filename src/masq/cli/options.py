@@ -14,6 +14,8 @@ from masq.errors import SettingError
 from masq.settings import Settings, default_data_directory, gather
 from masq.types import CHAINS, DEFAULT_CHAIN
 
+MAX_SECRET = 4096
+
 DataDirectory = Annotated[
     str | None, typer.Option("--data-directory", metavar="DIR", help="Where the Node keeps its files.")
 ]
@@ -40,6 +42,18 @@ def directory_of(directory: str | None, chain: str | None) -> Path:
         if name not in CHAINS:
             raise
         return default_data_directory(name, os.environ)
+
+
+def ask_secret(name: str, prompt: str) -> str:
+    """One line, which isn't echoed on a terminal; empty if there is none."""
+    from getpass import getpass
+
+    try:
+        return getpass(prompt) if sys.stdin.isatty() else sys.stdin.readline(MAX_SECRET).rstrip("\r\n")
+    except EOFError:
+        return ""
+    except UnicodeDecodeError:
+        raise SettingError(name, "standard input is no text in UTF-8") from None
 
 
 def print_json(value: Any) -> None:

@@ -39,9 +39,11 @@ def run(words: Sequence[str]) -> NoReturn:
     hide_arguments([setting.name for setting in secrets])
     for warning in settings.warnings:
         print(f"masq: warning: {warning}", file=sys.stderr)
+    from masq.shell.reload import Sources
     from masq.shell.runtime import run_node
 
-    sys.exit(run_node(settings, lambda: load(given, environment)))
+    plain = {name: text for name, text in given.items() if not SETTINGS[name].secret}
+    sys.exit(run_node(Sources(settings, lambda: load(given, environment), plain)))
 
 
 def usage(width: int) -> str:

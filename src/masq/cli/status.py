@@ -72,8 +72,8 @@ def lines_of(status: dict[str, Json], look: Look, before: dict[str, Json] | None
     """What `masq status` prints. `before`: a document of a moment ago, by which speeds can be told."""
     document = Document(status)
     lines = verdict_lines(document, look.width)
-    lines += ["", *facts(_facts(document))]
-    lines += _nodes(document, look)
+    lines += ["", *facts(about(document))]
+    lines += look.listed("Neighbors, and Nodes that are owed", NODE_HEAD, node_rows(document))
     lines += _streams(document, look, Document(before or {}))
     for section in (_failures, _avoided, _overbilled, _receivables, _payments, _bans, _warnings):
         lines += section(document, look)
@@ -87,7 +87,8 @@ def verdict_lines(document: Document, width: int | None) -> list[str]:
     return paragraph(words, width) + (paragraph(f"do: {advice}", width) if advice else [])
 
 
-def _facts(document: Document) -> list[tuple[str, str]]:
+def about(document: Document) -> list[tuple[str, str]]:
+    """What is to be said of the Node, by name."""
     spent, most = document.wei("spent_hour_wei"), document.wei("most_hour_wei")
     bound = f" of at most {amount_text(most)}" if most else ""
     own = short(document.text("public_key"))
@@ -125,7 +126,13 @@ def _amount(row: Document, name: str) -> str:
     return amount_text(row.wei(name))
 
 
-def _nodes(document: Document, look: Look) -> list[str]:
+NODE_HEAD: Final = ("NODE", "ADDRESS", "IN", "LINK", "OWED", "WALLET")
+STREAM_HEAD: Final = ("TARGET", "SENT", "RECEIVED", "SPEED", "AGE", "EXIT", "OVER")
+FAILURE_HEAD: Final = ("TIMES", "LAST", "TARGET", "REASON")
+BAN_HEAD: Final = ("WHO", "BAN", "POINTS", "FOR")
+
+
+def node_rows(document: Document) -> list[tuple[str, ...]]:
     """Neighbors, and whom we owe: each Node in one row with its address, wallet and debt."""
     known = {row.text("key"): row for row in document.rows("nodes")}
     links = {row.text("peer"): row for row in document.rows("links")}
@@ -135,7 +142,7 @@ def _nodes(document: Document, look: Look) -> list[str]:
     owner = {row.text("wallet"): key for key, row in known.items()}
     keys = list(neighbors)
     keys += [key for wallet, wei in owed.items() if wei and (key := owner.get(wallet)) and key not in neighbors]
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for key in keys:
         node, neighbor = known.get(key, Document({})), neighbors.get(key)
         address = node.text("address") if neighbor is None else neighbor.text("address")
@@ -143,8 +150,7 @@ def _nodes(document: Document, look: Look) -> list[str]:
         wei = owed.pop(node.text("wallet"), 0)
         wallet = node.text("wallet")
         rows.append((short(key), address, node.text("country"), _link(neighbor, link), _debt(wei), wallet))
-    rows += [("?", "-", "-", "unknown", _debt(wei), wallet) for wallet, wei in owed.items() if wei]
-    return look.listed("Neighbors, and Nodes that are owed", ("NODE", "ADDRESS", "IN", "LINK", "OWED", "WALLET"), rows)
+    return rows + [("?", "-", "-", "unknown", _debt(wei), wallet) for wallet, wei in owed.items() if wei]
 
 
 def _link(neighbor: Document | None, link: Document | None) -> str:
@@ -160,7 +166,8 @@ def _debt(wei: int) -> str:
     return amount_text(wei).removesuffix(" MASQ") if wei else "-"
 
 
-def _streams(document: Document, look: Look, before: Document) -> list[str]:
+def stream_rows(document: Document, before: Document) -> list[tuple[str, ...]]:
+    """Streams of our own user. `before`: the document of a moment ago, for their speed."""
     countries = {row.text("key"): row.text("country") for row in document.rows("nodes")}
     earlier = {row.text("id"): row for row in before.rows("streams")}
     passed = document.number("uptime") - before.number("uptime")
@@ -174,23 +181,30 @@ def _streams(document: Document, look: Look, before: Document) -> list[str]:
         speed = f"{size_text(came / during)}/s" if during > 0 else "-"
         cells = (size_text(sent), size_text(received), speed, duration(age), exit, " > ".join(map(short, route[1:-1])))
         rows.append((row.text("target"), *cells))
-    head = ("TARGET", "SENT", "RECEIVED", "SPEED", "AGE", "EXIT", "OVER")
-    title = f"Streams ({len(rows)})"
+    return rows
+
+
+def _streams(document: Document, look: Look, before: Document) -> list[str]:
+    rows = stream_rows(document, before)
     if look.width is not None:
         room = max(12, look.width - 52)
         rows = [(name if len(name) <= room else f"{name[: room - 1]}…", *rest) for name, *rest in rows]
-    return look.listed(title, head, rows)
+    return look.listed(f"Streams ({len(rows)})", STREAM_HEAD, rows)
 
 
-def _failures(document: Document, look: Look) -> list[str]:
-    """Streams that failed, equal ones counted."""
+def failure_rows(document: Document) -> list[tuple[str, ...]]:
+    """Streams that failed, equal ones counted, the newest first."""
     counts: dict[tuple[str, str], list[float]] = {}
     for row in document.rows("failures"):
         counts.setdefault((row.text("target"), row.text("reason")), []).append(row.number("age"))
+    return [(str(len(ages)), f"{duration(min(ages))} ago", target, reason) for (target, reason), ages in counts.items()]
+
+
+def _failures(document: Document, look: Look) -> list[str]:
     lines = []
-    for (target, reason), ages in list(counts.items())[: None if look.all else MANY]:
-        often = f"{len(ages)} times, the last " if len(ages) > 1 else ""
-        lines += paragraph(f"{target}: {reason} ({often}{duration(min(ages))} ago)", look.width, "  ")
+    for times, last, target, reason in look.rows(failure_rows(document)):
+        often = f"{times} times, the last " if times != "1" else ""
+        lines += paragraph(f"{target}: {reason} ({often}{last})", look.width, "  ")
     return ["", "Streams that failed", *lines] if lines else []
 
 
@@ -244,9 +258,6 @@ def ban_rows(document: Document, whole: bool = False) -> list[tuple[str, ...]]:
         shown = who if whole or len(who) < 64 else short(who)
         rows.append((shown, state, f"{row.number('points'):.0f}", "; ".join(row.names("reasons"))))
     return rows
-
-
-BAN_HEAD: Final = ("WHO", "BAN", "POINTS", "FOR")
 
 
 def _bans(document: Document, look: Look) -> list[str]:

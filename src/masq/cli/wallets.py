@@ -5,17 +5,17 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from getpass import getpass
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from masq.cli.options import AsJson, ChainName, DataDirectory, print_json, settings_of
-from masq.errors import SettingError
+from masq.chain.derivation import CONSUMING_PATH, EARNING_PATH
+from masq.cli.options import AsJson, ChainName, DataDirectory, ask_secret, print_json, settings_of
+from masq.errors import LocalError, SettingError
 from masq.settings.saving import save
 from masq.settings.sources import CONFIG_FILE
 from masq.types import DEFAULT_EARNING_WALLET, Address, address_text
-
-MAX_PHRASE = 4096
 
 wallet = typer.Typer(help="Make, recover and show the wallets of a Node.", no_args_is_help=True)
 
@@ -23,6 +23,8 @@ Language = Annotated[
     str, typer.Option(metavar="LANGUAGE", help="The language of the phrase, as in English or Traditional Chinese.")
 ]
 Passphrase = Annotated[str, typer.Option(metavar="TEXT", help="The passphrase that belongs to the phrase, if any.")]
+ConsumingPath = Annotated[str, typer.Option(metavar="PATH", help="Where the consuming wallet is, below the phrase.")]
+EarningPath = Annotated[str, typer.Option(metavar="PATH", help="Where the earning wallet is, below the phrase.")]
 Save = Annotated[
     bool, typer.Option("--save", help=f"Put the wallets into {CONFIG_FILE} of the data directory, for `masq run`.")
 ]
@@ -42,6 +44,8 @@ def create(
     words: Annotated[int, typer.Option(metavar="N", help="How many words: 12, 15, 18, 21 or 24.")] = 24,
     language: Language = "English",
     passphrase: Passphrase = "",
+    consuming_path: ConsumingPath = CONSUMING_PATH,
+    earning_path: EarningPath = EARNING_PATH,
     save_them: Save = False,
     data_directory: DataDirectory = None,
     chain: ChainName = None,
@@ -60,7 +64,7 @@ def create(
         phrase = phrase_of(secrets.token_bytes(size), language)
     except ValueError as error:
         raise SettingError("language", str(error)) from None
-    made = _wallets_of(phrase, passphrase, language)
+    made = _wallets_of(phrase, passphrase, language, (consuming_path, earning_path))
     # Before the phrase is shown: nobody should write down the phrase of wallets that this Node then doesn't use.
     place = _save(made, data_directory, chain) if save_them else None
     if as_json:
@@ -81,13 +85,16 @@ def recover(
     ] = None,
     language: Language = "English",
     passphrase: Passphrase = "",
+    consuming_path: ConsumingPath = CONSUMING_PATH,
+    earning_path: EarningPath = EARNING_PATH,
     save_them: Save = False,
     data_directory: DataDirectory = None,
     chain: ChainName = None,
     as_json: AsJson = False,
 ) -> None:
     """Recover wallets from their phrase, which is asked for or read from standard input."""
-    recovered = _wallets_of(_ask_for_phrase() if phrase is None else phrase, passphrase, language)
+    words = ask_secret("phrase", "Phrase: ").strip() if phrase is None else phrase
+    recovered = _wallets_of(words, passphrase, language, (consuming_path, earning_path))
     place = _save(recovered, data_directory, chain) if save_them else None
     if as_json:
         print_json(_as_json(recovered, place))
@@ -119,27 +126,98 @@ def show(
         typer.echo(f"consuming key     {key.hex()}")
 
 
-def _wallets_of(phrase: str, passphrase: str, language: str) -> Wallets:
-    from masq.chain.derivation import CONSUMING_PATH, EARNING_PATH, derive
-    from masq.chain.phrase import seed_of
+@wallet.command()
+def export(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write; it must not be there yet.")],
+    data_directory: DataDirectory = None,
+    chain: ChainName = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the consuming wallet's key into an encrypted file that geth, MetaMask and others can import. The file's
+    password is asked for, or read from standard input."""
+    import json
+    import os
+    import secrets
+
+    from masq.chain.keystore import RANDOM_SIZE, keystore
     from masq.chain.wallet import Wallet
 
+    key = settings_of(data_directory, chain).consuming_private_key
+    if key is None:
+        raise SettingError("consuming-private-key", "none is set: there is nothing to export")
+    content = json.dumps(keystore(key, _new_password(), secrets.token_bytes(RANDOM_SIZE)), indent=1)
+    try:
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
+            stream.write(content)
+    except FileExistsError:
+        raise LocalError(f"{file} is there already: name a new file") from None
+    except OSError as error:
+        raise LocalError(f"{file} can't be written: {error.strerror or error}") from None
+    address = address_text(Wallet(key).address)
+    if as_json:
+        print_json({"exported": str(file), "consuming_wallet": address})
+    else:
+        typer.echo(f"{file} holds the key of {address}, for who knows its password.")
+
+
+@wallet.command()
+def password(
+    data_directory: DataDirectory = None,
+    chain: ChainName = None,
+    remove: Annotated[bool, typer.Option("--remove", help="Use no password from now on.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Change the password of the Node's memory; also while it runs. Old and new are asked for, or read from standard
+    input, one a line; the old one is taken from the settings if it is there."""
+    from masq.shell.key_file import KEY_FILE, needs_password
+    from masq.shell.store import change_password
+
+    settings = settings_of(data_directory, chain)
+    path = settings.data_directory / KEY_FILE
+    old = settings.db_password if needs_password(path) else None
+    if old is None and needs_password(path):
+        old = ask_secret("db-password", "Password until now: ")
+    new = None if remove else _new_password()
+    change_password(settings.data_directory, old, new)
+    left = settings.db_password is not None and settings.db_password != new
+    if as_json:
+        print_json({"key_file": str(path), "protected": new is not None, "settings_hold_another": left})
+        return
+    typer.echo(f"{path} opens {'with the new password' if new else 'without a password'} from now on.")
+    if left:
+        typer.echo("The settings still hold another one: change db-password there before the Node is started again.")
+
+
+def _new_password() -> str:
+    new = ask_secret("password", "New password: ")
+    if not new:
+        raise SettingError("password", "it is empty; `masq wallet password --remove` does without one")
+    if sys.stdin.isatty() and getpass("Once more: ") != new:
+        raise SettingError("password", "the two are not the same: nothing was changed")
+    return new
+
+
+def _wallets_of(phrase: str, passphrase: str, language: str, paths: tuple[str, str]) -> Wallets:
+    from masq.chain.derivation import derive, parse_path
+    from masq.chain.phrase import seed_of
+    from masq.chain.wallet import Wallet
+    from masq.shell.process import hide_arguments
+
+    # Until here whoever looked could read it in the list of processes: what is asked for never stands there.
+    hide_arguments(["phrase", "passphrase"])
+    for name, path in zip(("consuming-path", "earning-path"), paths, strict=True):
+        try:
+            parse_path(path)
+        except ValueError as error:
+            raise SettingError(name, str(error)) from None
+    if paths[0] == paths[1]:
+        raise SettingError("earning-path", "it is that of the consuming wallet; a Node that earns needs another")
     try:
         seed = seed_of(phrase, passphrase, language)
-        key = derive(seed, CONSUMING_PATH)
-        return Wallets(key, Wallet(key).address, Wallet(derive(seed, EARNING_PATH)).address)
+        key = derive(seed, paths[0])
+        return Wallets(key, Wallet(key).address, Wallet(derive(seed, paths[1])).address)
     except ValueError as error:
         raise SettingError("phrase", str(error)) from None
-
-
-def _ask_for_phrase() -> str:
-    """One line, which isn't echoed on a terminal."""
-    try:
-        return getpass("Phrase: ") if sys.stdin.isatty() else sys.stdin.readline(MAX_PHRASE).strip()
-    except EOFError:
-        return ""
-    except UnicodeDecodeError:
-        raise SettingError("phrase", "standard input is no text in UTF-8") from None
 
 
 def _save(wallets: Wallets, directory: str | None, chain: str | None) -> str:

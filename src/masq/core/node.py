@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from masq.chain.erc20 import Transfer
-from masq.chain.receipt import Receipt
-from masq.core.accountant.accountant import Accountant, Scan, Terms
-from masq.core.accountant.effects import AccountantEffect, Payment
+from masq.chain.head import Head
+from masq.core.accountant.accountant import Accountant
+from masq.core.accountant.effects import AccountantEffect, AskTransfers, Payment, Scan
+from masq.core.accountant.paying import Terms
+from masq.core.accountant.payments import Look
 from masq.core.circuits.entry import CircuitEntry, Wish
 from masq.core.circuits.exit import CircuitExit
 from masq.core.circuits.origin import OwnCircuits
@@ -425,17 +427,39 @@ class Node:
     def terms(self, terms: Terms, now: float) -> list[NodeEffect]:
         return self._carry(self.accountant.terms(terms, now), now)
 
+    def used(self, payment: bytes, user: bytes | None, block: int, head: int, now: float) -> list[NodeEffect]:
+        """Which transaction has the nonce of a payment, and in which block; None: that isn't known."""
+        return self._carry(self.accountant.used(payment, user, block, head, now), now)
+
+    def gone(self, hashes: Iterable[bytes], now: float) -> list[NodeEffect]:
+        """Transactions that were credited, and that no block holds any more."""
+        return self._carry(self.accountant.gone(hashes, now), now)
+
+    def set_clock(self, epoch: float, now: float) -> list[NodeEffect]:
+        """What the wall clock says: unix time was `epoch` where the steady clock was 0."""
+        effects = self.accountant.set_clock(epoch)
+        return self._carry([*effects, *self.accountant.clock_was_set(now)], now) if effects else []
+
+    def search_from(self, block: int, now: float) -> list[NodeEffect]:
+        """Look for income from a block on."""
+        return self._carry(self.accountant.search_from(block, now), now)
+
     def sent(self, results: Sequence[str | None], payments: Sequence[Payment], now: float) -> list[NodeEffect]:
         return self._carry(self.accountant.sent(results, payments, now), now)
 
-    def receipts(self, found: Iterable[Receipt | None], head: int, latest_nonce: int, now: float) -> list[NodeEffect]:
-        return self._carry(self.accountant.receipts(found, head, latest_nonce, now), now)
+    def receipts(self, look: Look, now: float) -> list[NodeEffect]:
+        return self._carry(self.accountant.receipts(look, now), now)
 
-    def transfers(self, transfers: Iterable[Transfer], last: int | None, now: float) -> list[NodeEffect]:
-        return self._carry(self.accountant.transfers(transfers, last, now), now)
+    def transfers(
+        self, asked: AskTransfers, found: Iterable[Transfer], last: int | None, head: Head, now: float
+    ) -> list[NodeEffect]:
+        """Transfers up to a block; None: the provider hasn't even the first that was asked for."""
+        return self._carry(self.accountant.transfers(asked, found, last, head, now), now)
 
-    def scan_failed(self, scan: Scan, problem: str, now: float, most_blocks: int | None = None) -> list[NodeEffect]:
-        """A scan came to nothing. `most_blocks`: the provider's limit, if that was why."""
+    def scan_failed(
+        self, scan: Scan | None, problem: str, now: float, most_blocks: int | None = None
+    ) -> list[NodeEffect]:
+        """A scan, or something else that was asked, came to nothing. `most_blocks`: the provider's limit, if any."""
         return self._carry(self.accountant.failed(scan, problem, now, most_blocks), now)
 
     def stop(self, now: float) -> list[NodeEffect]:
@@ -613,6 +637,7 @@ class Node:
 
     def view(self, now: float) -> NodeView:
         graph = self.neighborhood.graph
+        places = {known.record.public_key: place for place, known in enumerate(graph)}
         return NodeView(
             mode=str(self.rules.mode),
             stage=self.stage,
@@ -620,7 +645,7 @@ class Node:
             record_version=graph.root.version,
             nodes_known=len(graph),
             neighbors=self.neighborhood.view(),
-            routes=RoutesView(self.has_route or not self.hops, self.hops, self._why_not),
+            routes=RoutesView(self.has_route or not self.hops, self.hops, self._why_not, self.own_circuits.heard(now)),
             exits=self.own_circuits.exits(now, graph.record),
             nodes=tuple(
                 KnownView(
@@ -629,6 +654,8 @@ class Node:
                     known.record.country,
                     address_text(known.record.earning_wallet),
                     known.record.routes_data,
+                    tuple(known.record.rates),
+                    tuple(sorted(places[key] for key in known.record.neighbors if key in places)),
                 )
                 for known in graph
             ),

@@ -41,7 +41,9 @@ def verdict(process: ProcessView, node: NodeView, books: BooksView) -> VerdictVi
     for works, words, advice in (_without_way(process, node), _without_money(process, books)):
         if words:
             return VerdictView(works, f"{words}{serves}", advice)
-    failed = [each for each in process.failures if each.age < LATELY and each.cause not in NOT_OURS]
+    # Since an exit has last said something: it worked then.
+    lately = LATELY if node.routes.heard is None else min(LATELY, node.routes.heard)
+    failed = [each for each in process.failures if each.age < lately and each.cause not in NOT_OURS]
     if len(failed) >= MANY and not any(stream.received for stream in node.streams):
         return VerdictView(
             False,

@@ -33,6 +33,7 @@ class RoutesView:
     available: bool = _about("whether a stream would find a route now")
     hops: int = _about("how many Nodes it is to have")
     why_not: str | None = _about("what is missing, if there is none")
+    heard: float | None = _about("since an exit of ours has said something last, if one that we use ever did")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,10 @@ class KnownView:
     country: str | None = _about("where it says it is, as two letters")
     wallet: str = _about("that it is paid at")
     serves: bool = _about("whether it relays and exits")
+    rates: tuple[int, ...] = _about(
+        "its prices in wei: per byte and per package as relay, per byte and per package as exit"
+    )
+    neighbors: tuple[int, ...] = _about("those that it lists, as places in `nodes`, from 0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,20 +152,47 @@ class PaymentView:
 
     wallet: str = _about("the creditor's")
     wei: Wei = _about("the amount")
-    hash: str = _about("of its transaction")
+    hash: str = _about("of its latest transaction")
     made: int = _about("unix time")
+    state: str = _about("`signed`, `sent` to a provider, or `mined`, which isn't confirmed yet")
+
+
+@dataclass(frozen=True, slots=True)
+class ScanView:
+    """How one kind of regular look at the chain goes."""
+
+    kind: str = _about("`pendingpayables`, `payables` or `receivables`")
+    good: float | None = _about("since the last one that went well, if there was one")
+    problem: str = _about("why the last one came to nothing; empty if it didn't")
+
+
+@dataclass(frozen=True, slots=True)
+class MoneyView:
+    """How it stands with paying and being paid."""
+
+    scans: tuple[ScanView, ...] = _about("of the chain")
+    head: int | None = _about("the newest block that the provider has shown")
+    head_age: int | None = _about("since that block was made, when it was shown or now")
+    tokens: Wei | None = _about("of the consuming wallet, when something was last due")
+    coins: Wei | None = _about("for gas, likewise")
+    lacking: Wei = _about("tokens that were due then, and not there")
+    oldest_payment: int | None = _about("since the oldest payment under way was signed")
+    owed_wei: Wei = _about("by us, to all")
+    owing_wei: Wei = _about("by all, to us")
+    accounts: int = _about("in both books")
 
 
 @dataclass(frozen=True, slots=True)
 class BooksView:
     """The Accountant's books."""
 
-    payables: tuple[AccountView, ...] = _about("what we owe, by earning wallet")
-    receivables: tuple[AccountView, ...] = _about("what we are owed, by consuming wallet")
+    payables: tuple[AccountView, ...] = _about("what we owe, by earning wallet; the largest, if there are many")
+    receivables: tuple[AccountView, ...] = _about("what we are owed, by consuming wallet, likewise")
     banned: tuple[str, ...] = _about("wallets that are refused service until they pay")
     payments: tuple[PaymentView, ...] = _about("under way")
     paid_wei: Wei = _about("confirmed since the start")
     earned_wei: Wei = _about("credited since the start")
+    money: MoneyView = _about("how it stands with the chain")
     spent_hour_wei: Wei = _about("what our own user's traffic has cost in the running hour")
     most_hour_wei: Wei | None = _about("what it may cost, if that is bounded")
 
@@ -197,6 +229,7 @@ class ProcessView:
     dns: str | None = _about("where look-ups are answered, if they are")
     consuming_wallet: str | None = _about("that pays for our own user")
     earning_wallet: str = _about("that is paid for what this Node does")
+    window: str | None = _about("where a browser sees this Node, which `masq open` opens")
     warnings: tuple[str, ...] = _about("of the settings, and of what goes wrong now")
     failures: tuple[FailureView, ...] = _about("the latest, the newest first")
     version: str = _about("of this program")
@@ -243,6 +276,8 @@ VIEWS: Final = (
     BooksView,
     AccountView,
     PaymentView,
+    MoneyView,
+    ScanView,
 )
 
 

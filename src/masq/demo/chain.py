@@ -47,6 +47,8 @@ class ChainRpc:
             "eth_chainId": lambda: quantity_text(chain_id),
             "eth_gasPrice": lambda: quantity_text(GAS_PRICE),
             "eth_blockNumber": lambda: quantity_text(chain.head),
+            "eth_getBlockByNumber": self._block_of,
+            "eth_feeHistory": lambda *_: {"reward": [["0x0"]]},
             "eth_getBalance": lambda wallet, _="latest": quantity_text(chain.balance(parse_bytes(wallet, 20))),
             "eth_getTransactionCount": lambda wallet, _="latest": quantity_text(chain.nonce(parse_bytes(wallet, 20))),
             "eth_call": self._call,
@@ -84,6 +86,25 @@ class ChainRpc:
             raise MalformedError("a call is an object")
         data = call.get("data", call.get("input", "0x"))
         return bytes_text(self._chain.call(parse_bytes(call.get("to"), 20), parse_bytes(data)))
+
+    def _block_of(self, which: object, full: object = False) -> dict[str, object] | None:
+        number = self._block(which)
+        made = self._chain.made(number)
+        if made is None:
+            return None
+        mined = self._chain.mined[number - 1 : number] if number else []
+        return {
+            "number": quantity_text(number),
+            "hash": bytes_text(made.hash),
+            "timestamp": quantity_text(made.time),
+            "baseFeePerGas": quantity_text(made.base_fee),
+            "transactions": [
+                {"hash": bytes_text(each.hash), "from": bytes_text(each.sender), "nonce": quantity_text(each.nonce)}
+                if full
+                else bytes_text(each.hash)
+                for each in mined
+            ],
+        }
 
     def _receipt(self, hash: object) -> dict[str, object] | None:
         mined = self._chain.find(parse_bytes(hash, 32))

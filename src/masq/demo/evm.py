@@ -15,6 +15,7 @@ from eth.typing import AccountDetails
 from eth.vm.forks.paris import ParisVM
 from eth.vm.spoof import SpoofTransaction
 from eth_typing import Address as EvmAddress
+from eth_typing import BlockNumber
 from eth_utils.exceptions import ValidationError
 from rlp.exceptions import RLPException
 
@@ -53,11 +54,21 @@ class Mined:
     block: int
     block_hash: bytes
     sender: Address
+    nonce: int
     to: Address
     succeeded: bool
     gas_used: int
     gas_price: int
     logs: tuple[Log, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A block: `time` in unix seconds, `base_fee` in wei per gas."""
+
+    hash: bytes
+    time: int
+    base_fee: int
 
 
 class EvmChain:
@@ -95,6 +106,15 @@ class EvmChain:
 
     def nonce(self, wallet: Address) -> int:
         return int(self._chain.get_vm().state.get_nonce(EvmAddress(wallet)))
+
+    def made(self, number: int) -> Made | None:
+        """A block. The newest one is always new: as there are no empty ones, a chain where nothing happens seems to
+        have stopped otherwise."""
+        if number > self.head:
+            return None
+        header = self._chain.get_canonical_block_header_by_number(BlockNumber(number))
+        when = max(int(time.time()), header.timestamp) if number == self.head else header.timestamp
+        return Made(header.hash, when, header.base_fee_per_gas or 0)
 
     def find(self, hash: bytes) -> Mined | None:
         return self._by_hash.get(hash)
@@ -152,6 +172,7 @@ class EvmChain:
             block=header.block_number,
             block_hash=header.hash,
             sender=sender,
+            nonce=int(transaction.nonce),
             to=bytes(transaction.to),
             succeeded=receipt.state_root == _SUCCEEDED,
             gas_used=receipt.gas_used,

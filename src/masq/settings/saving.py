@@ -32,7 +32,7 @@ def save(path: Path, entries: Mapping[str, str]) -> None:
         if before and not before.endswith(b"\n"):
             before += b"\n"
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _replace(path, before + added.encode())
+        replace_file(path, before + added.encode())
     except OSError as error:
         raise LocalError(f"{path} can't be written: {error.strerror or error}") from None
 
@@ -46,7 +46,7 @@ def _same(name: str, one: str, other: str) -> bool:
         return False
 
 
-def _replace(path: Path, content: bytes) -> None:
+def replace_file(path: Path, content: bytes) -> None:
     """Never half-written, and at no moment readable by others: mkstemp creates with mode 0600."""
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name + ".")
     try:

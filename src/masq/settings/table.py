@@ -227,10 +227,19 @@ class Settings:
     )
     blockchain_service_url: str | None = _setting(
         "blockchain-service-url",
-        values.url,
-        "an http:// or https:// URL",
-        "The JSON-RPC service of the chain. Required unless the mode is zero-hop.",
+        values.urls,
+        "an http:// or https:// URL, or several with commas in between",
+        "The JSON-RPC service of the chain. Required unless the mode is zero-hop. Of several another one is asked when "
+        "one fails, and in turns for what came in: what one leaves out, another shows.",
         "Chain and money",
+    )
+    confirmations: int | None = _setting(
+        "confirmations",
+        partial(values.number, low=0, high=100_000),
+        "a whole number",
+        "Blocks that have to follow one before a payment or income in it counts.",
+        "Chain and money",
+        default_help="the chain's own: 10 on base-mainnet, 32 on polygon-mainnet, 6 on eth-mainnet",
     )
     consuming_private_key: bytes | None = _setting(
         "consuming-private-key",
@@ -512,6 +521,16 @@ class Settings:
         "How many of the log files that were put aside are kept.",
         "Files and secrets",
         default="5",
+        bare="refused",
+    )
+    gateway_port: int | None = _setting(
+        "gateway-port",
+        values.port_or_off,
+        "a port from 0 to 65535, or off",
+        "The TCP port, on 127.0.0.1, of the pages that show this Node (`masq open`), of its REST interface and of "
+        "/metrics; 0: any free one.",
+        "Files and secrets",
+        default="0",
         bare="refused",
     )
     ui_port: int = _setting(

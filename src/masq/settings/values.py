@@ -81,6 +81,11 @@ def any_port(text: str) -> int:
     return number(text, 0, MAX_PORT)
 
 
+def port_or_off(text: str) -> int | None:
+    """None: off."""
+    return None if text == "off" else any_port(text)
+
+
 def hops(text: str) -> int:
     return number(text, 1, 6)
 
@@ -251,6 +256,11 @@ def url(text: str) -> str:
         raise ValueError
     parts.port  # noqa: B018 - a port that is no number shows only when it is asked for
     return text
+
+
+def urls(text: str) -> str:
+    """One, or several with commas in between."""
+    return ",".join(url(each.strip()) for each in text.split(","))
 
 
 def real_user(text: str) -> str:

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import deque
 from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from masq.chain.erc20 import TransferQuery
-from masq.chain.receipt import Receipt
+from masq.chain.head import Head
 from masq.chain.transaction import SignedTransaction
-from masq.core.accountant.accountant import Scan, Terms
 from masq.core.accountant.effects import (
     AccountantEffect,
+    AskGone,
     AskReceipts,
     AskTerms,
     AskTransfers,
+    AskUse,
     Notice,
+    Place,
     Save,
+    Scan,
     SendPayments,
+    Way,
 )
+from masq.core.accountant.paying import Terms
+from masq.core.accountant.payments import Look
 from masq.core.node import NodeEffect
 from masq.errors import LocalError, UnavailableError
 from masq.shell.log import log
@@ -33,6 +40,8 @@ if TYPE_CHECKING:
 
 PATIENCE: Final = 60.0
 """Seconds that the store may refuse to save, until the Node ends. Serving on without books would be worse."""
+_KNOWN: Final = re.compile(r"already (?:known|imported|exists|in)|known transaction|duplicate", re.IGNORECASE)
+"""Of the words in which a provider refuses what it has already."""
 TRY_EVERY: Final = 1.0
 """Seconds from one try to save to the next."""
 
@@ -42,8 +51,8 @@ class BankConfig:
     """What the Accountant's hands work with."""
 
     chain: Chain
-    url: str | None
-    """The provider's; None: nothing can be asked or paid."""
+    urls: tuple[str, ...]
+    """The providers'; without one nothing can be asked or paid."""
     consuming_wallet: Address | None
     earning_wallet: Address
 
@@ -59,10 +68,12 @@ class Bank:
         self._turn = turn
         self._store = store
         self._chain = config.chain
-        self._url = config.url
+        self._urls = config.urls
         self._wallet = config.consuming_wallet
         self._earning_wallet = config.earning_wallet
-        self._rpc: RpcClient | None = None
+        self._clients: dict[str, RpcClient] = {}
+        self._turns = 0
+        """Which provider is asked: another one after each failure, and after each search for income."""
         self._waiting: deque[Save | SendPayments] = deque()
         self._busy_since: float | None = None
         """Since when the store has refused to save."""
@@ -85,10 +96,14 @@ class Bank:
                 getattr(log, level)("accountant", detail=text)
             case AskTerms():
                 self._ask(Scan.PAYABLES, self._terms())
-            case AskReceipts(hashes):
-                self._ask(Scan.PENDING_PAYABLES, self._receipts(hashes))
-            case AskTransfers(first, most):
-                self._ask(Scan.RECEIVABLES, self._transfers(first, most))
+            case AskReceipts(hashes, wallets):
+                self._ask(Scan.PENDING_PAYABLES, self._receipts(hashes, wallets))
+            case AskTransfers():
+                self._ask(effect.scan, self._transfers(effect))
+            case AskUse():
+                self._ask(None, self._used(effect))
+            case AskGone(places):
+                self._ask(None, self._gone(places))
 
     def save_config(self, name: str, value: str) -> None:
         self.perform(Save(config=((name, value),)))
@@ -134,22 +149,24 @@ class Bank:
             self.provider_answers = True
         except (UnavailableError, LocalError) as error:
             self.provider_answers = False
-            if scan is None:
-                effects = [Notice("warning", f"payments could not be sent, and will be again: {error}")]
-            else:
-                effects = self._turn.node.scan_failed(scan, str(error), self._turn.now, _range_limit(error))
+            most = _range_limit(error)
+            if most is None:
+                self._turns += 1
+            effects = self._turn.node.scan_failed(scan, str(error), self._turn.now, most)
         self._turn.carry(effects)
 
     @property
     def _chain_client(self) -> RpcClient:
-        if self._rpc is None:
-            if self._url is None:
-                raise UnavailableError("no --blockchain-service-url is set")
+        if not self._urls:
+            raise UnavailableError("no --blockchain-service-url is set")
+        url = self._urls[self._turns % len(self._urls)]
+        client = self._clients.get(url)
+        if client is None:
             # Only now: its HTTP library takes longer to load than half of the Node.
             from masq.shell.rpc import RpcClient
 
-            self._rpc = RpcClient(self._url)
-        return self._rpc
+            client = self._clients[url] = RpcClient(url)
+        return client
 
     async def close(self) -> None:
         """StoreError if something that waited to be saved is lost. What was to be paid is sent after the next start."""
@@ -159,62 +176,100 @@ class Bank:
                     self._store.save(effect)
                 self._waiting.popleft()
         finally:
-            if self._rpc is not None:
-                await self._rpc.close()
+            for client in self._clients.values():
+                await client.close()
 
     async def _terms(self) -> Sequence[NodeEffect]:
-        rpc, wallet = self._chain_client, self._wallet
-        if wallet is None:
-            raise UnavailableError("there is no consuming wallet")
-        await self._check_chain()
+        wallet = self._paying_wallet()
+        head = await self._head()
+        rpc = self._chain_client
         terms = Terms(
-            await rpc.gas_price(),
+            head,
+            await rpc.prices(head),
             await rpc.balance(wallet),
             await rpc.token_balance(self._chain.contract, wallet),
+            await rpc.nonce(wallet, "latest"),
             await rpc.nonce(wallet, "pending"),
             self._chain.gas_limit_base + 3_328,
         )
         return self._turn.node.terms(terms, self._turn.now)
 
-    async def _check_chain(self) -> None:
-        """UnavailableError if the provider serves another chain.
+    def _paying_wallet(self) -> Address:
+        if self._wallet is None:
+            raise UnavailableError("there is no consuming wallet")
+        return self._wallet
+
+    async def _head(self) -> Head:
+        """The newest block. UnavailableError if the provider serves another chain.
 
         There the wallet has another nonce, and blocks have other numbers: payments would seem to be displaced and be
-        made again, and the start block could jump ahead of the chain for good.
+        made again.
         """
         chain_id = await self._chain_client.chain_id()
         if chain_id != self._chain.id:
             raise UnavailableError(f"the provider serves chain {chain_id}, not {self._chain.name} ({self._chain.id})")
+        return await self._chain_client.head()
 
     async def _send(self, effect: SendPayments) -> Sequence[NodeEffect]:
-        transactions = [SignedTransaction(p.raw, p.hash, p.nonce) for p in effect.payments]
+        latest = [payment.latest for payment in effect.payments]
+        transactions = [
+            SignedTransaction(each.raw, each.hash, payment.nonce)
+            for each, payment in zip(latest, effect.payments, strict=True)
+        ]
         answers = await self._chain_client.send_raw_transactions(transactions)
-        problems = [None if isinstance(answer, bytes) else str(answer) for answer in answers]
+        problems = [None if isinstance(answer, bytes) else _why_not(answer) for answer in answers]
         return self._turn.node.sent(problems, effect.payments, self._turn.now)
 
-    async def _receipts(self, hashes: Sequence[bytes]) -> Sequence[NodeEffect]:
-        rpc, wallet = self._chain_client, self._wallet
-        if wallet is None:
-            raise UnavailableError("there is no consuming wallet")
-        await self._check_chain()
-        nonce = await rpc.nonce(wallet, "latest")
-        answers = await rpc.receipts(hashes)
-        head = await rpc.block_number()
-        found = [answer for answer in answers if isinstance(answer, Receipt)]
-        if len(found) < len(hashes) and any(isinstance(answer, Exception) for answer in answers):
-            nonce = 0  # What could not be asked is not known to be missing.
-        return self._turn.node.receipts(found, head, nonce, self._turn.now)
-
-    async def _transfers(self, first: int | None, most: int | None) -> Sequence[NodeEffect]:
+    async def _receipts(self, hashes: Sequence[bytes], wallets: Sequence[Address]) -> Sequence[NodeEffect]:
+        head = await self._head()
         rpc = self._chain_client
-        await self._check_chain()
-        head = await rpc.block_number()
-        start = head if first is None else first
-        if start > head:
-            return self._turn.node.transfers((), None, self._turn.now)
-        last = head if most is None else min(head, start + most - 1)
-        query = TransferQuery(self._chain.contract, self._earning_wallet, start, last)
-        return self._turn.node.transfers(await rpc.logs(query), last, self._turn.now)
+        # The count before the receipts: what is mined in between has a receipt, and isn't missing.
+        nonces = {wallet: (await rpc.nonce(wallet, "latest"), await rpc.nonce(wallet, "pending")) for wallet in wallets}
+        prices = await rpc.prices(head)
+        answers = await rpc.receipts(hashes)
+        found = {
+            hash: answer for hash, answer in zip(hashes, answers, strict=True) if not isinstance(answer, Exception)
+        }
+        newest = max([head.number, *(each.block for each in found.values() if each is not None)])
+        if newest > head.number:
+            head = replace(head, number=newest)
+        return self._turn.node.receipts(Look(head, prices, found, nonces), self._turn.now)
+
+    async def _transfers(self, asked: AskTransfers) -> Sequence[NodeEffect]:
+        turn = self._turn
+        head = await self._head()
+        start = head.number if asked.first is None else asked.first
+        if start > head.number:
+            return turn.node.transfers(asked, (), None, head, turn.now)
+        last = head.number if asked.most is None else min(head.number, start + asked.most - 1)
+        if asked.way is Way.IN:
+            query = TransferQuery(self._chain.contract, self._earning_wallet, start, last)
+        else:
+            query = TransferQuery(self._chain.contract, None, start, last, self._paying_wallet())
+        found = await self._chain_client.logs(query)
+        if asked.way is Way.IN and last == head.number:
+            self._turns += 1  # What one provider leaves out, another may show.
+        return turn.node.transfers(asked, found, last, head, turn.now)
+
+    async def _used(self, asked: AskUse) -> Sequence[NodeEffect]:
+        head = await self._head()
+        user = await self._chain_client.user_of(asked.sender, asked.nonce, head)
+        hash, block = user or (None, 0)
+        return self._turn.node.used(asked.payment, hash, block, head.number, self._turn.now)
+
+    async def _gone(self, places: Sequence[Place]) -> Sequence[NodeEffect]:
+        """Only what both says so of is gone: another block is where its block was, and no block has it."""
+        rpc = self._chain_client
+        await self._head()
+        answers = await rpc.receipts([each.hash for each in places])
+        missing = [each for each, answer in zip(places, answers, strict=True) if answer is None]
+        gone = [each.hash for each in missing if (await rpc.block(each.block)).hash != each.block_hash]
+        return self._turn.node.gone(gone, self._turn.now)
+
+
+def _why_not(answer: Exception) -> str | None:
+    """Why a transaction wasn't taken; None: it was, before."""
+    return None if _KNOWN.search(str(answer)) else str(answer)
 
 
 def _range_limit(error: Exception) -> int | None:

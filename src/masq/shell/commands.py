@@ -6,19 +6,24 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from masq.core.accountant.accountant import Scan
+from masq.core.accountant.effects import Scan
 from masq.errors import LocalError
 from masq.shell.control import Answer, Command
 from masq.shell.driver import Driver
+from masq.shell.jobs import Jobs
 from masq.shell.reload import Reloading
 from masq.shell.status import Status
+from masq.shell.store import Store
 
 STOP_AFTER: Final = 0.05
 """Seconds that the answer has to leave before the Node stops."""
 
 
-def commands(driver: Driver, status: Status, reloading: Reloading, stop: Callable[[], None]) -> Mapping[str, Command]:
+def commands(
+    driver: Driver, status: Status, reloading: Reloading, store: Store, stop: Callable[[], None]
+) -> Mapping[str, Command]:
     """By their words. `stop` ends the Node."""
+    jobs = Jobs(driver.turn.loop)
     orders = _Orders(driver, stop)
     return {
         "status": _alone(status.document),
@@ -27,7 +32,9 @@ def commands(driver: Driver, status: Status, reloading: Reloading, stop: Callabl
         "lift": orders.lift,
         "route": orders.route,
         "reload": _alone(reloading.again),
+        "words": _alone(lambda: {"given": dict(reloading.sources.given)}),
         "stop": _alone(orders.end),
+        "snapshot": jobs.command(lambda: {"snapshot": str(store.snapshot())}),
         "metrics": _alone(lambda: {"text": status.metrics().decode()}),
     }
 
@@ -49,10 +56,14 @@ class _Orders:
     stop: Callable[[], None]
 
     def scan(self, words: Sequence[str]) -> Answer:
-        if len(words) != 1 or words[0] not in list(Scan):
-            raise ValueError(f"behind it comes one of {', '.join(Scan)}")
         turn = self.driver.turn
-        turn.carry(turn.node.scan(Scan(words[0]), turn.now))
+        match words:
+            case [kind] if kind in list(Scan):
+                turn.carry(turn.node.scan(Scan(kind), turn.now))
+            case [Scan.RECEIVABLES, "--from", block] if block.isdecimal() and len(block) < 16:
+                turn.carry(turn.node.search_from(int(block), turn.now))
+            case _:
+                raise ValueError(f"behind it comes one of {', '.join(Scan)}; or receivables --from BLOCK")
         return {}
 
     def ban(self, words: Sequence[str]) -> Answer:

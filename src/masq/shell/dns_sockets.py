@@ -27,6 +27,7 @@ class CleanBackend:
             return await asyncio.shield(making)
         except asyncio.CancelledError:
             making.add_done_callback(_close)
+            await asyncio.wait({making})  # So that no more sockets are open than tasks are alive.
             raise
 
 

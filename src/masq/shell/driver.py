@@ -7,7 +7,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import assert_never
 
-from masq.core.accountant.effects import AskReceipts, AskTerms, AskTransfers, Notice, Save, SendPayments
+from masq.core.accountant.effects import (
+    AskGone,
+    AskReceipts,
+    AskTerms,
+    AskTransfers,
+    AskUse,
+    Notice,
+    Save,
+    SendPayments,
+)
 from masq.core.effects import (
     Accepted,
     Bind,
@@ -138,7 +147,9 @@ class Driver:
                 self.journal.note(level, event, detail)
             case WriteLink() | WriteSocket():
                 pass  # The turn has gathered them.
-            case Save() | AskTerms() | SendPayments() | AskReceipts() | AskTransfers() | Notice():
+            case (
+                Save() | AskTerms() | SendPayments() | AskReceipts() | AskTransfers() | AskUse() | AskGone() | Notice()
+            ):
                 self.bank.perform(effect)
             case _:
                 assert_never(effect)

@@ -8,6 +8,8 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -32,6 +34,12 @@ log: Any = structlog.get_logger()
 
 _LEVELS: Final = {"off": 50, "error": 40, "warn": 30, "info": 20, "debug": 10, "trace": 0}
 """From which entries on each word writes, in the numbers that structlog knows."""
+
+
+RECENT: Final = 200
+"""Entries that are kept in memory."""
+LONGEST: Final = 2_000
+"""Characters of one of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +104,22 @@ def _handler(config: LogConfig) -> logging.Handler:
     return _Private(config.file, maxBytes=config.most, backupCount=config.kept)
 
 
+class Recent:
+    """The latest entries, for whoever looks at this Node, and who wants to hear of each."""
+
+    def __init__(self) -> None:
+        self.lines: deque[str] = deque(maxlen=RECENT)
+        self.listeners: list[Callable[[str], None]] = []
+
+    def add(self, line: str) -> None:
+        self.lines.append(line[:LONGEST])
+        for listener in self.listeners:
+            listener(line[:LONGEST])
+
+
+recent: Final = Recent()
+
+
 class _Logger:
     """What structlog has made of an entry, handed to a handler of the standard library."""
 
@@ -103,6 +127,7 @@ class _Logger:
         self._handler = handler
 
     def msg(self, line: str) -> None:
+        recent.add(line)
         self._handler.handle(logging.makeLogRecord({"msg": line}))
 
     debug = info = warning = error = critical = log = msg

@@ -94,6 +94,8 @@ class LookUps:
         """Wishes that wait."""
         self._under_way: dict[str, _Question] = {}
         """By name, in the order in which they began."""
+        self._tasks: set[asyncio.Task[None]] = set()
+        """What holds sockets: those under way, and those that are just being given up."""
         self._of_payer: dict[Address, int] = {}
         self._asked: dict[Address, _Allowance] = {}
         self._together = _Allowance(LOOK_UPS_PER_SECOND, LOOK_UPS_PER_SECOND, LOOK_UPS_PER_SECOND, 0.0)
@@ -207,8 +209,10 @@ class LookUps:
         wait = self._together.wait(now)
         if wait:
             return now + wait
-        if len(self._under_way) < self._at_once:
+        if len(self._tasks) < self._at_once:
             return now
+        if len(self._tasks) > len(self._under_way):
+            return now + LOOK_UP_PATIENCE  # Sooner, when one of those that were given up is gone.
         name, oldest = next(iter(self._under_way.items()))
         if now - oldest.since < LOOK_UP_PATIENCE:
             return oldest.since + LOOK_UP_PATIENCE
@@ -216,7 +220,7 @@ class LookUps:
         self._end(name, oldest, Failure(Cause.OVERLOADED, SERVER, words))
         if oldest.task is not None:
             oldest.task.cancel()
-        return now
+        return now + LOOK_UP_PATIENCE
 
     def _come_back(self, when: float) -> None:
         if self._timer is not None:
@@ -243,7 +247,13 @@ class LookUps:
         self._together.left -= 1
         question = self._under_way[wish.name] = _Question(payer, now, [wish])
         self._of_payer[payer] = self._of_payer.get(payer, 0) + 1
-        question.task = asyncio.get_running_loop().create_task(self._ask(wish.name, question))
+        task = question.task = asyncio.get_running_loop().create_task(self._ask(wish.name, question))
+        self._tasks.add(task)
+        task.add_done_callback(self._gone)
+
+    def _gone(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._go_on()
 
     async def _ask(self, name: str, question: _Question) -> None:
         found: Found = Failure(Cause.STOPPED, SERVER, "the look-up was given up")
@@ -255,7 +265,6 @@ class LookUps:
             self._remember(name, found)
         finally:
             self._end(name, question, found)
-            self._go_on()
 
     def _end(self, name: str, question: _Question, found: Found) -> None:
         """A name is under way no more. It may have been ended before, to make room."""

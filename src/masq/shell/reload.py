@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final
 
 from masq.core.network.routing import Ceiling
@@ -33,13 +33,22 @@ AT_ONCE: Final = frozenset(
 _NO_SETTING: Final = "warnings"
 
 
-@dataclass(slots=True)
-class Reloading:
-    """What a Node runs with, and how that changes."""
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Settings, and where they come from."""
 
     settings: Settings
     gather: Callable[[], Settings]
     """The settings as they are now, from all sources. SettingError if they are wrong."""
+    given: Mapping[str, str] = field(default_factory=dict)
+    """What the command line said, without secrets."""
+
+
+@dataclass(slots=True)
+class Reloading:
+    """What a Node runs with, and how that changes."""
+
+    sources: Sources
     driver: Driver
     advertised: tuple[str, ...] = ()
     """The addresses that the world knows this Node by."""
@@ -50,13 +59,14 @@ class Reloading:
         LocalError: they are wrong now, and nothing has changed.
         """
         try:
-            fresh = self.gather()
+            fresh = self.sources.gather()
         except SettingError as error:
             raise LocalError(f"nothing was changed: {error}") from error
+        used = self.sources.settings
         changed = [
             each.name
             for each in fields(Settings)
-            if each.name != _NO_SETTING and getattr(fresh, each.name) != getattr(self.settings, each.name)
+            if each.name != _NO_SETTING and getattr(fresh, each.name) != getattr(used, each.name)
         ]
         now = [name for name in changed if name in AT_ONCE]
         try:
@@ -86,8 +96,8 @@ class Reloading:
             driver.meter.quota.most = fresh.max_traffic_per_month
             driver.meter.look()
         # What waits for a restart is still to be named at the next time.
-        kept = {each.name: getattr(self.settings, each.name) for each in fields(Settings)}
-        self.settings = Settings(**{**kept, **{name: getattr(fresh, name) for name in changed}})
+        settings = replace(self.sources.settings, **{name: getattr(fresh, name) for name in changed})
+        self.sources = replace(self.sources, settings=settings)
 
 
 def log_config(settings: Settings) -> LogConfig:

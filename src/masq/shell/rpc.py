@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from masq.chain.erc20 import Transfer, TransferQuery, balance_data, parse_transfers
-from masq.chain.hexadecimal import bytes_text, parse_bytes, parse_quantity
+from masq.chain.head import Head, Prices, find_user, parse_head, parse_tip
+from masq.chain.hexadecimal import bytes_text, parse_bytes, parse_quantity, quantity_text
 from masq.chain.jsonrpc import (
     Answer,
     Call,
@@ -35,6 +36,8 @@ T = TypeVar("T")
 
 MAX_ANSWER: Final = 16 * 1024 * 1024
 DEFAULT_TIMEOUT: Final = 15.0
+BATCH: Final = 20
+"""Calls in one batch: some providers refuse more, and then all of them."""
 _MAX_CONNECTIONS: Final = 4
 _MAX_MESSAGE: Final = 300
 _HEADERS: Final = {"Content-Type": "application/json", "User-Agent": "masq-node"}
@@ -85,6 +88,8 @@ class RpcClient:
         self._timeout = aiohttp.ClientTimeout(total=timeout)
         self._session: aiohttp.ClientSession | None = None
         self._next_id = 0
+        self._batches = True
+        """Whether the provider takes batches at all."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -110,10 +115,45 @@ class RpcClient:
     async def batch(self, calls: Sequence[Call]) -> list[object | RpcError]:
         """Results in the order of the calls, an RpcError in the place of each that failed.
 
-        Raises RpcError if the batch failed as a whole. No calls, no request.
+        Raises RpcError if all failed together. No calls, no request. Many calls go in several batches, and one by one
+        where the provider refuses batches.
         """
-        if not calls:
-            return []
+        results: list[object | RpcError] = []
+        for start in range(0, len(calls), BATCH):
+            piece = calls[start : start + BATCH]
+            try:
+                results += await self._piece(piece)
+            except RpcError as error:
+                if len(calls) <= BATCH:
+                    raise
+                results += [error] * len(piece)
+        return results
+
+    async def _piece(self, calls: Sequence[Call]) -> list[object | RpcError]:
+        if self._batches and len(calls) > 1:
+            try:
+                return await self._batch(calls)
+            except (RefusedError, BadAnswerError) as error:
+                # What was sent may have been taken all the same: the same bytes once more do no harm.
+                results = await self._one_by_one(calls)
+                if all(isinstance(each, RpcError) for each in results):
+                    raise error from None
+                self._batches = False
+                return results
+        return await self._one_by_one(calls)
+
+    async def _one_by_one(self, calls: Sequence[Call]) -> list[object | RpcError]:
+        results: list[object | RpcError] = []
+        for call in calls:
+            try:
+                results.append(await self.call(call.method, call.params))
+            except NoAnswerError:
+                raise  # The others would wait as long.
+            except RpcError as error:
+                results.append(error)
+        return results
+
+    async def _batch(self, calls: Sequence[Call]) -> list[object | RpcError]:
         method = f"batch of {calls[0].method}"
         first_id = self._take_ids(len(calls))
         body = await self._post(method, encode_batch(calls, first_id))
@@ -130,6 +170,52 @@ class RpcClient:
 
     async def block_number(self) -> int:
         return await self._quantity("eth_blockNumber")
+
+    async def head(self) -> Head:
+        """The newest block."""
+        return await self.block("latest")
+
+    async def block(self, at: int | Literal["latest"]) -> Head:
+        """A block, by number."""
+        method = "eth_getBlockByNumber"
+        which = at if isinstance(at, str) else quantity_text(at)
+        return self._parsed(method, await self.call(method, [which, False]), parse_head)
+
+    async def prices(self, head: Head) -> Prices:
+        """What transactions cost now."""
+        gas_price = await self.gas_price()
+        if head.base_fee is None:
+            return Prices(gas_price)
+        try:
+            history = await self.call("eth_feeHistory", ["0x5", "latest", [50]])
+            return Prices(gas_price, self._parsed("eth_feeHistory", history, parse_tip))
+        except (RefusedError, BadAnswerError):
+            return Prices(gas_price)
+
+    async def user_of(self, wallet: Address, nonce: int, head: Head) -> tuple[bytes, int] | None:
+        """The transaction of a wallet that has a nonce, and its block; None if that can't be found out.
+
+        Found by halving: the count of a wallet's transactions only grows. RpcError where the provider doesn't keep
+        the past.
+        """
+        if await self._count_at(wallet, head.number) <= nonce:
+            return None
+        low, high, step = max(0, head.number - 1), head.number, 1
+        while low > 0 and await self._count_at(wallet, low) > nonce:
+            high, step = low, step * 4
+            low = max(0, high - step)
+        while high - low > 1:
+            middle = (low + high) // 2
+            if await self._count_at(wallet, middle) > nonce:
+                high = middle
+            else:
+                low = middle
+        block = await self.call("eth_getBlockByNumber", [quantity_text(high), True])
+        user = self._parsed("eth_getBlockByNumber", block, lambda value: find_user(value, wallet, nonce))
+        return None if user is None else (user, high)
+
+    async def _count_at(self, wallet: Address, block: int) -> int:
+        return await self._quantity("eth_getTransactionCount", bytes_text(wallet), quantity_text(block))
 
     async def gas_price(self) -> int:
         """Wei per gas, as the provider suggests: it isn't bounded here."""
@@ -170,8 +256,10 @@ class RpcClient:
         try:
             answer = await self.call(method, [query.filter()])
         except RefusedError as error:
-            limit = range_limit(error.message, query.last - query.first + 1)
-            if limit is None:
+            asked = query.last - query.first + 1
+            # Words that aren't understood may mean the same; if they don't, fewer blocks do no harm.
+            limit = range_limit(error.message, asked) or asked // 2
+            if not limit:
                 raise
             raise RangeTooLargeError(method, self.host, error.code, error.message, limit) from error
         return self._parsed(method, answer, lambda value: parse_transfers(query, value))

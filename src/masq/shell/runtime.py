@@ -8,36 +8,44 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import Final
 
-from masq.chain.erc20 import sign_transfer
+from masq.chain.erc20 import sign_nothing, sign_transfer
 from masq.chain.transaction import SignedTransaction
 from masq.chain.wallet import Wallet
-from masq.core.accountant.accountant import AccountantConfig, Scan
+from masq.core.accountant.accountant import AccountantConfig
+from masq.core.accountant.effects import Scan
+from masq.core.accountant.fees import Fee
 from masq.core.build import NodeConfig, build_node
+from masq.core.failure import printable
 from masq.core.limits import Limits
 from masq.core.network.contacts import Contact
 from masq.core.network.own_record import Profile
 from masq.core.network.routing import Ceiling
+from masq.core.verdict import verdict
 from masq.crypto import CryptDE, Keys, NullCryptDE
 from masq.errors import CryptoError, LocalError, SettingError
+from masq.gateway.token import token_of
 from masq.settings import Settings
 from masq.shell.acceptor import Acceptor
 from masq.shell.bank import BankConfig
+from masq.shell.books import open_books
 from masq.shell.commands import commands
-from masq.shell.control import ControlSocket
+from masq.shell.control import Command, ControlSocket
 from masq.shell.driver import Driver, DriverConfig
 from masq.shell.exit_policy import exit_policy
+from masq.shell.herald import proclaim
 from masq.shell.log import configure, log
 from masq.shell.look_ups import LookUps
 from masq.shell.places import Place, find_place
 from masq.shell.process import raise_descriptors
-from masq.shell.reload import Reloading, log_config
+from masq.shell.reload import Reloading, Sources, log_config
 from masq.shell.resolve import Resolver
 from masq.shell.status import Status
 from masq.shell.store import Store
+from masq.shell.window import Window, url_of, window_socket
 from masq.types import Endpoint, Mode, NodeAddress
 from masq.wire.descriptor import Descriptor
 
@@ -46,13 +54,10 @@ VERSION_EPOCH: Final = 1_577_836_800
 """Unix time from which record versions of a Node that keeps its key are counted: they only ever grow."""
 
 
-def run_node(settings: Settings, gather: Callable[[], Settings]) -> int:
-    """Run a Node until it is told to stop. Returns the exit status: 0, or 1 after a failure, 2 for a wrong setting.
-
-    `gather` reads the settings again.
-    """
+def run_node(sources: Sources) -> int:
+    """Run a Node until it is told to stop. Returns the exit status: 0, or 1 after a failure, 2 for a wrong setting."""
     try:
-        configure(log_config(settings))
+        configure(log_config(sources.settings))
         # uvloop where there is one: a third less time for small requests.
         try:
             import uvloop
@@ -61,7 +66,7 @@ def run_node(settings: Settings, gather: Callable[[], Settings]) -> int:
         except ImportError:
             runner = asyncio.Runner()
         with runner:
-            return runner.run(_run(settings, gather))
+            return runner.run(_run(sources))
     except SettingError as error:
         print(f"masq: {error}", file=sys.stderr)
         return 2
@@ -72,15 +77,15 @@ def run_node(settings: Settings, gather: Callable[[], Settings]) -> int:
         return 0
 
 
-async def _run(settings: Settings, gather: Callable[[], Settings]) -> int:
-    store = Store.open(settings.data_directory, settings.db_password)
+async def _run(sources: Sources) -> int:
+    store = Store.open(sources.settings.data_directory, sources.settings.db_password)
     try:
-        return await _run_with(settings, gather, store)
+        return await _run_with(sources, store)
     finally:
         store.close()
 
 
-async def _run_with(settings: Settings, gather: Callable[[], Settings], store: Store) -> int:
+async def _run_with(sources: Sources, store: Store) -> int:
     """Everything up, wait, everything down. Returns the exit status."""
     stopping = asyncio.Event()
     problem: list[LocalError] = []
@@ -92,7 +97,7 @@ async def _run_with(settings: Settings, gather: Callable[[], Settings], store: S
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     async with AsyncExitStack() as services:
-        await _start(settings, gather, store, stopping, fail, services)
+        await _start(sources, store, stopping, fail, services)
         await stopping.wait()
     if problem:
         print(f"masq: the Node stops: {problem[0]}", file=sys.stderr)
@@ -101,18 +106,20 @@ async def _run_with(settings: Settings, gather: Callable[[], Settings], store: S
 
 
 async def _start(
-    settings: Settings,
-    gather: Callable[[], Settings],
+    sources: Sources,
     store: Store,
     stopping: asyncio.Event,
     fail: Callable[[LocalError], None],
     services: AsyncExitStack,
 ) -> None:
     """Start the Node and what serves around it; `services` ends all of it, in the opposite order."""
-    loop = asyncio.get_running_loop()
-    started = loop.time()
+    settings = sources.settings
+    started = asyncio.get_running_loop().time()
     keys, alias, first_version = _keys(settings, store)
     wallet = Wallet(settings.consuming_private_key) if settings.consuming_private_key else None
+    saved, of_books = open_books(store, settings.chain, wallet.address if wallet else None)
+    for warning in of_books:
+        log.warning("books", detail=warning)
     place = find_place(settings, store)
     limits = Limits.of(raise_descriptors())
     config = NodeConfig(
@@ -135,7 +142,7 @@ async def _start(
         limits=limits,
     )
     driver = Driver(
-        build_node(config, store.load(), os.urandom, started),
+        build_node(config, saved, os.urandom, started),
         store,
         _driver_config(settings, place, wallet, limits),
         fail,
@@ -144,6 +151,7 @@ async def _start(
     entry = await _listen_for_clients(driver, settings)
     services.callback(entry.close)
     dns_at = await _serve_dns(driver, settings, services)
+    looked_through = window_socket(settings)
     status = Status(
         driver,
         started=started,
@@ -151,30 +159,52 @@ async def _start(
         descriptor=str(Descriptor(settings.chain, keys.fragment(), place.address)),
         entry=Endpoint(*entry.place),
         dns=dns_at,
+        window=url_of(looked_through) if looked_through else None,
         consuming_wallet=wallet.address if wallet else None,
         earning_wallet=settings.earning_wallet,
-        warnings=tuple(settings.warnings),
+        warnings=(*settings.warnings, *of_books),
         directory=settings.data_directory,
     )
     advertised = (place.address.ip,) if place.address else ()
-    await _take_orders(driver, status, Reloading(settings, gather, driver, advertised), stopping, services)
+    orders = await _take_orders(driver, status, Reloading(sources, driver, advertised), store, stopping, services)
+    if looked_through is not None:
+        services.push_async_callback(Window(*orders, token_of(settings.data_directory)).hang(looked_through).close)
     if place.listener is not None:
         services.callback((await driver.links.listen(place.listener)).close)
     print(status.descriptor, flush=True)
     log.info("started", descriptor=status.descriptor, entry=str(status.entry))
     driver.start()
+    if sys.stderr.isatty():
+        _tell_terminal(status)
     # What is loaded now stays: the collector needn't look at it each time that some thousand effects have come
     # and gone.
     gc.freeze()
     gc.set_threshold(3_000, 10, 10)
 
 
+def _tell_terminal(status: Status) -> None:
+    """Who starts a Node by hand sees there what to do with it, and when it works."""
+
+    def say(text: str) -> None:
+        print(f"masq: {printable(text)}", file=sys.stderr, flush=True)
+
+    say(f"programs use {status.entry} as SOCKS5 or HTTP proxy; `masq status` shows more, Ctrl-C ends it")
+    turn = status.driver.turn
+    turn.spawn(proclaim(lambda: verdict(*status.views()), say, lambda: turn.now))
+
+
 async def _take_orders(
-    driver: Driver, status: Status, reloading: Reloading, stopping: asyncio.Event, services: AsyncExitStack
-) -> None:
-    """Answer this machine's user, at the control socket and by signals."""
-    path = reloading.settings.data_directory / "masq.sock"
-    control = await ControlSocket(path, commands(driver, status, reloading, stopping.set)).start()
+    driver: Driver,
+    status: Status,
+    reloading: Reloading,
+    store: Store,
+    stopping: asyncio.Event,
+    services: AsyncExitStack,
+) -> tuple[Status, Reloading, Mapping[str, Command]]:
+    """Answer this machine's user, at the control socket and by signals. Returns what a window shows."""
+    path = reloading.sources.settings.data_directory / "masq.sock"
+    orders = commands(driver, status, reloading, store, stopping.set)
+    control = await ControlSocket(path, orders).start()
     services.callback(path.unlink, missing_ok=True)
     services.callback(control.close)
 
@@ -185,6 +215,7 @@ async def _take_orders(
             log.error("reloaded", detail=str(error))
 
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload)
+    return status, reloading, orders
 
 
 async def _stop(driver: Driver, fail: Callable[[LocalError], None]) -> None:
@@ -212,7 +243,7 @@ def _driver_config(settings: Settings, place: Place, wallet: Wallet | None, limi
     return DriverConfig(
         bank=BankConfig(
             chain=settings.chain,
-            url=settings.blockchain_service_url,
+            urls=tuple((settings.blockchain_service_url or "").split(",")) if settings.blockchain_service_url else (),
             consuming_wallet=wallet.address if wallet else None,
             earning_wallet=settings.earning_wallet,
         ),
@@ -267,9 +298,13 @@ def _contacts(settings: Settings, store: Store, keys: Keys) -> tuple[Contact, ..
 
 
 def _accountant(settings: Settings, wallet: Wallet | None) -> AccountantConfig:
-    def sign(nonce: int, gas_price: int, recipient: bytes, wei: int) -> SignedTransaction:
+    def sign(nonce: int, fee: Fee, recipient: bytes, wei: int) -> SignedTransaction:
         assert wallet
-        return sign_transfer(wallet, settings.chain, nonce=nonce, gas_price=gas_price, recipient=recipient, amount=wei)
+        if recipient == wallet.address:
+            return sign_nothing(wallet, settings.chain, nonce=nonce, gas_price=fee.most, tip=fee.tip)
+        return sign_transfer(
+            wallet, settings.chain, nonce=nonce, gas_price=fee.most, tip=fee.tip, recipient=recipient, amount=wei
+        )
 
     intervals = settings.scan_intervals
     return AccountantConfig(
@@ -277,6 +312,7 @@ def _accountant(settings: Settings, wallet: Wallet | None) -> AccountantConfig:
         consuming_wallet=wallet.address if wallet else None,
         sign=sign if wallet else None,
         most_gas_price=settings.chain.most_gas_price,
+        confirmations=settings.chain.confirmations if settings.confirmations is None else settings.confirmations,
         thresholds=settings.payment_thresholds,
         intervals={
             Scan.PENDING_PAYABLES: float(intervals.pending_payable),

@@ -28,6 +28,7 @@ class Status:
     descriptor: str
     entry: Endpoint
     dns: Endpoint | None
+    window: str | None
     consuming_wallet: Address | None
     earning_wallet: Address
     warnings: tuple[str, ...]
@@ -44,6 +45,7 @@ class Status:
             dns=str(self.dns) if self.dns else None,
             consuming_wallet=address_text(self.consuming_wallet) if self.consuming_wallet else None,
             earning_wallet=address_text(self.earning_wallet),
+            window=self.window,
             warnings=(*self.warnings, *self.driver.bank.warnings, *self.driver.meter.quota.warnings),
             failures=self.driver.journal.failures(),
             version=__version__,
@@ -82,4 +84,4 @@ class Status:
 
     def views(self) -> tuple[ProcessView, NodeView, BooksView]:
         turn = self.driver.turn
-        return self.view(), turn.node.view(turn.now), turn.node.accountant.view()
+        return self.view(), turn.node.view(turn.now), turn.node.accountant.view(turn.now)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Final
 
@@ -124,4 +125,6 @@ class Turn:
 
     def _tick(self) -> None:
         self._timer = None
+        # The steady clock stands still while a machine sleeps; debts don't.
+        self.carry(self.node.set_clock(time.time() - self.now, self.now))
         self.carry(self.node.tick(self.now))

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from masq.core.accountant.accountant import Scan
-from masq.core.accountant.effects import AskReceipts, AskTerms, AskTransfers, Save, SendPayments
+from masq.core.accountant.effects import (
+    AskGone,
+    AskReceipts,
+    AskTerms,
+    AskTransfers,
+    AskUse,
+    Question,
+    Save,
+    Scan,
+    SendPayments,
+    Way,
+)
+from masq.core.accountant.payments import Look
 from masq.core.node import NodeEffect
-from masq.sim.chain import SimulatedChain
+from masq.sim.chain import PRICES, SimulatedChain
+from masq.sim.clock import EPOCH
 from masq.sim.memory import Owner
 from masq.sim.turn import Turn
-
-Question = AskTerms | SendPayments | AskReceipts | AskTransfers
 
 
 class Bank:
@@ -38,41 +48,67 @@ class Bank:
                 self._terms()
             case SendPayments():
                 self._send(question)
-            case AskReceipts(hashes):
-                self._receipts(hashes)
-            case AskTransfers(first, most):
-                self._transfers(first, most)
+            case AskReceipts():
+                self._receipts(question)
+            case AskTransfers():
+                self._transfers(question)
+            case AskUse():
+                self._used(question)
+            case AskGone():
+                self._gone(question)
+
+    @property
+    def _clock(self) -> float:
+        return EPOCH + self._turn.now
 
     def _fail(self, question: Question) -> None:
-        scans = {AskTerms: Scan.PAYABLES, AskReceipts: Scan.PENDING_PAYABLES, AskTransfers: Scan.RECEIVABLES}
-        scan = scans.get(type(question))
-        if scan is not None:
-            node, turn = self._turn.node, self._turn
-            self._tell(lambda: node.scan_failed(scan, "no answer", turn.now))
+        match question:
+            case AskTerms():
+                scan = Scan.PAYABLES
+            case AskReceipts():
+                scan = Scan.PENDING_PAYABLES
+            case AskTransfers():
+                scan = question.scan
+            case _:
+                return
+        node, turn = self._turn.node, self._turn
+        self._tell(lambda: node.scan_failed(scan, "no answer", turn.now))
 
     def _terms(self) -> None:
         node, turn = self._turn.node, self._turn
-        terms = self._chain.terms(self._owner.consuming.address)
+        terms = self._chain.terms(self._owner.consuming.address, self._clock)
         self._tell(lambda: node.terms(terms, turn.now))
 
     def _send(self, effect: SendPayments) -> None:
         node, turn, payments = self._turn.node, self._turn, effect.payments
-        results = [self._chain.send(payment.raw, payment.hash) for payment in payments]
+        results = [self._chain.send(payment.latest.raw, payment.latest.hash) for payment in payments]
         self._tell(lambda: node.sent(results, payments, turn.now))
 
-    def _receipts(self, hashes: Sequence[bytes]) -> None:
+    def _receipts(self, asked: AskReceipts) -> None:
         node, turn, chain = self._turn.node, self._turn, self._chain
-        found = [chain.receipt(hash) for hash in hashes]
-        head, nonce = chain.head, chain.nonce(self._owner.consuming.address)
-        self._tell(lambda: node.receipts(found, head, nonce, turn.now))
+        found = {hash: chain.receipt(hash) for hash in asked.hashes}
+        nonces = {wallet: (chain.nonce(wallet), chain.nonce(wallet)) for wallet in asked.wallets}
+        look = Look(chain.newest(self._clock), PRICES, found, nonces)
+        self._tell(lambda: node.receipts(look, turn.now))
 
-    def _transfers(self, first: int | None, most: int | None) -> None:
+    def _transfers(self, asked: AskTransfers) -> None:
+        node, turn, head = self._turn.node, self._turn, self._chain.newest(self._clock)
+        wallet = (self._owner.earning if asked.way is Way.IN else self._owner.consuming).address
+        start = head.number if asked.first is None else asked.first
+        last = head.number if asked.most is None else min(head.number, start + asked.most - 1)
+        found = self._chain.transfers(asked.way, wallet, start, last)
+        known = last if start <= head.number else None
+        self._tell(lambda: node.transfers(asked, found, known, head, turn.now))
+
+    def _used(self, asked: AskUse) -> None:
         node, turn, head = self._turn.node, self._turn, self._chain.head
-        start = head if first is None else first
-        last = head if most is None else min(head, start + most - 1)
-        transfers = self._chain.transfers(self._owner.earning.address, start, last)
-        known = last if start <= head else None
-        self._tell(lambda: node.transfers(transfers, known, turn.now))
+        hash, block = self._chain.user_of(asked.sender, asked.nonce) or (None, 0)
+        self._tell(lambda: node.used(asked.payment, hash, block, head, turn.now))
+
+    def _gone(self, asked: AskGone) -> None:
+        node, turn = self._turn.node, self._turn
+        gone = [each.hash for each in asked.places if self._chain.receipt(each.hash) is None]
+        self._tell(lambda: node.gone(gone, turn.now))
 
     def _tell(self, answer: Callable[[], Sequence[NodeEffect]]) -> None:
         """What the answer brings is found out when it arrives."""

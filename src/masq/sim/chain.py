@@ -7,13 +7,18 @@ from typing import Final
 
 from masq.chain import rlp
 from masq.chain.erc20 import Transfer
+from masq.chain.head import Head, Prices
 from masq.chain.receipt import Receipt
 from masq.chain.wallet import recover
-from masq.core.accountant.accountant import Terms
+from masq.core.accountant.effects import Way
+from masq.core.accountant.paying import Terms
 from masq.keccak import keccak256
 from masq.types import Address
 
 GAS_PRICE: Final = 10**9
+PRICES: Final = Prices(GAS_PRICE)
+FEE_MARKET: Final = 2
+"""The type of transactions of EIP-1559, their first byte."""
 COINS: Final = 10**20
 
 
@@ -34,7 +39,9 @@ class SimulatedChain:
     """Whether it can't be asked: every scan fails."""
     _nonces: dict[Address, int] = field(default_factory=dict)
     _receipts: dict[bytes, Receipt] = field(default_factory=dict)
-    _transfers: list[tuple[Address, Transfer]] = field(default_factory=list)
+    _transfers: list[Transfer] = field(default_factory=list)
+    _users: dict[tuple[Address, int], tuple[bytes, int]] = field(default_factory=dict)
+    """By wallet and nonce: the transaction that has it, and its block."""
 
     def fund(self, wallet: Address, tokens: int) -> None:
         self.tokens[wallet] = self.tokens.get(wallet, 0) + tokens
@@ -43,8 +50,13 @@ class SimulatedChain:
     def nonce(self, wallet: Address) -> int:
         return self._nonces.get(wallet, 0)
 
-    def terms(self, wallet: Address) -> Terms:
-        return Terms(GAS_PRICE, COINS, self.tokens.get(wallet, 0), self.nonce(wallet))
+    def newest(self, clock: float) -> Head:
+        """Its head; blocks are as new as can be, as time passes without any."""
+        return Head(self.head, int(clock), keccak256(self.head.to_bytes(8, "big")))
+
+    def terms(self, wallet: Address, clock: float) -> Terms:
+        nonce = self.nonce(wallet)
+        return Terms(self.newest(clock), PRICES, COINS, self.tokens.get(wallet, 0), nonce, nonce)
 
     def send(self, raw: bytes, hash: bytes) -> str | None:
         """Take a signed transfer; the text of the refusal otherwise."""
@@ -63,46 +75,41 @@ class SimulatedChain:
         succeeded = self.tokens.get(sender, 0) >= wei and not self.revert_next
         self.revert_next = max(0, self.revert_next - 1)
         self._receipts[hash] = Receipt(hash, self.head, succeeded)
+        self._users[sender, nonce] = hash, self.head
         if succeeded:
             self.tokens[sender] -= wei
             self.tokens[recipient] = self.tokens.get(recipient, 0) + wei
-            self._transfers.append((recipient, Transfer(self.head, 0, hash, sender, wei)))
+            self._transfers.append(Transfer(self.head, 0, hash, sender, wei, recipient))
             self.accepted.append(hash)
         return None
 
     def receipt(self, hash: bytes) -> Receipt | None:
         return self._receipts.get(hash)
 
-    def transfers(self, recipient: Address, first: int, last: int) -> list[Transfer]:
-        return [transfer for to, transfer in self._transfers if to == recipient and first <= transfer.block <= last]
+    def user_of(self, wallet: Address, nonce: int) -> tuple[bytes, int] | None:
+        return self._users.get((wallet, nonce))
+
+    def spend(self, wallet: Address) -> None:
+        """Another program uses the wallet's next nonce, for nothing that concerns us."""
+        nonce = self.nonce(wallet)
+        self._nonces[wallet] = nonce + 1
+        self.head += 1
+        self._users[wallet, nonce] = keccak256(b"other" + wallet + nonce.to_bytes(8, "big")), self.head
+
+    def transfers(self, way: Way, wallet: Address, first: int, last: int) -> list[Transfer]:
+        found = [transfer for transfer in self._transfers if first <= transfer.block <= last]
+        return [each for each in found if (each.recipient if way is Way.IN else each.sender) == wallet]
 
 
 def _read(raw: bytes) -> tuple[Address, int, Address, int]:
     """Sender, nonce, recipient and amount of a signed token transfer of this program."""
-    nonce, gas_price, gas, to, value, data, v, r, s = _fields(raw)
+    if raw[0] == FEE_MARKET:
+        chain, nonce, tip, fee, gas, to, value, data, _, odd, r, s = rlp.decode_strings(raw[1:])
+        unsigned = bytes((FEE_MARKET,)) + rlp.encode([chain, nonce, tip, fee, gas, to, value, data, []])
+        sender = recover(keccak256(unsigned), int.from_bytes(odd), r.rjust(32, b"\0"), s.rjust(32, b"\0"))
+        return sender, int.from_bytes(nonce), data[16:36], int.from_bytes(data[36:68])
+    nonce, gas_price, gas, to, value, data, v, r, s = rlp.decode_strings(raw)
     chain_id, parity = divmod(int.from_bytes(v, "big") - 35, 2)
     unsigned = rlp.encode([nonce, gas_price, gas, to, value, data, chain_id, 0, 0])
     sender = recover(keccak256(unsigned), parity, r.rjust(32, b"\0"), s.rjust(32, b"\0"))
     return sender, int.from_bytes(nonce, "big"), data[16:36], int.from_bytes(data[36:68], "big")
-
-
-def _fields(raw: bytes) -> list[bytes]:
-    """The strings of an RLP list that holds no lists."""
-    rest = raw[1:] if raw[0] < 0xF8 else raw[1 + raw[0] - 0xF7 :]
-    fields = []
-    while rest:
-        start, size = _string(rest)
-        fields.append(rest[start : start + size])
-        rest = rest[start + size :]
-    return fields
-
-
-def _string(data: bytes) -> tuple[int, int]:
-    """Where the first string begins, and its size."""
-    head = data[0]
-    if head < 0x80:
-        return 0, 1
-    if head < 0xB8:
-        return 1, head - 0x80
-    width = head - 0xB7
-    return 1 + width, int.from_bytes(data[1 : 1 + width], "big")

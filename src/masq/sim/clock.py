@@ -6,6 +6,8 @@ import heapq
 from collections.abc import Callable
 from typing import Final
 
+EPOCH: Final = 1_800_000_000.0
+"""Unix time when virtual time begins."""
 WATCH_EVERY: Final = 1.0
 """Virtual seconds from one call of the watch to the next."""
 

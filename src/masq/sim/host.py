@@ -6,7 +6,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import assert_never
 
-from masq.core.accountant.effects import AskReceipts, AskTerms, AskTransfers, Notice, Save, SendPayments
+from masq.core.accountant.effects import (
+    AskGone,
+    AskReceipts,
+    AskTerms,
+    AskTransfers,
+    AskUse,
+    Notice,
+    Save,
+    SendPayments,
+)
 from masq.core.effects import (
     Accepted,
     Bind,
@@ -129,7 +138,7 @@ class SimNode:
                 self.bank.save_config(name, value)
             case Save():
                 self.bank.save(effect)
-            case AskTerms() | SendPayments() | AskReceipts() | AskTransfers():
+            case AskTerms() | SendPayments() | AskReceipts() | AskTransfers() | AskUse() | AskGone():
                 self.bank.ask(effect)
             case _:
                 self._perform_socket(effect)

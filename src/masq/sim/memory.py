@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from masq.chain.wallet import Wallet
 from masq.core.accountant.accountant import SavedState
-from masq.core.accountant.effects import Payment, Save
+from masq.core.accountant.effects import Earned, Paid, Payment, Save
 from masq.core.accountant.ledger import BookEntry
 from masq.types import Address
 
@@ -19,6 +19,8 @@ class Memory:
     payments: dict[bytes, Payment] = field(default_factory=dict)
     banned: dict[Address, None] = field(default_factory=dict)
     config: dict[str, str] = field(default_factory=dict)
+    paid: list[Paid] = field(default_factory=list)
+    earned: list[Earned] = field(default_factory=list)
 
     def save(self, save: Save) -> None:
         self.entries |= {(entry.payable, entry.wallet): entry for entry in save.entries}
@@ -31,6 +33,8 @@ class Memory:
         for wallet in save.forgotten:
             self.entries.pop((False, wallet), None)
         self.config |= dict(save.config)
+        self.paid += save.paid
+        self.earned += save.earned
 
     def state(self) -> SavedState:
         block = self.config.get("start_block")
@@ -41,6 +45,9 @@ class Memory:
             int(block) if block else None,
             self.config.get("known_income"),
             self.config.get("payers"),
+            int(outgo) if (outgo := self.config.get("outgo_block")) else None,
+            self.config.get("known_outgo"),
+            self.config.get("head"),
         )
 
 

@@ -9,7 +9,9 @@ from typing import Final
 from masq.chain.erc20 import sign_transfer
 from masq.chain.transaction import SignedTransaction
 from masq.chain.wallet import Wallet
-from masq.core.accountant.accountant import AccountantConfig, Scan
+from masq.core.accountant.accountant import AccountantConfig
+from masq.core.accountant.effects import Scan
+from masq.core.accountant.fees import Fee
 from masq.core.accountant.thresholds import DEFAULT_THRESHOLDS, PaymentThresholds
 from masq.core.build import NodeConfig, build_node
 from masq.core.network.contacts import Contact
@@ -17,7 +19,7 @@ from masq.core.network.own_record import Profile
 from masq.core.node import NodeEffect
 from masq.crypto import CryptDE
 from masq.sim.chain import SimulatedChain
-from masq.sim.clock import Clock
+from masq.sim.clock import EPOCH, Clock
 from masq.sim.host import SimNode, Surroundings
 from masq.sim.invariants import every
 from masq.sim.memory import Memory, Owner
@@ -28,7 +30,6 @@ from masq.types import CHAINS, DEFAULT_RATE_PACK, Address, LinkPolicy, Mode, Nod
 
 CHAIN: Final = CHAINS["dev"]
 PORT: Final = 6001
-EPOCH: Final = 1_800_000_000.0
 
 
 class World:
@@ -150,9 +151,9 @@ def _profile(owner: Owner, mode: Mode, rates: RatePack) -> Profile:
 
 
 def _accountant(owner: Owner, thresholds: PaymentThresholds, scan_every: float) -> AccountantConfig:
-    def sign(nonce: int, gas_price: int, recipient: Address, wei: int) -> SignedTransaction:
+    def sign(nonce: int, fee: Fee, recipient: Address, wei: int) -> SignedTransaction:
         wallet = owner.consuming
-        return sign_transfer(wallet, CHAIN, nonce=nonce, gas_price=gas_price, recipient=recipient, amount=wei)
+        return sign_transfer(wallet, CHAIN, nonce=nonce, gas_price=fee.most, recipient=recipient, amount=wei)
 
     return AccountantConfig(
         earning_wallet=owner.earning.address,

@@ -1,55 +1,24 @@
-"""The Accountant against a chain that loses, doubles, reverts and lies: it pays each debt once (accounting.md 1, 2)."""
+"""The Accountant's charges, its time, and the order in which it asks (accounting.md 1, 2)."""
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.charges import consumed, exited, relayed
+from tests.money import CONFIG, CREDITORS, EARNING, EPOCH, PAYER, TOKENS, Desk
 
-from masq.chain.erc20 import Transfer, sign_transfer
-from masq.chain.wallet import Wallet
-from masq.core.accountant.accountant import DOUBT_FOR, Accountant, AccountantConfig, SavedState, Scan, Terms
-from masq.core.accountant.effects import (
-    AccountantEffect,
-    AskReceipts,
-    AskTerms,
-    AskTransfers,
-    Notice,
-    Save,
-    SendPayments,
-)
-from masq.core.accountant.income import OVERLAP
-from masq.core.accountant.ledger import LIMIT, Ledger
-from masq.core.accountant.thresholds import PaymentThresholds
-from masq.sim.chain import SimulatedChain
-from masq.sim.memory import Memory
-from masq.sim.world import CHAIN
+from masq.core.accountant.accountant import MOST_SHOWN, Accountant, SavedState
+from masq.core.accountant.effects import AskTransfers, Notice, Save, Scan, Way
+from masq.core.accountant.ledger import LIMIT, BookEntry, Ledger
+from masq.core.accountant.scans import SCAN_TIMEOUT
 from masq.types import DEFAULT_RATE_PACK, RatePack
 
-PAYER = Wallet(b"\x01" * 32)
-EARNING = b"e" * 20
-CREDITORS = [bytes((number,)) * 20 for number in (10, 11, 12)]
-QUICK = PaymentThresholds(2, 1, 20, 1, 1, 1)
-
-
-def config() -> AccountantConfig:
-    def sign(nonce: int, gas_price: int, recipient: bytes, wei: int):  # type: ignore[no-untyped-def]
-        return sign_transfer(PAYER, CHAIN, nonce=nonce, gas_price=gas_price, recipient=recipient, amount=wei)
-
-    return AccountantConfig(
-        earning_wallet=EARNING,
-        consuming_wallet=PAYER.address,
-        sign=sign,
-        thresholds=QUICK,
-        intervals=dict.fromkeys(Scan, 10.0),
-    )
+DEBT = 10**13
 
 
 def accountant(saved: SavedState | None = None) -> Accountant:
-    return Accountant(config(), saved or SavedState(), 1e9)
+    return Accountant(CONFIG, saved or SavedState(), EPOCH)
 
 
 @pytest.mark.parametrize(("size", "wei"), [(1_000, 53_897_844), (0, 53_844)])
@@ -104,174 +73,136 @@ def test_charges_are_gathered_for_a_second_and_saved_whole() -> None:
     assert books.tick(7.0) == []
 
 
-class Chain(SimulatedChain):
-    """The simulated chain, with a clock for what the Accountant asks of it."""
-
-    def answer(
-        self, books: Accountant, effects: list[AccountantEffect], memory: Memory, now: float, lost: bool
-    ) -> None:
-        """Carry out effects until none is left; if `lost`, answers to what was sent never arrive."""
-        todo = list(effects)
-        while todo:
-            effect = todo.pop(0)
-            match effect:
-                case Save():
-                    memory.save(effect)
-                case AskTerms():
-                    todo += books.terms(self.terms(PAYER.address), now)
-                case SendPayments(payments):
-                    assert all(payment.hash in memory.payments for payment in payments), "written before it moves"
-                    results = [self.send(payment.raw, payment.hash) for payment in payments]
-                    if not lost:
-                        todo += books.sent(results, payments, now)
-                case AskReceipts(hashes):
-                    found = [self.receipt(hash) for hash in hashes]
-                    todo += books.receipts(found, self.head, self.nonce(PAYER.address), now)
-                case _:
-                    pass
+# --- the order of questions
 
 
-def test_a_payment_that_can_never_be_mined_frees_its_debt() -> None:
-    chain, memory = Chain(), Memory()
-    chain.fund(PAYER.address, 10**24)
-    chain.lose_next = 1
-    books = accountant()
-    consumed(books, (CREDITORS[0], DEFAULT_RATE_PACK, 100_000), [], 0, 0.0)
-    chain.answer(books, books.scan(Scan.PAYABLES, 10.0), memory, 10.0, False)
-    chain._nonces[PAYER.address] = 1  # Another program spent the nonce.
-    for now in (20.0, 30.0, 20.0 + DOUBT_FOR):
-        assert books.view().payments, "a provider that is behind is not believed at once"
-        chain.answer(books, books.scan(Scan.PENDING_PAYABLES, now), memory, now, False)
-    assert not books.view().payments
-    chain.answer(books, books.scan(Scan.PAYABLES, 200.0), memory, 200.0, False)
-    assert chain.tokens[CREDITORS[0]] == DEFAULT_RATE_PACK.exit_charge(100_000)
+def kinds(desk: Desk) -> list[str]:
+    """What was asked since the last time."""
+    asked, desk.asked = desk.asked, []
+    return [type(each).__name__ for each in asked]
 
 
-def test_a_wallet_without_means_pays_what_it_can_oldest_first_and_warns() -> None:
-    books = accountant()
-    for now, creditor in enumerate(CREDITORS):
-        consumed(books, (creditor, DEFAULT_RATE_PACK, 100_000), [], 0, float(now))
-    debt = DEFAULT_RATE_PACK.exit_charge(100_000)
-    assert books.scan(Scan.PAYABLES, 10.0) == [AskTerms()]
-    effects = books.terms(Terms(1, 10**18, 2 * debt, 0), 10.0)
-    (sent,) = [effect for effect in effects if isinstance(effect, SendPayments)]
-    assert [payment.creditor for payment in sent.payments] == CREDITORS[:2]
-    assert any(isinstance(effect, Notice) and "not enough tokens" in effect.text for effect in effects)
-    assert books.scan(Scan.PAYABLES, 11.0) == [AskTerms()]
-    assert not any(isinstance(e, SendPayments) for e in books.terms(Terms(10**15, 5, 10**24, 0), 11.0))
+def test_before_a_payment_all_that_the_wallet_has_sent_is_looked_for() -> None:
+    desk = Desk()
+    desk.scan(Scan.PAYABLES)
+    assert kinds(desk) == [], "nothing is due"
+    desk.owe(CREDITORS[0], DEBT)
+    desk.scan(Scan.PAYABLES, now=10.0)
+    first = ["AskTransfers", "AskTerms"]
+    assert kinds(desk) == [*first, *first, "SendPayments"], "twice after a start: one look alone could be too early"
+    desk.owe(CREDITORS[1], DEBT)
+    desk.scan(Scan.PAYABLES, now=20.0)
+    assert kinds(desk) == [*first, "SendPayments"]
+    desk.scan(Scan.PENDING_PAYABLES, now=30.0)
+    assert kinds(desk) == ["AskReceipts"]
+    assert [desk.got(each) for each in CREDITORS] == [DEBT, DEBT, 0]
+
+
+def test_income_is_looked_for_before_anybody_is_judged() -> None:
+    desk = Desk()
+    desk.scan(Scan.RECEIVABLES)
+    desk.books.charge(False, PAYER.address[::-1], DEBT, 0.0)
+    assert desk.books.scan(Scan.RECEIVABLES, 100.0) == [AskTransfers(Scan.RECEIVABLES, Way.IN, 1, None)]
+    assert not desk.books.is_delinquent(PAYER.address[::-1])
 
 
 def test_a_silent_provider_blocks_no_scan_for_ever() -> None:
-    books = accountant()
-    consumed(books, (CREDITORS[0], DEFAULT_RATE_PACK, 100_000), [], 0, 0.0)
-    assert books.scan(Scan.PAYABLES, 10.0) == [AskTerms()]
-    assert books.scan(Scan.PAYABLES, 20.0) == []
-    assert any(isinstance(effect, Notice) for effect in books.tick(200.0))
-    assert books.scan(Scan.PAYABLES, 201.0) == [AskTerms()]
-
-
-def test_income_is_credited_once_and_no_block_is_jumped_over() -> None:
-    books = accountant(SavedState(start_block=42))
-    relayed(books, CREDITORS[0], 1_000, 0.0)
-    debt = books.owed_by(CREDITORS[0])
-    assert books.scan(Scan.RECEIVABLES, 1.0) == [AskTransfers(42, None)]
-    effects = books.transfers([Transfer(50, 0, b"h" * 32, CREDITORS[0], 1_000)], 60, 2.0)
-    save = effects[0]
-    assert isinstance(save, Save)
-    assert save.config[0] == ("start_block", "61")
-    assert save.entries[0].wei == books.owed_by(CREDITORS[0]) == debt - 1_000
-    assert books.scan(Scan.RECEIVABLES, 3.0) == [AskTransfers(42, None)], "the last blocks again"
-    # The same log again, and one of a block that was not asked for.
-    strange = Transfer(41, 0, b"i" * 32, CREDITORS[0], 1_000)
-    books.transfers([Transfer(50, 0, b"h" * 32, CREDITORS[0], 1_000), strange], 100, 4.0)
-    assert books.owed_by(CREDITORS[0]) == debt - 1_000
-    assert books.scan(Scan.RECEIVABLES, 5.0) == [AskTransfers(101 - OVERLAP, None)]
-    (notice,) = books.transfers([], None, 6.0)
+    desk = Desk()
+    desk.owe(CREDITORS[0], DEBT)
+    assert desk.books.scan(Scan.PAYABLES, 10.0)
+    assert desk.books.scan(Scan.PAYABLES, 20.0) == []
+    (notice,) = desk.books.tick(11.0 + SCAN_TIMEOUT)
     assert isinstance(notice, Notice)
-    assert f"has no block {101 - OVERLAP}" in notice.text, "the provider is far behind: it is waited for"
-    assert books.scan(Scan.RECEIVABLES, 7.0) == [AskTransfers(101 - OVERLAP, None)]
-    assert books.transfers([], 100, 8.0) == [], "no new block, and nothing new in the last ones"
-    assert books.scan(Scan.RECEIVABLES, 9.0) == [AskTransfers(101 - OVERLAP, None)]
-    books.failed(Scan.RECEIVABLES, "range too large", 10.0, 500)
-    assert books.scan(Scan.RECEIVABLES, 11.0) == [AskTransfers(101 - OVERLAP, 500)]
+    assert desk.books.scan(Scan.PAYABLES, 300.0)
 
 
-def test_a_block_that_nobody_has_seen_yet_is_waited_for_without_a_word() -> None:
-    books = accountant(SavedState(start_block=42))
-    books.scan(Scan.RECEIVABLES, 1.0)
-    assert books.transfers([], None, 2.0) == []
-    assert books.scan(Scan.RECEIVABLES, 3.0) == [AskTransfers(42, None)]
+def test_what_goes_wrong_again_and_again_is_told_less_and_less_often() -> None:
+    desk, told = Desk(), 0
+    for minute in range(24 * 60):
+        desk.books.scan(Scan.RECEIVABLES, minute * 60.0)
+        told += len(desk.books.failed(Scan.RECEIVABLES, "no answer", minute * 60.0))
+    assert 4 <= told <= 9
+    desk.scan(Scan.RECEIVABLES, now=100_000.0)
+    assert desk.notices[-1] == "the scan for receivables works again"
 
 
-def test_a_late_answer_of_a_provider_that_is_behind_moves_nothing_back() -> None:
-    books = accountant(SavedState(start_block=42))
-    books.scan(Scan.RECEIVABLES, 0.0)
-    books.tick(200.0)  # The answer takes too long, so the question is put again; then both are answered.
-    books.scan(Scan.RECEIVABLES, 201.0)
-    transfer = Transfer(60, 0, b"h" * 32, CREDITORS[0], 1_000)
-    books.transfers([transfer], 60, 202.0)
-    assert books.scan(Scan.RECEIVABLES, 203.0) == [AskTransfers(42, None)]
-    assert books.transfers([], 59, 204.0) == []
-    assert books.scan(Scan.RECEIVABLES, 205.0) == [AskTransfers(42, None)]
-    books.transfers([transfer], 62, 206.0)
-    assert books.owed_by(CREDITORS[0]) == -1_000
+def test_a_provider_s_limit_is_kept_within_one_scan_and_grows_again() -> None:
+    desk = Desk(SavedState(start_block=1))
+    desk.chain.head = 1_000
+    effects = desk.books.scan(Scan.RECEIVABLES, 0.0)
+    assert desk.books.failed(Scan.RECEIVABLES, "too many blocks", 0.0, 100) == []
+    desk.scan(Scan.RECEIVABLES, now=1.0)
+    ways = [(each.way, each.first, each.most) for each in desk.asked if isinstance(each, AskTransfers)]
+    asked = [first for way, first, _ in ways if way is Way.IN]
+    assert effects
+    assert asked[:3] == [1, 76, 151], "a quarter again: what was searched last may have been near the head"
+    assert {most for *_, most in ways} == {100, 200}, "after ten that went well, more is tried"
+    assert desk.books._earning.income.next == 1_001
 
 
-def test_who_is_far_behind_a_provider_s_limit_doesn_t_wait_for_the_next_interval() -> None:
-    books = Accountant(replace(config(), intervals=dict.fromkeys(Scan, 600.0)), SavedState(start_block=1), 1e9)
-    books.start_scans(0.0)
-    books.failed(Scan.RECEIVABLES, "range too large", 1.0, 100)
-    (ask,) = [effect for effect in books.tick(6.0) if isinstance(effect, AskTransfers)]
-    assert ask == AskTransfers(1, 100)
-    books.transfers([], 100, 7.0)
-    (ask,) = [effect for effect in books.tick(12.0) if isinstance(effect, AskTransfers)]
-    assert ask == AskTransfers(76, 100), "a quarter again: what was searched last may have been near the head"
-    books.transfers([], 150, 13.0)
-    assert not books.tick(30.0), "all is read: the interval counts again"
+def test_a_scan_that_needs_very_many_questions_lets_others_have_a_turn() -> None:
+    desk = Desk(SavedState(start_block=1))
+    desk.books.start_scans(0.0)
+    desk.chain.head = 10_000
+    desk.books.failed(Scan.RECEIVABLES, "too many blocks", 0.0, 4)
+    desk.scan(Scan.RECEIVABLES, now=1.0)
+    assert len(desk.asked) < 200
+    assert desk.books.next_wake() <= 2.0
 
 
-def test_a_gap_in_the_nonces_is_filled() -> None:
-    """Another program's transaction was dropped: what was signed above its nonce waits for somebody to use it."""
-    books = accountant()
-    consumed(books, (CREDITORS[0], DEFAULT_RATE_PACK, 100_000), [], 0, 0.0)
-    books.scan(Scan.PAYABLES, 10.0)
-    (first,) = [e for e in books.terms(Terms(1, 10**18, 10**24, 6), 10.0) if isinstance(e, SendPayments)]
-    for creditor in CREDITORS[1:]:
-        consumed(books, (creditor, DEFAULT_RATE_PACK, 100_000), [], 0, 11.0)
-    books.scan(Scan.PAYABLES, 20.0)
-    (second,) = [e for e in books.terms(Terms(1, 10**18, 10**24, 5), 20.0) if isinstance(e, SendPayments)]
-    assert [payment.nonce for payment in first.payments + second.payments] == [6, 5, 7]
+# --- the clock
 
 
-def test_a_stranger_s_transfer_is_kept_as_credit() -> None:
-    books = accountant(SavedState(start_block=1))
-    books.scan(Scan.RECEIVABLES, 1.0)
-    books.transfers([Transfer(2, 0, b"h" * 32, CREDITORS[1], 500)], 3, 2.0)
-    assert books.owed_by(CREDITORS[1]) == -500
+def test_debts_age_while_a_machine_sleeps() -> None:
+    desk = Desk()
+    desk.owe(CREDITORS[0], DEBT)
+    assert desk.books.set_clock(EPOCH + 0.5) == [], "clocks drift"
+    (notice,) = desk.books.set_clock(EPOCH + 8 * 3_600)
+    assert isinstance(notice, Notice)
+    assert "28800 s ahead" in notice.text
+    desk.carry(desk.books.clock_was_set(0.0))
+    assert desk.books.scan(Scan.PAYABLES, 0.0), "it is due at once"
 
 
-def test_a_transfer_of_nothing_makes_no_debt_younger() -> None:
-    books = accountant(SavedState(start_block=1))
-    relayed(books, CREDITORS[0], 1_000, 0.0)
-    books.scan(Scan.RECEIVABLES, 1.0)
-    books.transfers([Transfer(2, 0, b"h" * 32, wallet, 0) for wallet in CREDITORS[:2]], 3, 2.0)
-    assert books.ledger.receivables[CREDITORS[0]].since == 1e9
-    assert CREDITORS[1] not in books.ledger.receivables
+def test_a_clock_that_was_ahead_keeps_no_debt_from_being_paid() -> None:
+    desk = Desk(SavedState(entries=(BookEntry(True, CREDITORS[0], DEBT, int(EPOCH) + 10**6),)))
+    desk.carry(desk.books.start_scans(0.0))
+    assert desk.books.ledger.payables[CREDITORS[0]].since == EPOCH
+    desk.books.set_clock(EPOCH - 1_000)
+    desk.carry(desk.books.clock_was_set(0.0))
+    assert desk.books.ledger.payables[CREDITORS[0]].since == EPOCH - 1_000
+    desk.scan(Scan.PAYABLES, now=0.0)
+    assert desk.books.scan(Scan.PAYABLES, 10.0), "ten seconds later it is mature"
 
 
-def test_bans_and_releases_survive_a_restart() -> None:
-    memory = Memory()
-    books = accountant()
-    relayed(books, CREDITORS[0], 10**6, 0.0)
-    for effect in books.scan(Scan.RECEIVABLES, 100.0):
-        if isinstance(effect, Save):
-            memory.save(effect)
-    assert books.is_delinquent(CREDITORS[0])
-    again = accountant(memory.state())
-    assert again.is_delinquent(CREDITORS[0])
-    again.scan(Scan.RECEIVABLES, 101.0)
-    again.transfers([Transfer(6, 0, b"h" * 32, CREDITORS[0], 10**30)], 6, 102.0)
-    assert not again.is_delinquent(CREDITORS[0])
+# --- what is shown
+
+
+def test_of_many_accounts_the_largest_are_shown_and_all_are_counted() -> None:
+    entries = tuple(BookEntry(False, number.to_bytes(20, "big"), number, 0) for number in range(1, 5_001))
+    view = accountant(SavedState(entries=entries)).view(0.0)
+    assert len(view.receivables) == MOST_SHOWN
+    assert view.receivables[0].wei == 5_000
+    assert view.money.accounts == 5_000
+    assert view.money.owing_wei == sum(range(1, 5_001))
+
+
+def test_the_state_of_money_is_shown() -> None:
+    desk = Desk()
+    desk.owe(CREDITORS[0], DEBT)
+    desk.coins = 0
+    desk.scan(Scan.PAYABLES, now=10.0)
+    desk.carry(desk.books.failed(Scan.RECEIVABLES, "no answer", 15.0))
+    money = desk.books.view(20.0).money
+    assert (money.head, money.tokens, money.coins) == (1, TOKENS, 0)
+    assert {each.kind: (each.good, each.problem) for each in money.scans} == {
+        "pendingpayables": (None, ""),
+        "payables": (10.0, ""),
+        "receivables": (None, "no answer"),
+    }
+    desk.coins = 10**20
+    desk.scan(Scan.PAYABLES, now=30.0)
+    assert desk.books.view(35.0).money.oldest_payment == 5
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 2), st.integers(0, 2**130)), max_size=30))

@@ -13,7 +13,9 @@ from masq.core.view import ExitView
 def test_a_circuit_is_proven_when_its_exit_has_answered() -> None:
     entry, nodes, _ = started()
     assert not entry.own.proven("", 0.0)
+    assert entry.own.heard(0.0) is None
     entry.hears(nodes.cell((1, DATA, b"y")))
+    assert entry.own.heard(3.0) == 3.0
     assert entry.own.proven("", 0.0)
     assert not entry.own.proven("another", 0.0)
 

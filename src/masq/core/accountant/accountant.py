@@ -1,21 +1,20 @@
-"""The Accountant: books charges, pays what is due, credits what comes in, bans who doesn't pay (accounting.md 1, 2).
+"""The Accountant: books charges, and puts what has to be asked of the chain in order (accounting.md 1, 2).
 
-Money is written before it moves: a payment is signed once, saved, and only then sent; whatever is lost, late or said
-twice by a provider, the same bytes are sent again until the chain shows what became of them.
+Paying pays what we owe, Earning credits and bans; both work on one Ledger. All that is learned of the chain comes with
+its head, and is nothing worth if that head isn't believed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
-from itertools import count
+from heapq import nlargest
 from typing import Final
 
 from masq.chain.erc20 import Transfer
-from masq.chain.receipt import Receipt
-from masq.chain.transaction import SignedTransaction
+from masq.chain.head import Head
 from masq.core.accountant.budget import Budget
+from masq.core.accountant.earning import Earning
 from masq.core.accountant.effects import (
     AccountantEffect,
     AskReceipts,
@@ -24,54 +23,29 @@ from masq.core.accountant.effects import (
     Notice,
     Payment,
     Save,
-    SendPayments,
+    Scan,
+    Way,
 )
-from masq.core.accountant.income import Income
+from masq.core.accountant.fees import MOST_GAS_PRICE, Fees
+from masq.core.accountant.heads import Heads
 from masq.core.accountant.ledger import Account, BookEntry, Ledger
-from masq.core.accountant.strangers import STALE, Strangers
+from masq.core.accountant.paying import Paying, Signer, Terms
+from masq.core.accountant.payments import UNDER_WAY, Look, Payments
+from masq.core.accountant.scans import Range, Scans
+from masq.core.accountant.search import REMEMBERED_BLOCKS, Search
+from masq.core.accountant.strangers import Strangers
 from masq.core.accountant.thresholds import DEFAULT_THRESHOLDS, PaymentThresholds
+from masq.core.accountant.told import Told
 from masq.core.limits import MAX_ACCOUNTS
-from masq.core.view import AccountView, BooksView, PaymentView
+from masq.core.view import AccountView, BooksView, MoneyView, PaymentView, ScanView
 from masq.types import Address, Wei, address_text
 
 SAVE_EVERY: Final = 1.0
 """Seconds that charges are gathered before they are saved: what a crash can cost."""
-SCAN_TIMEOUT: Final = 120.0
-"""Seconds after which a scan without an answer counts as failed."""
-DOUBT_FOR: Final = 120.0
-"""Seconds that a provider has to deny a payment whose nonce is used. Behind one URL are often several servers, of which
-one may count a transaction before another shows its receipt; who believes them too soon pays twice."""
-RETRY_REVERTED: Final = 600
-"""Seconds after which a debt whose payment was reverted is tried again; twice as many after each further time."""
-MOST_RETRY: Final = 86_400
-MOST_GAS_PRICE: Final = 5_000 * 10**9
-"""Wei per gas. Far above what the chains ask for; a provider that names more could spend all coins on one payment."""
-MOST_NONCE: Final = 2**48
-
-DUST: Final = 10_000
-"""The share of the debt that is never demanded below which an account is dust: a GB or so at the usual price."""
-
-Signer = Callable[[int, int, Address, int], SignedTransaction]
-"""Signs a transfer: nonce, gas price, recipient, wei."""
-
-
-class Scan(StrEnum):
-    """The Accountant's regular work on the chain, under the network's names."""
-
-    PENDING_PAYABLES = "pendingpayables"
-    PAYABLES = "payables"
-    RECEIVABLES = "receivables"
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What the chain says before a payment: wei per gas, the wallet's coins, tokens and nonces."""
-
-    gas_price: int
-    coins: int
-    tokens: int
-    pending_nonce: int
-    gas_per_payment: int = 75_000
+MOST_SHOWN: Final = 1_000
+"""Accounts of each book in a status."""
+JUMP: Final = 30.0
+"""Seconds that the wall clock may be off what the steady one says before that is told: the machine slept, say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +60,7 @@ class AccountantConfig:
     most_gas_price: int = MOST_GAS_PRICE
     """Wei per gas beyond which nothing is paid: each chain has its own."""
     confirmations: int = 0
-    """Blocks that have to follow the one of a payment before it counts."""
+    """Blocks that have to follow the one of a payment, or of income, before it counts: each chain has its own."""
     max_spending: int | None = None
     """Wei that our own user may spend in an hour; None: without bound."""
 
@@ -103,6 +77,11 @@ class SavedState:
     """What was credited from the blocks just before that one; None in books of older programs."""
     payers: str | None = None
     """Wallets that have paid; None in books of older programs."""
+    outgo_block: int | None = None
+    known_outgo: str | None = None
+    """The same two for transfers of the consuming wallet."""
+    head: str | None = None
+    """The highest block that was believed in, and when."""
 
 
 class Accountant:
@@ -112,25 +91,46 @@ class Accountant:
         self._config = config
         self._epoch = epoch
         self.ledger = Ledger(saved.entries)
-        self._payments: dict[Address, Payment] = {payment.creditor: payment for payment in saved.payments}
-        self._banned: dict[Address, None] = dict.fromkeys(saved.banned)
         self._own = {config.earning_wallet} | ({config.consuming_wallet} if config.consuming_wallet else set())
-        self._income = Income(saved.start_block, saved.known_income)
-        self._most_blocks: int | None = None
-        self._due: dict[Scan, float] = {}
-        self._running: dict[Scan, float] = {}
-        self._doubted: dict[bytes, float] = {}
-        self._reverted: dict[Address, tuple[int, int]] = {}
-        """Creditors whose last payment was reverted: when to try again, and after how many seconds the time after."""
-        self._mined = 0
-        """One more than the highest nonce of a payment with a receipt: no lower one can be used again."""
+        self._told = Told()
+        self._scans = Scans(config.intervals)
+        self._range = Range()
+        self._heads = Heads(saved.head)
         self._strangers = Strangers(config.thresholds, saved.payers, self.ledger.receivables)
         self._strangers.count(int(epoch))
-        self._payers_unsaved = saved.payers is None
+        self._paying = Paying(
+            config.consuming_wallet,
+            config.sign,
+            self.ledger,
+            Payments(saved.payments, config.confirmations),
+            config.confirmations,
+            Search(Way.OUT, saved.outgo_block, saved.known_outgo),
+            config.thresholds,
+            Fees(config.most_gas_price),
+            self._told,
+        )
+        self._earning = Earning(
+            self.ledger,
+            Search(Way.IN, saved.start_block, saved.known_income),
+            self._strangers,
+            saved.banned,
+            config.thresholds,
+            config.confirmations,
+            self._told,
+            payers_saved=saved.payers is not None,
+        )
         self.budget = Budget(config.max_spending)
         self._unsaved_since: float | None = None
-        self.paid = self.earned = 0
-        """Wei confirmed since the start, out and in."""
+
+    @property
+    def paid(self) -> int:
+        """Wei confirmed since the start."""
+        return self._paying.paid
+
+    @property
+    def earned(self) -> int:
+        """Wei credited since the start."""
+        return self._earning.earned
 
     # --- charges: the hot path ---
 
@@ -149,13 +149,14 @@ class Accountant:
         else:
             self._strangers.charged(wallet, wei)
             if len(self.ledger.receivables) > MAX_ACCOUNTS + MAX_ACCOUNTS // 10:
-                return self._forgive(now)
+                return self._earning.forgive(self._clock(now))
         return []
 
     def is_delinquent(self, wallet: Address) -> bool:
         """Whether a wallet is refused service until it has paid."""
         # Where income was never looked for, nobody can be told from a payer.
-        return wallet in self._banned or (self._income.next is not None and self._strangers.refused(wallet))
+        searched = self._earning.income.next is not None
+        return wallet in self._earning.banned or (searched and self._strangers.refused(wallet))
 
     def owed_by(self, wallet: Address) -> int:
         """Wei that a wallet owes us."""
@@ -164,31 +165,48 @@ class Accountant:
 
     # --- time ---
 
+    def _clock(self, now: float) -> int:
+        """Unix seconds."""
+        return int(self._epoch + now)
+
+    def set_clock(self, epoch: float) -> list[AccountantEffect]:
+        """The wall clock says that unix time was `epoch` where the steady one was 0: debts age by the wall's."""
+        jump, self._epoch = epoch - self._epoch, epoch
+        if abs(jump) < JUMP:
+            return []
+        if jump > 0:
+            return [Notice("info", f"the clock went {jump:.0f} s ahead: debts are that much older")]
+        return [Notice("warning", f"the clock was set back by {-jump:.0f} s: debts are that much younger")]
+
+    def clock_was_set(self, now: float) -> list[AccountantEffect]:
+        """After `set_clock`: no debt is from the future, and what is due by now is looked after at once."""
+        self.ledger.not_after(self._clock(now))
+        for scan in Scan:
+            self._scans.soon(scan, now)
+        return self.flush()
+
     def start_scans(self, now: float) -> list[AccountantEffect]:
         """A route exists, so scans begin: now, and then at their intervals."""
-        for scan in Scan:
-            self._due.setdefault(scan, now)
+        self._scans.begin_all(now)
+        # It may have been written when the clock was wrong.
+        self.ledger.not_after(self._clock(now))
         return self.tick(now)
 
     def tick(self, now: float) -> list[AccountantEffect]:
         effects: list[AccountantEffect] = []
         if self._unsaved_since is not None and now - self._unsaved_since >= SAVE_EVERY:
             effects += self.flush()
-        for scan, started in list(self._running.items()):
-            if now - started > SCAN_TIMEOUT:
-                effects += self.failed(scan, "the provider did not answer", now)
-        for scan, due in self._due.items():
-            if now >= due:
-                self._due[scan] = now + self._config.intervals[scan]
-                effects += self.scan(scan, now)
+        for scan in self._scans.silent(now):
+            effects += self.failed(scan, "the provider did not answer", now)
+        for scan in self._scans.take_due(now):
+            effects += self.scan(scan, now)
         return effects
 
     def next_wake(self) -> float:
-        times = list(self._due.values())
-        if self._unsaved_since is not None:
-            times.append(self._unsaved_since + SAVE_EVERY)
-        times += [started + SCAN_TIMEOUT for started in self._running.values()]
-        return min(times, default=float("inf"))
+        return min(
+            self._scans.next_wake,
+            float("inf") if self._unsaved_since is None else self._unsaved_since + SAVE_EVERY,
+        )
 
     def flush(self) -> list[AccountantEffect]:
         """Save the charges that were gathered."""
@@ -200,221 +218,213 @@ class Accountant:
 
     def scan(self, scan: Scan, now: float) -> list[AccountantEffect]:
         """Begin a scan, unless one of its kind is under way or there is nothing to do."""
-        if scan in self._running:
+        if self._scans.runs(scan):
             return []
         match scan:
             case Scan.PAYABLES:
-                if self._config.sign is None or not self._to_pay(now):
+                if not self._paying.due(self._clock(now)):
                     return []
-                self._running[scan] = now
-                return [AskTerms()]
+                # Before anything is paid: what did the wallet pay already?
+                question: AccountantEffect = self._ask_transfers(scan, Way.OUT)
             case Scan.PENDING_PAYABLES:
-                if not self._payments:
+                payments = self._paying.payments
+                if not payments:
                     return []
-                self._running[scan] = now
-                return [AskReceipts(tuple(payment.hash for payment in self._in_order()))]
+                hashes = tuple(variant.hash for each in payments for variant in each.variants)
+                question = AskReceipts(hashes, tuple({each.sender: None for each in payments}))
             case Scan.RECEIVABLES:
-                effects = self._judge(now)
-                self._running[scan] = now
-                return [*effects, AskTransfers(self._income.first, self._most_blocks)]
+                question = self._ask_transfers(scan, Way.IN)
+        self._scans.start(scan, now)
+        return [question]
 
-    def _to_pay(self, now: float) -> list[tuple[Address, int]]:
-        """Creditors and what they are owed, oldest debt first."""
-        clock = int(self._epoch + now)
-        due = [
-            (account.since, wallet, account.wei)
-            for wallet, account in self.ledger.payables.items()
-            if wallet not in self._payments
-            and clock >= self._reverted.get(wallet, (0, 0))[0]
-            and self._config.thresholds.to_be_paid(account.wei, clock - account.since)
-        ]
-        return [(wallet, wei) for _, wallet, wei in sorted(due)]
+    def search_from(self, block: int, now: float) -> list[AccountantEffect]:
+        """Look for income from a block on, as the user wants; what was credited still counts once."""
+        self._earning.income.begin_at(block)
+        return self.scan(Scan.RECEIVABLES, now)
+
+    def _ask_transfers(self, scan: Scan, way: Way) -> AskTransfers:
+        return AskTransfers(scan, way, self._search(way).first, self._range.most)
+
+    def _search(self, way: Way) -> Search:
+        return self._earning.income if way is Way.IN else self._paying.outgo
+
+    def transfers(
+        self, asked: AskTransfers, found: Iterable[Transfer], last: int | None, head: Head, now: float
+    ) -> list[AccountantEffect]:
+        """Transfers in the blocks up to `last`; None: the first block that was asked for isn't there yet."""
+        scan, way, clock = asked.scan, asked.way, self._clock(now)
+        if not self._scans.runs(scan):
+            return []
+        problem = self._heads.problem(head, clock, now)
+        if problem is not None:
+            return self.failed(scan, problem, now)
+        search = self._search(way)
+        if last is None:
+            return self._nothing_there(asked, search, head, clock, now)
+        first = last if asked.first is None else asked.first
+        full = asked.most is not None and last - first + 1 >= asked.most
+        cut_short = full and last < head.number
+        self._range.went_well(full)
+        if way is Way.IN:
+            self._unsaved_since = None
+            effects = self._earning.take(found, last, cut_short, head.number, clock, self._heads)
+        else:
+            before = search.next
+            new = search.take(found, last, cut_short, self._config.confirmations, head.number)
+            effects = self._paying.shown(new, clock, now)
+            if not effects and search.next != before:
+                effects = [Save(config=self._paying.searched)]
+        if cut_short:
+            return [*effects, *([self._ask_transfers(scan, way)] if self._scans.go_on(scan, now) else [])]
+        return [*effects, *self._searched(scan, way, clock, now)]
+
+    def _searched(self, scan: Scan, way: Way, clock: int, now: float) -> list[AccountantEffect]:
+        """One way was searched up to the head: what is next in a scan."""
+        if way is Way.OUT:
+            if scan is Scan.PAYABLES:
+                return [AskTerms()]
+            return self._done(scan, now)
+        effects = [*self._earning.doubts(), *self._earning.judge(self._heads, clock, now)]
+        if self._paying.can_pay:
+            return [*effects, self._ask_transfers(scan, Way.OUT)]
+        return [*effects, *self._done(scan, now)]
+
+    def _nothing_there(
+        self, asked: AskTransfers, search: Search, head: Head, clock: int, now: float
+    ) -> list[AccountantEffect]:
+        """The provider hasn't the first block that was asked for."""
+        first, next = search.first, search.next
+        search.begin_again()
+        if next is not None and self._heads.wrong_start(head, next, clock, now):
+            search.begin_at(max(0, head.number - REMEMBERED_BLOCKS))
+            text = f"transfers were looked for from block {next} on, and the chain is at {head.number}: that is mended"
+            return [Notice("warning", text), self._ask_transfers(asked.scan, asked.way)]
+        if first == next and next is not None and head.number + 1 >= next:
+            return self._searched(asked.scan, asked.way, clock, now)
+        text = f"the provider has no block {first} any more, until it has caught up. If it lasts, use another one"
+        return self.failed(asked.scan, text, now)
+
+    def _done(self, scan: Scan, now: float) -> list[AccountantEffect]:
+        self._scans.done(scan, now)
+        if self._told.over(f"failed {scan}"):
+            return [Notice("info", f"the scan for {scan} works again")]
+        return []
 
     def terms(self, terms: Terms, now: float) -> list[AccountantEffect]:
-        """The chain's answer: sign what can be afforded, save it, send it."""
-        if self._running.pop(Scan.PAYABLES, None) is None or self._config.sign is None:
+        """The chain's answer before a payment: sign what can be afforded, save it, send it."""
+        if not self._scans.runs(Scan.PAYABLES):
             return []
-        if terms.gas_price > self._config.most_gas_price or terms.pending_nonce > MOST_NONCE:
-            text = f"a gas price of {terms.gas_price} wei and nonce {terms.pending_nonce}"
-            text = f"nothing is paid, as what the provider says can't be right: {text}. If it lasts, use another one"
-            return [Notice("warning", text)]
-        effects: list[AccountantEffect] = []
-        # The lowest that is free: a gap in the nonces would hold up every payment above it.
-        taken = {payment.nonce for payment in self._payments.values()}
-        nonces = (nonce for nonce in count(max(terms.pending_nonce, self._mined)) if nonce not in taken)
-        tokens = terms.tokens - sum(payment.wei for payment in self._payments.values())
-        fee = terms.gas_price * terms.gas_per_payment
-        coins = terms.coins - fee * len(self._payments)
-        made: list[Payment] = []
-        for creditor, wei in self._to_pay(now):
-            if wei > tokens or fee > coins:
-                lacking = "tokens" if wei > tokens else "coins for gas"
-                text = f"{address_text(creditor)} is owed {wei} wei, but the consuming wallet has not enough {lacking}"
-                effects.append(Notice("warning", f"{text}: send it some, or creditors will ban it"))
-                continue
-            nonce = next(nonces)
-            signed = self._config.sign(nonce, terms.gas_price, creditor, wei)
-            made.append(Payment(creditor, wei, nonce, signed.raw, signed.hash, int(self._epoch + now)))
-            tokens, coins = tokens - wei, coins - fee
-        if not made:
-            return effects
-        for payment in made:
-            self._payments[payment.creditor] = payment
-        self._soon(Scan.PENDING_PAYABLES, now)
-        return [*effects, *self.flush(), Save(payments=tuple(made)), SendPayments(tuple(made))]
+        clock = self._clock(now)
+        problem = self._heads.problem(terms.head, clock, now)
+        if problem is not None:
+            return self.failed(Scan.PAYABLES, problem, now)
+        effects = self._paying.terms(terms, clock, now)
+        if effects is None and self._paying.looks_again:
+            return [self._ask_transfers(Scan.PAYABLES, Way.OUT)]
+        if effects is None:
+            self._scans.again(Scan.PAYABLES, now)
+            return self._done(Scan.PAYABLES, now)
+        if any(isinstance(effect, Save) for effect in effects):
+            self._scans.anew(Scan.PENDING_PAYABLES)
+            self._scans.again(Scan.PENDING_PAYABLES, now)
+        elif self._paying.due(clock):
+            self._scans.again(Scan.PAYABLES, now)
+        else:
+            self._scans.anew(Scan.PAYABLES)
+        return [*effects, *self._done(Scan.PAYABLES, now)]
 
     def sent(self, results: Sequence[str | None], payments: Sequence[Payment], now: float) -> list[AccountantEffect]:
-        """Which payments the provider took (None) or refused (why). Either way the receipt decides, later."""
-        effects: list[AccountantEffect] = []
-        for payment, problem in zip(payments, results, strict=True):
-            if problem:
-                text = f"the provider did not take a payment to {address_text(payment.creditor)}: {problem}"
-                effects.append(Notice("warning", f"{text}; it is sent again later"))
-        return effects
+        """Which payments the provider took (None) or refused (why)."""
+        return self._paying.sent(results, payments, now)
 
-    def receipts(
-        self, found: Iterable[Receipt | None], head: int, latest_nonce: int, now: float
-    ) -> list[AccountantEffect]:
-        """What became of the payments under way; `latest_nonce` counts the wallet's transactions in blocks."""
-        asked = self._running.pop(Scan.PENDING_PAYABLES, None)
-        if asked is None:
+    def receipts(self, look: Look, now: float) -> list[AccountantEffect]:
+        """What became of the payments that are kept."""
+        if not self._scans.runs(Scan.PENDING_PAYABLES):
             return []
-        by_hash = {receipt.transaction_hash: receipt for receipt in found if receipt is not None}
-        effects: list[AccountantEffect] = []
-        over: list[bytes] = []
-        again: list[Payment] = []
-        for payment in self._in_order():
-            receipt = by_hash.get(payment.hash)
-            who = address_text(payment.creditor)
-            if receipt is not None:
-                if head - receipt.block < self._config.confirmations:
-                    continue
-                over.append(payment.hash)
-                del self._payments[payment.creditor]
-                self._mined = max(self._mined, payment.nonce + 1)
-                if receipt.succeeded:
-                    self.ledger.settle(True, payment.creditor, payment.wei, payment.made)
-                    self._reverted.pop(payment.creditor, None)
-                    self.paid += payment.wei
-                    effects.append(Notice("info", f"{payment.wei} wei were paid to {who}"))
-                else:
-                    wait = self._reverted.get(payment.creditor, (0, RETRY_REVERTED))[1]
-                    self._reverted[payment.creditor] = int(self._epoch + now) + wait, min(2 * wait, MOST_RETRY)
-                    effects.append(Notice("warning", f"a payment of {payment.wei} wei to {who} was reverted"))
-            elif latest_nonce > payment.nonce:
-                # Something else used the nonce, so this transaction can never be mined.
-                if asked - self._doubted.setdefault(payment.hash, now) >= DOUBT_FOR:
-                    over.append(payment.hash)
-                    del self._payments[payment.creditor]
-                    effects.append(Notice("warning", f"a payment to {who} was displaced by another transaction"))
-            else:
-                self._doubted.pop(payment.hash, None)
-                again.append(payment)
-        for hash in over:
-            self._doubted.pop(hash, None)
-        if over:
-            entries = self.ledger.take_changes()
+        clock = self._clock(now)
+        problem = self._heads.problem(look.head, clock, now)
+        if problem is not None:
+            return self.failed(Scan.PENDING_PAYABLES, problem, now)
+        before = [(each.hash, each.state) for each in self._paying.payments]
+        effects = self._paying.look(look, clock, now)
+        if any(isinstance(effect, Save) for effect in effects):
             self._unsaved_since = None
-            effects.insert(0, Save(entries=entries, ended_payments=tuple(over)))
-        if again:
-            effects.append(SendPayments(tuple(again)))
-        if self._payments:
-            self._soon(Scan.PENDING_PAYABLES, now)
-        return effects
+        if before != [(each.hash, each.state) for each in self._paying.payments]:
+            self._scans.anew(Scan.PENDING_PAYABLES)
+        if self._paying.payments.under_way:
+            self._scans.again(Scan.PENDING_PAYABLES, now)
+        return [*effects, *self._done(Scan.PENDING_PAYABLES, now)]
 
-    def transfers(self, transfers: Iterable[Transfer], last: int | None, now: float) -> list[AccountantEffect]:
-        """Tokens that came in, in the blocks up to `last`; None: the first block that was asked for isn't there yet."""
-        if self._running.pop(Scan.RECEIVABLES, None) is None:
-            return []
-        income, next, first = self._income, self._income.next, self._income.first
-        if last is None:
-            income.begin_again()
-            if first == next:
-                return []
-            text = f"no income is found, as the provider has no block {first} any more, until it has caught up"
-            return [Notice("warning", f"{text}. If it lasts, use another one")]
-        first = last if first is None else first
-        cut_short = self._most_blocks is not None and last - first + 1 >= self._most_blocks
-        if cut_short:
-            self._soon(Scan.RECEIVABLES, now, 1.0)
-        new = income.take(transfers, last, cut_short)
-        if not new and income.next == next:
-            return self._judge(now)
-        effects: list[AccountantEffect] = []
-        payers = self._payers_unsaved
-        for sender, wei in new:
-            payers = self._strangers.paid(sender, wei) or payers
-            # A stranger's transfer is kept as its credit: it may be a debtor that pays before we book.
-            self.ledger.settle(False, sender, wei, int(self._epoch + now))
-            self.earned += wei
-            effects.append(Notice("info", f"{wei} wei came in from {address_text(sender)}"))
-        self._unsaved_since = None
-        config = [("start_block", str(income.next)), ("known_income", income.known)]
-        config += [("payers", self._strangers.payers)] if payers else []
-        self._payers_unsaved = False
-        return [Save(entries=self.ledger.take_changes(), config=tuple(config)), *effects, *self._judge(now)]
+    def used(self, payment: bytes, user: bytes | None, block: int, head: int, now: float) -> list[AccountantEffect]:
+        """Which transaction has the nonce of a payment, and in which block; None: the provider doesn't say."""
+        if self._paying.used(payment, user, block, head):
+            self._scans.soon(Scan.PAYABLES, now)
+            return self._paying.displaced(payment, self._clock(now), now)
+        return []
 
-    def failed(self, scan: Scan, problem: str, now: float, most_blocks: int | None = None) -> list[AccountantEffect]:
-        """A scan could not be finished; the next one tries again. `most_blocks`: the provider's limit, if any."""
-        self._running.pop(scan, None)
+    def gone(self, hashes: Iterable[bytes], now: float) -> list[AccountantEffect]:
+        """Transactions that were credited, and that no block holds any more."""
+        return self._earning.gone(hashes, self._clock(now))
+
+    def failed(
+        self, scan: Scan | None, problem: str, now: float, most_blocks: int | None = None
+    ) -> list[AccountantEffect]:
+        """A scan could not be finished; the next one tries again. `most_blocks`: the provider's limit, if any.
+
+        None: what belongs to no scan, such as sending, which is done again, too.
+        """
+        if scan is None:
+            text = f"payments could not be sent or looked after, and will be again: {problem}"
+            return [*self._told.say("failed", "warning", text, now)]
         if most_blocks is not None:
-            self._most_blocks = max(1, most_blocks)
-            self._soon(scan, now)
-        return [Notice("warning", f"the scan for {scan} failed: {problem}")]
+            self._range.refused(most_blocks)
+            self._scans.soon(scan, now, 1.0)
+            self._scans.failed(scan, problem)
+            return []
+        self._scans.failed(scan, problem)
+        return [*self._told.say(f"failed {scan}", "warning", f"the scan for {scan} failed: {problem}", now)]
 
-    def _judge(self, now: float) -> list[AccountantEffect]:
-        """Ban who owes too much for too long, release who has paid."""
-        clock = int(self._epoch + now)
-        effects = self._forgive(now)
-        self._strangers.count(clock)
-        banned, released = [], []
-        for wallet, account in self.ledger.receivables.items():
-            if wallet in self._banned:
-                if self._config.thresholds.to_be_released(account.wei):
-                    released.append(wallet)
-            elif self._config.thresholds.to_be_banned(account.wei, clock - account.since):
-                banned.append(wallet)
-        if not banned and not released:
-            return effects
-        for wallet in banned:
-            self._banned[wallet] = None
-        for wallet in released:
-            del self._banned[wallet]
-        notices = [Notice("warning", f"{address_text(wallet)} is banned until it pays") for wallet in banned]
-        notices += [Notice("info", f"{address_text(wallet)} has paid and is served again") for wallet in released]
-        return [*effects, *self.flush(), Save(banned=tuple(banned), released=tuple(released)), *notices]
+    # --- what is shown ---
 
-    def _forgive(self, now: float) -> list[AccountantEffect]:
-        """Forget old dust, and, of too many debts, the smallest."""
-        dust = self._config.thresholds.permanent // DUST
-        forgotten = self.ledger.forgive(int(self._epoch + now), dust, STALE, MAX_ACCOUNTS)
-        released = tuple(wallet for wallet in forgotten if self._banned.pop(wallet, wallet) is None)
-        return [Save(released=released, forgotten=forgotten)] if forgotten else []
-
-    def _soon(self, scan: Scan, now: float, within: float = 5.0) -> None:
-        """Look again before the interval is over, if scans run at all."""
-        if scan in self._due:
-            self._due[scan] = min(self._due[scan], now + min(within, self._config.intervals[scan]))
-
-    def _in_order(self) -> list[Payment]:
-        return sorted(self._payments.values(), key=lambda payment: payment.nonce)
-
-    def view(self) -> BooksView:
+    def view(self, now: float) -> BooksView:
         def listed(book: dict[Address, Account]) -> tuple[AccountView, ...]:
-            return tuple(
-                AccountView(address_text(wallet), Wei(account.wei), account.since) for wallet, account in book.items()
-            )
+            # Of a million accounts nobody wants to see all, and no reader of a status could.
+            largest = nlargest(MOST_SHOWN, book.items(), key=lambda item: abs(item[1].wei))
+            shown = book.items() if len(book) <= MOST_SHOWN else largest
+            return tuple(AccountView(address_text(wallet), Wei(each.wei), each.since) for wallet, each in shown)
 
         return BooksView(
             payables=listed(self.ledger.payables),
             receivables=listed(self.ledger.receivables),
-            banned=tuple(address_text(wallet) for wallet in self._banned),
+            banned=tuple(address_text(wallet) for wallet in self._earning.banned),
             payments=tuple(
-                PaymentView(address_text(each.creditor), Wei(each.wei), "0x" + each.hash.hex(), each.made)
-                for each in self._in_order()
+                PaymentView(
+                    address_text(each.creditor), Wei(each.wei), "0x" + each.latest.hash.hex(), each.made, each.state
+                )
+                for each in self._paying.payments
+                if each.state in UNDER_WAY
             ),
             paid_wei=Wei(self.paid),
             earned_wei=Wei(self.earned),
             spent_hour_wei=Wei(self.budget.spent),
             most_hour_wei=None if self.budget.per_hour is None else Wei(self.budget.per_hour),
+            money=self._money(now),
+        )
+
+    def _money(self, now: float) -> MoneyView:
+        clock, means = self._clock(now), self._paying.means
+        return MoneyView(
+            scans=tuple(
+                ScanView(scan.value, None if each.good is None else now - each.good, each.problem)
+                for scan, each in self._scans.outcomes.items()
+            ),
+            head=None if self._heads.latest is None else self._heads.latest.number,
+            head_age=self._heads.lag(clock),
+            tokens=None if means is None else Wei(means.tokens),
+            coins=None if means is None else Wei(means.coins),
+            lacking=Wei(means.lacking if means is not None else 0),
+            owed_wei=Wei(sum(max(0, each.wei) for each in self.ledger.payables.values())),
+            owing_wei=Wei(sum(max(0, each.wei) for each in self.ledger.receivables.values())),
+            accounts=len(self.ledger.payables) + len(self.ledger.receivables),
+            oldest_payment=max((clock - each.made for each in self._paying.payments.under_way), default=None),
         )

@@ -3,22 +3,108 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from masq.core.accountant.ledger import BookEntry
 from masq.types import Address
 
 
-@dataclass(frozen=True, slots=True)
-class Payment:
-    """A transfer that was signed. `raw` alone is ever sent for it, as often as need be, so it can't pay twice."""
+class Scan(StrEnum):
+    """The Accountant's regular work on the chain, under the network's names."""
 
-    creditor: Address
-    wei: int
-    nonce: int
+    PENDING_PAYABLES = "pendingpayables"
+    PAYABLES = "payables"
+    RECEIVABLES = "receivables"
+
+
+class Way(StrEnum):
+    """Which transfers are looked for: those to the earning wallet, or those from the consuming wallet."""
+
+    IN = "in"
+    OUT = "out"
+
+
+class State(StrEnum):
+    """What is known of a payment (accounting.md 2.6). The last three are ends: such a payment is kept no longer."""
+
+    SIGNED = "signed"
+    SENT = "sent"
+    MINED = "mined"
+    SETTLED = "settled"
+    DONE = "done"
+    REVERTED = "reverted"
+    DISPLACED = "displaced"
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One signed transaction of a payment. Of those with one nonce a chain takes one at most."""
+
     raw: bytes
     hash: bytes
+    most: int
+    """Wei per gas, at most."""
+    tip: int | None
+    """Of that, wei per gas for who makes the block; None in a transaction of the old kind."""
     made: int
     """Unix seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """A transfer that was signed. All its variants have one sender and nonce, so it can't pay twice."""
+
+    creditor: Address
+    """The sender itself: a transaction that moves nothing, which fills a gap in the nonces."""
+    wei: int
+    nonce: int
+    made: int
+    """Unix seconds."""
+    sender: Address
+    variants: tuple[Variant, ...]
+    """In the order in which they were signed; the last one is sent."""
+    state: State = State.SIGNED
+    block: int | None = None
+    """That holds it, as far as is known."""
+
+    @property
+    def hash(self) -> bytes:
+        """By which it is known: that of its first variant."""
+        return self.variants[0].hash
+
+    @property
+    def latest(self) -> Variant:
+        return self.variants[-1]
+
+    @property
+    def fills(self) -> bool:
+        """Whether it does nothing but use its nonce."""
+        return self.creditor == self.sender
+
+
+@dataclass(frozen=True, slots=True)
+class Paid:
+    """A payment that the chain has confirmed: what a tax office wants to know."""
+
+    hash: bytes
+    creditor: Address
+    wei: int
+    block: int
+    fee: int | None
+    """Wei of the chain's coin; None where the provider doesn't say."""
+    time: int
+    """Unix seconds at which it was booked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Earned:
+    """A transfer that was credited; `wei` is below zero where a replaced block took one back."""
+
+    hash: bytes
+    debtor: Address
+    wei: int
+    block: int
+    time: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,43 +113,73 @@ class Save:
 
     entries: tuple[BookEntry, ...] = ()
     payments: tuple[Payment, ...] = ()
+    """New ones, and those about which something is new."""
     ended_payments: tuple[bytes, ...] = ()
-    """Hashes of payments that are over: confirmed, reverted, or impossible for ever."""
+    """Hashes of payments that are over: confirmed for good, reverted, or impossible for ever."""
     banned: tuple[Address, ...] = ()
     released: tuple[Address, ...] = ()
     forgotten: tuple[Address, ...] = ()
     """Wallets whose receivables are kept no longer."""
+    paid: tuple[Paid, ...] = ()
+    earned: tuple[Earned, ...] = ()
     config: tuple[tuple[str, str], ...] = field(default=())
 
 
 @dataclass(frozen=True, slots=True)
 class AskTerms:
-    """Gas price, balances and nonces of the consuming wallet: answered by `terms`."""
+    """Head, prices, balances and nonces of the consuming wallet: answered by `terms`."""
 
 
 @dataclass(frozen=True, slots=True)
 class SendPayments:
-    """Hand these to the chain, oldest nonce first: answered by `sent`."""
+    """Hand the latest variants of these to the chain, lowest nonce first: answered by `sent`."""
 
     payments: tuple[Payment, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class AskReceipts:
-    """Receipts, and the consuming wallet's nonce: answered by `receipts`."""
+    """Receipts, and nonces of wallets: answered by `receipts`."""
 
     hashes: tuple[bytes, ...]
+    wallets: tuple[Address, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class AskTransfers:
-    """Token transfers to the earning wallet from block `first` (None: the head) on, over at most `most` blocks.
+    """Transfers in the blocks from `first` (None: the head) on, over at most `most` blocks: answered by `transfers`."""
 
-    Answered by `transfers`.
-    """
-
+    scan: Scan
+    way: Way
     first: int | None
     most: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class AskUse:
+    """Which transaction of a wallet has a nonce: answered by `used`."""
+
+    payment: bytes
+    """The hash of the one that was to have it."""
+    sender: Address
+    nonce: int
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a transfer was found: a block, by number and hash."""
+
+    hash: bytes
+    """Of the transaction."""
+    block: int
+    block_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AskGone:
+    """Which of these transactions a block holds no more, as theirs was replaced: answered by `gone`."""
+
+    places: tuple[Place, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,4 +190,5 @@ class Notice:
     text: str
 
 
-AccountantEffect = Save | AskTerms | SendPayments | AskReceipts | AskTransfers | Notice
+Question = AskTerms | SendPayments | AskReceipts | AskTransfers | AskUse | AskGone
+AccountantEffect = Save | Question | Notice

@@ -72,6 +72,22 @@ class Ledger:
         account.wei = max(account.wei - wei, -LIMIT)
         self._changed[payable, wallet] = None
 
+    def unsettle(self, payable: bool, wallet: Address, wei: int, when: int) -> None:
+        """What was settled at `when` wasn't paid after all: it is owed again, since then at least."""
+        book = self.payables if payable else self.receivables
+        account = book.setdefault(wallet, Account(0, when))
+        account.wei = min(account.wei + wei, LIMIT)
+        account.since = min(account.since, when)
+        self._changed[payable, wallet] = None
+
+    def not_after(self, clock: int) -> None:
+        """No debt is from the future: the clock was wrong when it was booked."""
+        for payable, book in ((True, self.payables), (False, self.receivables)):
+            for wallet, account in book.items():
+                if account.since > clock:
+                    account.since = clock
+                    self._changed[payable, wallet] = None
+
     def forgive(self, clock: int, below: int, after: int, most: int) -> tuple[Address, ...]:
         """Forget receivables, and credit, below so many wei and older than `after` seconds; and, if there are more than
         `most`, the smallest of all, a tenth at once. Returns whose they were."""

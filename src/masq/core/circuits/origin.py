@@ -191,6 +191,10 @@ class OwnCircuits:
             for key, circuits in count.most_common()
         )
 
+    def heard(self, now: float) -> float | None:
+        """Seconds since an exit in use has said something; None: none ever did."""
+        return min((now - own.pulse.heard for own in self if own.pulse.good and own.closing is None), default=None)
+
     def proven(self, group: str, now: float) -> bool:
         """Whether a new stream of this group gets a circuit whose exit has answered before."""
         return any(own.pulse.good and self._young(own, now) for own in self._groups.get(group, ()))

@@ -29,7 +29,7 @@ LAST_SEARCH: Final = 60.0
 WANTED_NEIGHBORS: Final = 3
 """With fewer full neighbors than this, contacts are debuted to again."""
 WANTED_IN_SMALL: Final = 2
-SMALL: Final = 2 * MAX_DEGREE
+SMALL: Final = MAX_DEGREE + 2
 """With as few known Nodes as this, ourselves among them, two neighbors are enough."""
 
 
@@ -148,7 +148,7 @@ class Contacts:
     def _looks(self, now: float) -> bool:
         """Whether those are asked of whom we only heard."""
         full = self._full()
-        return bool(self._book) and (self._few(full) or (self._is_cut_off(now) and full < MAX_DEGREE))
+        return self._few(full) or (bool(self._book) and (self._is_cut_off(now) and full < MAX_DEGREE))
 
     def _full(self) -> int:
         return len(self._graph.full_neighbors(self._graph.root_key))
@@ -178,7 +178,25 @@ class Contacts:
         neighbors = {place.ip for key in graph.root.neighbors if (place := graph.address(key))}
         known = frozenset() if self._few(full) else {known.record.public_key for known in graph}
         heard = self._book.next(neighbors | self.by_ip.keys(), known)
-        return [] if heard is None else [self.debut_to(heard.key, heard.address, now)]
+        if heard is not None and (now - heard.asked > SOLICITED or not self._few(full)):
+            return [self.debut_to(heard.key, heard.address, now)]
+        return self._ask_neighbor(now) if self._few(full) else []
+
+    def _ask_neighbor(self, now: float) -> list[Tell]:
+        """A Debut to a neighbor of ours: it passes us on, if it is of our kind. 0.9.1 would ignore it."""
+        graph = self._graph
+        full = graph.full_neighbors(graph.root_key)
+        able = [record for record in full if EXTENSION in record.extensions and graph.address(record.public_key)]
+        if not able:
+            return []
+        one = min(able, key=lambda record: self._random(8))
+        address = graph.address(one.public_key)
+        return [self.debut_to(one.public_key, address, now, one)] if address else []
+
+    @property
+    def are_enough(self) -> bool:
+        """Whether more neighbors would do more harm than good: in a small network, where an exit is to be none."""
+        return self._full() >= WANTED_IN_SMALL and len(self._graph) <= SMALL
 
     def look_on(self, now: float) -> None:
         """Somebody sent us where we have been: ask elsewhere."""

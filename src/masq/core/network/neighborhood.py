@@ -102,7 +102,10 @@ class Neighborhood:
             case GossipKind.INTRODUCTION:
                 return [*self._joining.introduced(message, source, now)]
             case GossipKind.STANDARD:
-                return [*self._hearsay.heard(message, source, now, sender)]
+                heard: list[NeighborhoodEffect] = [*self._hearsay.heard(message, source, now, sender)]
+                if len(message.records) == 1 and sender == message.records[0].record.public_key:
+                    heard += self._visitors.another(message.records[0], source, now)
+                return heard
 
     def _failed(
         self, failure: GossipFailure, source: Endpoint, now: float, sender: PublicKey

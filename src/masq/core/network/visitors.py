@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from masq.core.effects import Log, Tell
-from masq.core.limits import MAX_ASKERS, MAX_DEGREE
+from masq.core.limits import KEPT_PLACES, MAX_ASKERS, MAX_DEGREE
 from masq.core.network.contacts import Contacts
 from masq.core.network.own_record import OwnRecord
 from masq.core.network.places import Places
@@ -49,6 +49,13 @@ class Visitors:
         if self._places.held(address.ip, key, source):
             text = f"a Debut from {source} was refused: another Node is known there"
             return [Log("info", "debut_refused", text), Tell(key, address.endpoint, GossipFailure.MANUAL_REJECTION)]
+        others = debuter.neighbors - {self._graph.root_key}
+        if key in graph and key not in graph.root.neighbors and len(others) > 1 and self._contacts.are_enough:
+            text = f"a Debut from {source} was refused: this network is small, and both have neighbors enough"
+            return [
+                Log("info", "debut_refused", text),
+                Tell(key, address.endpoint, GossipFailure.NO_SUITABLE_NEIGHBORS),
+            ]
         candidates = self._candidates(debuter)
         leaving = None if self._places.has_room(debuter) else self._places.gives_way(debuter, address, now)
         if leaving is not None:
@@ -74,6 +81,17 @@ class Visitors:
             self._own.dirty_since = now - ROUND_DELAY  # The debuter waits for this round.
             return [*self._rounds.round(now)]
         return self._introduce(key, address, candidates, now)
+
+    def another(self, item: GossipRecord, source: Endpoint, now: float) -> list[VisitorsEffect]:
+        """A neighbor that says what we know asks for one more, if it has few: it is passed on."""
+        record = item.record
+        address = item.address
+        few = len(record.neighbors) < MAX_DEGREE - KEPT_PLACES
+        if address is None or not few or not self._graph.is_full(self._graph.root_key, record.public_key):
+            return []
+        candidates = self._candidates(record)
+        ways = self._towards_room(record, candidates) or sorted(candidates, key=lambda each: self._random(8))
+        return self._pass_on(record.public_key, address, ways[0].public_key, now) if ways else []
 
     def _candidates(self, debuter: NodeRecord) -> list[NodeRecord]:
         """Neighbors whom a debuter may be sent to, those with the fewest neighbors first."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from masq.core.accountant.effects import Way
 from masq.sim.chain import SimulatedChain
 from masq.sim.host import SimNode
 
@@ -13,5 +14,5 @@ def tokens(chain: SimulatedChain) -> None:
 
 
 def credit(host: SimNode, chain: SimulatedChain) -> None:
-    moved = sum(transfer.amount for transfer in chain.transfers(host.earning.address, 0, chain.head))
+    moved = sum(transfer.amount for transfer in chain.transfers(Way.IN, host.earning.address, 0, chain.head))
     assert host.node.accountant.earned <= moved, f"Node {host.number} has credited what never came"

@@ -1,0 +1,523 @@
+"""Pays what we owe: each debt once, whatever a provider loses, hides or makes up (accounting.md 2.4 to 2.6).
+
+Money is written before it moves: a payment is signed, saved, and only then sent. What is lost, late or said twice, the
+same bytes are sent again. If their price is too low, a variant with the same nonce is signed: a chain takes one of them
+at most. A second payment for a debt is made only when another transaction is seen to have the nonce of the first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import Final, NamedTuple
+
+from masq.chain.head import Head, Prices
+from masq.chain.receipt import Receipt
+from masq.chain.transaction import SignedTransaction
+from masq.core.accountant.effects import (
+    AccountantEffect,
+    AskUse,
+    Notice,
+    Paid,
+    Payment,
+    Save,
+    SendPayments,
+    State,
+    Variant,
+)
+from masq.core.accountant.fees import Fee, Fees
+from masq.core.accountant.ledger import Ledger
+from masq.core.accountant.payments import BOOKED, ENDS, UNDER_WAY, Look, Payments, Seen, after, with_variant
+from masq.core.accountant.search import Counted, Search
+from masq.core.accountant.thresholds import PaymentThresholds
+from masq.core.accountant.told import Told
+from masq.types import Address, address_text
+
+DOUBT_FOR: Final = 120.0
+"""Seconds that a provider has to show what used the nonce of a payment, before it is asked for that by itself. Behind
+one URL are often several servers, of which one may count a transaction before another shows its receipt."""
+SLOW_AFTER: Final = 300
+"""Seconds after which more is offered for a payment that no block takes, though its price should do."""
+LOW_AFTER: Final = 15
+"""The same, where its price is below what is needed."""
+GAP_FOR: Final = 30.0
+"""Seconds that a nonce below those of our payments has to be free, before it is filled."""
+MOST_GAP: Final = 16
+"""Nonces that are filled at once."""
+FOREIGN_FOR: Final = 3_600.0
+"""Seconds that payments wait for transactions of their wallet that aren't theirs."""
+RETRY_REVERTED: Final = 600
+"""Seconds after which a debt whose payment was reverted twice is tried again; twice as many after each further time."""
+MOST_RETRY: Final = 86_400
+SURE_AFTER: Final = 120.0
+"""Seconds after which what a wallet has sent is taken to be known where a chain makes no blocks."""
+LEAST_PART: Final = 100
+"""What can be paid of a debt isn't paid if it is less than a so manyth part."""
+FILL_GAS: Final = 75_000
+
+Signer = Callable[[int, Fee, Address, int], SignedTransaction]
+"""Signs a transfer: nonce, fee, recipient, wei. A recipient that is the wallet itself: a transaction of nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the chain says before a payment: prices, the wallet's coins, tokens, and count of transactions."""
+
+    head: Head
+    prices: Prices
+    coins: int
+    tokens: int
+    nonce: int
+    """In blocks."""
+    pending_nonce: int
+    """With those that wait."""
+    gas_per_payment: int = 75_000
+
+
+class Due(NamedTuple):
+    """A debt that is to be paid. In the order in which debts are: the oldest first."""
+
+    since: int
+    creditor: Address
+    wei: int
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What the consuming wallet had when that was looked at, in wei."""
+
+    tokens: int
+    coins: int
+    lacking: int
+    """Tokens that are due, and aren't there."""
+    clock: int
+
+
+class Paying:
+    """All that is paid, and to be paid, by one consuming wallet."""
+
+    def __init__(
+        self,
+        wallet: Address | None,
+        sign: Signer | None,
+        ledger: Ledger,
+        payments: Payments,
+        confirmations: int,
+        outgo: Search,
+        thresholds: PaymentThresholds,
+        fees: Fees,
+        told: Told,
+    ) -> None:
+        self._wallet = wallet or b""
+        self._sign = sign
+        self._ledger = ledger
+        self.payments = payments
+        self._confirmations = confirmations
+        self.outgo = outgo
+        """Transfers from the wallet, as blocks show them."""
+        self._thresholds = thresholds
+        self._fees = fees
+        self._told = told
+        self._doubted: dict[bytes, float] = {}
+        """Payments whose nonce is used and that nothing shows: since when."""
+        self._reverted: dict[Address, tuple[int, int]] = {}
+        """Creditors whose last payment was reverted: when to try again, and after how many seconds the time after."""
+        self._nonce = max((each.nonce + 1 for each in payments if each.state in BOOKED), default=0)
+        """One more than the highest nonce of a payment that a block holds: no lower one can be used again."""
+        self._foreign_since: float | None = None
+        """Since when transactions of the wallet wait that aren't ours."""
+        self._gap: tuple[int, float] | None = None
+        """The lowest nonce that is missing, and since when."""
+        self._unsure: tuple[int, int, float] | None = None
+        """How many transactions the wallet had sent when all of them were looked for, at which head, and when."""
+        self.looks_again = False
+        """Whether a look at once may be enough to be sure."""
+        self._sure = False
+        """Whether all that the wallet had sent before the start is known."""
+        self._earlier: set[bytes] = set()
+        """What was not deep then."""
+        self.means: Means | None = None
+        self.paid = 0
+        """Wei confirmed since the start."""
+
+    @property
+    def can_pay(self) -> bool:
+        return self._sign is not None
+
+    @property
+    def searched(self) -> tuple[tuple[str, str], ...]:
+        """What has to be saved of the search for transfers of ours."""
+        if self.outgo.next is None:
+            return ()
+        return ("outgo_block", str(self.outgo.next)), ("known_outgo", self.outgo.known)
+
+    def due(self, clock: int) -> list[Due]:
+        """What is to be paid now, oldest debt first."""
+        if self._sign is None:
+            return []
+        visible = {wallet for hash, wallet in self.outgo.visible if self.payments.of(hash) is None}
+        return sorted(
+            Due(account.since, creditor, account.wei)
+            for creditor, account in self._ledger.payables.items()
+            if self._thresholds.to_be_paid(account.wei, clock - account.since)
+            and clock >= self._reverted.get(creditor, (0, 0))[0]
+            and not self.payments.pays(creditor)
+            and creditor not in visible
+        )
+
+    # --- signing ---
+
+    def terms(self, terms: Terms, clock: int, now: float) -> list[AccountantEffect] | None:
+        """The chain's answer: sign what can be afforded. None: what was paid before the start isn't known."""
+        if self._sign is None:
+            return []
+        fee = self._fees.suggested(terms.head, terms.prices)
+        if isinstance(fee, str):
+            text = f"nothing is paid, as what the provider says can't be right: {fee}. If it lasts, use another one"
+            return [*self._told.say("fee", "warning", text, now)]
+        self._told.over("fee")
+        problem = self._odd_nonces(terms, now)
+        if problem:
+            return [*self._told.say("nonce", "warning", problem, now)]
+        self._told.over("nonce")
+        if not self._is_sure(terms.nonce, terms.head.number, now):
+            return None
+        made, notices = self._sign_due(self.due(clock), terms, fee, clock, now)
+        return [*notices, *self._begin(made)]
+
+    def _is_sure(self, nonce: int, head: int, now: float) -> bool:
+        """Whether it is known what the wallet has sent before the start: nothing since that was looked for, and it is
+        deep."""
+        if self._sure:
+            return True
+        if self._unsure is None or self._unsure[0] != nonce:
+            self._unsure = nonce, head, now
+            self.looks_again = not self._confirmations
+            return False
+        _, since, when = self._unsure
+        self._sure = head - since >= self._confirmations or now - when >= SURE_AFTER
+        self._earlier = {hash for hash, _ in self.outgo.visible}
+        self.looks_again = False
+        return self._sure
+
+    def _odd_nonces(self, terms: Terms, now: float) -> str | None:
+        """Why nothing is paid as long as it is so: transactions wait that these books don't know.
+
+        One of them may pay what is to be paid now, if the books were rolled back. Those that nobody mines in an hour
+        are replaced: payments get their nonces, and so the same debt can't be paid twice.
+        """
+        own = {each.nonce for each in self.payments if each.sender == self._wallet}
+        nonces = range(max(terms.nonce, self._nonce), min(terms.pending_nonce, terms.nonce + 1_000))
+        foreign = [nonce for nonce in nonces if nonce not in own]
+        if not foreign:
+            self._foreign_since = None
+            return None
+        if self._foreign_since is None:
+            self._foreign_since = now
+        if now - self._foreign_since >= FOREIGN_FOR:
+            return None
+        return (
+            f"the provider says that {len(foreign)} transactions of the consuming wallet wait which are not this Node's"
+            f": payments wait for them, and replace those that are still there after {FOREIGN_FOR // 60:.0f} minutes"
+        )
+
+    def _sign_due(
+        self, due: Iterable[Due], terms: Terms, fee: Fee, clock: int, now: float
+    ) -> tuple[list[Payment], list[Notice]]:
+        taken = {each.nonce for each in self.payments if each.sender == self._wallet}
+        # The lowest that is free: a gap in the nonces would hold up every payment above it.
+        first = terms.pending_nonce if self._foreign_since is None else terms.nonce
+        nonces = (nonce for nonce in count(max(first, self._nonce)) if nonce not in taken)
+        waiting = [each for each in self.payments.under_way if each.sender == self._wallet]
+        tokens = terms.tokens - sum(each.wei for each in waiting)
+        cost = fee.most * terms.gas_per_payment
+        coins = terms.coins - sum(each.latest.most * terms.gas_per_payment for each in waiting)
+        made: list[Payment] = []
+        lacking, short_of_coins = 0, 0
+        for _, creditor, wei in due:
+            part = min(wei, tokens)
+            if cost > coins:
+                short_of_coins += 1
+                continue
+            if part < wei:
+                lacking += wei - max(0, part)
+                if part * LEAST_PART < wei:
+                    continue
+            nonce = next(nonces)
+            made.append(self._signed(creditor, part, nonce, fee, clock))
+            tokens, coins = tokens - part, coins - cost
+        self.means = Means(terms.tokens, terms.coins, lacking, clock)
+        return made, self._poor(lacking, short_of_coins, cost, now)
+
+    def _poor(self, lacking: int, short_of_coins: int, cost: int, now: float) -> list[Notice]:
+        notices: list[Notice] = []
+        wallet = address_text(self._wallet)
+        if lacking:
+            text = f"the consuming wallet has not enough tokens: send {lacking} wei of them to {wallet}"
+            notices += self._told.say("tokens", "warning", f"{text}, or creditors will ban it", now)
+        else:
+            self._told.over("tokens")
+        if short_of_coins:
+            text = f"the consuming wallet has not enough coins for gas: send {short_of_coins * cost} wei to {wallet}"
+            notices += self._told.say("coins", "warning", f"{text}, or creditors will ban it", now)
+        else:
+            self._told.over("coins")
+        return notices
+
+    def _signed(self, creditor: Address, wei: int, nonce: int, fee: Fee, clock: int) -> Payment:
+        return Payment(creditor, wei, nonce, clock, self._wallet, (self._variant(creditor, wei, nonce, fee, clock),))
+
+    def _variant(self, creditor: Address, wei: int, nonce: int, fee: Fee, clock: int) -> Variant:
+        assert self._sign is not None
+        signed = self._sign(nonce, fee, creditor, wei)
+        return Variant(signed.raw, signed.hash, fee.most, fee.tip, clock)
+
+    def _begin(self, made: Sequence[Payment]) -> list[AccountantEffect]:
+        if not made:
+            return []
+        for payment in made:
+            self.payments.put(payment)
+        save = Save(entries=self._ledger.take_changes(), payments=tuple(made))
+        return [save, SendPayments(tuple(made))]
+
+    def sent(self, results: Sequence[str | None], payments: Sequence[Payment], now: float) -> list[AccountantEffect]:
+        """Which payments the provider took (None) or refused (why). Either way the chain decides, later."""
+        effects: list[AccountantEffect] = []
+        moved: list[Payment] = []
+        for payment, problem in zip(payments, results, strict=True):
+            known = self.payments.get(payment.hash)
+            if known is None:
+                continue
+            key = f"sent {payment.hash.hex()}"
+            if problem:
+                text = f"the provider did not take {_what(payment)}: {problem}; it is sent again later"
+                effects += self._told.say(key, "warning", text, now)
+                continue
+            self._told.over(key)
+            state = after(known.state, Seen.TAKEN)
+            if state is not known.state:
+                moved.append(replace(known, state=state))
+                self.payments.put(moved[-1])
+        return [*([Save(payments=tuple(moved))] if moved else []), *effects]
+
+    # --- what becomes of them ---
+
+    def look(self, look: Look, clock: int, now: float) -> list[AccountantEffect]:
+        """What the chain shows of the payments that are kept."""
+        changed: list[Payment] = []
+        over: list[bytes] = []
+        paid: list[Paid] = []
+        notices: list[AccountantEffect] = []
+        again: list[Payment] = []
+        for payment in list(self.payments):
+            found = self.payments.see(payment, look, clock)
+            if found is None:
+                continue
+            seen, receipt = found
+            notices += self._doubt(payment, seen, now)
+            if receipt is not None and payment.sender == self._wallet:
+                self._nonce = max(self._nonce, payment.nonce + 1)
+            moved = self._move(payment, seen, receipt, paid, clock, now, notices)
+            if moved.state in ENDS:
+                over.append(moved.hash)
+            elif moved.state in UNDER_WAY and seen is Seen.WAITING:
+                moved = self._raise(moved, look, clock, now, notices)
+                if moved != payment or look.nonces[payment.sender][1] <= payment.nonce:
+                    again.append(moved)  # No pool has it, or not this variant.
+            if moved != payment:
+                changed.append(moved)
+        again += self._fill(look, clock, now, notices, changed)
+        kept = tuple(each for each in changed if each.state not in ENDS)
+        if changed or over:
+            entries = self._ledger.take_changes()
+            # What was booked by a receipt must not count again when a log shows it, whenever the Node dies.
+            config = self.searched if over else ()
+            notices.insert(
+                0,
+                Save(entries=entries, payments=kept, ended_payments=tuple(over), paid=tuple(paid), config=config),
+            )
+        if again:
+            notices.append(SendPayments(tuple(again)))
+        return notices
+
+    def _move(
+        self,
+        payment: Payment,
+        seen: Seen,
+        receipt: Receipt | None,
+        paid: list[Paid],
+        clock: int,
+        now: float,
+        notices: list[AccountantEffect],
+    ) -> Payment:
+        """Into the state that follows from what is seen; the books follow."""
+        state = after(payment.state, seen)
+        block = receipt.block if receipt is not None else payment.block
+        if state is payment.state:
+            moved = payment
+            return replace(moved, block=block) if block != payment.block else moved
+        moved = replace(payment, state=state, block=block)
+        was, booked = payment.state in BOOKED, state in BOOKED
+        what = _what(payment)
+        if booked and not was:
+            self._book(payment, receipt, paid, clock)
+            if not payment.fills:
+                notices.append(Notice("info", f"{payment.wei} wei were paid to {address_text(payment.creditor)}"))
+        elif was and not booked:
+            self._unbook(payment)
+            notices.append(Notice("warning", f"{what} is undone: its block was replaced"))
+        if state is State.REVERTED:
+            wait = self._reverted.get(payment.creditor, (0, 0))[1]
+            self._reverted[payment.creditor] = clock + wait, min(max(2 * wait, RETRY_REVERTED), MOST_RETRY)
+            text = f"{what} was reverted by the token's contract: it is tried again in {wait // 60} minutes"
+            notices.append(Notice("warning", text))
+        elif state is State.DISPLACED:
+            notices.append(Notice("warning", f"{what} was displaced by another transaction of its wallet"))
+        if state in ENDS:
+            self.payments.end(payment)
+            self._doubted.pop(payment.hash, None)
+            self._told.over(f"sent {payment.hash.hex()}")
+        else:
+            self.payments.put(moved)
+        return moved
+
+    def _book(self, payment: Payment, receipt: Receipt | None, paid: list[Paid], clock: int) -> None:
+        if payment.fills:
+            return
+        self._ledger.settle(True, payment.creditor, payment.wei, payment.made)
+        self._reverted.pop(payment.creditor, None)
+        self.paid += payment.wei
+        hash = receipt.transaction_hash if receipt is not None else payment.latest.hash
+        block = receipt.block if receipt is not None else self.payments.shown.get(hash, payment.block or 0)
+        self.outgo.know(hash, payment.creditor, block, payment.wei)
+        fee = receipt.fee if receipt is not None else None
+        paid.append(Paid(hash, payment.creditor, payment.wei, block, fee, clock))
+
+    def _unbook(self, payment: Payment) -> None:
+        if not payment.fills:
+            self._ledger.unsettle(True, payment.creditor, payment.wei, payment.made)
+            self.paid -= payment.wei
+
+    def _doubt(self, payment: Payment, seen: Seen, now: float) -> list[AccountantEffect]:
+        """Ask what used a nonce, if nothing has shown it for long. Until it is shown, the debt isn't paid again."""
+        key = f"doubt {payment.hash.hex()}"
+        if seen is not Seen.USED:
+            self._doubted.pop(payment.hash, None)
+            self._told.over(key)
+            return []
+        since = self._doubted.setdefault(payment.hash, now)
+        if now - since < DOUBT_FOR:
+            return []
+        text = (
+            f"what became of {_what(payment)} isn't shown: something used its nonce {payment.nonce}, and the provider "
+            "has no receipt of it. It isn't made again until that is known; another provider may know more"
+        )
+        ask = AskUse(payment.hash, payment.sender, payment.nonce)
+        return [ask] if payment.state in BOOKED else [ask, *self._told.say(key, "warning", text, now)]
+
+    def used(self, hash: bytes, user: bytes | None, block: int, head: int) -> bool:
+        """What used the nonce of a payment: a transaction, in a block. Whether that displaces the payment for good."""
+        payment = self.payments.get(hash)
+        if payment is None or user is None or block > head - self._confirmations:
+            return False
+        # Whether it did what it should, a receipt will show, or a log.
+        return all(variant.hash != user for variant in payment.variants)
+
+    def displaced(self, hash: bytes, clock: int, now: float) -> list[AccountantEffect]:
+        payment = self.payments.get(hash)
+        if payment is None:
+            return []
+        notices: list[AccountantEffect] = []
+        self._move(payment, Seen.OTHER, None, [], clock, now, notices)
+        return [Save(entries=self._ledger.take_changes(), ended_payments=(hash,)), *notices]
+
+    def _raise(self, payment: Payment, look: Look, clock: int, now: float, notices: list[AccountantEffect]) -> Payment:
+        """Offer more for what waits too long, or can't be mined for its price."""
+        if self._sign is None or payment.sender != self._wallet:
+            return payment
+        age = clock - payment.latest.made
+        low = self._fees.too_low(payment.latest, look.head, look.prices)
+        first = look.nonces[payment.sender][0] == payment.nonce
+        if not (low and age >= LOW_AFTER) and not (first and age >= SLOW_AFTER):
+            return payment
+        suggested = self._fees.suggested(look.head, look.prices)
+        fee = suggested if isinstance(suggested, str) else self._fees.raised(payment.variants, suggested)
+        key = f"raise {payment.hash.hex()}"
+        if fee is None or isinstance(fee, str):
+            text = f"{_what(payment)} waits, and no more is offered for it: {fee or 'its price is at its bound'}"
+            notices += self._told.say(key, "warning", text, now)
+            return payment
+        variant = self._variant(payment.creditor, payment.wei, payment.nonce, fee, clock)
+        raised = with_variant(payment, variant)
+        self.payments.put(raised)
+        notices.append(Notice("info", f"{_what(payment)} waits: {fee.most} wei per gas are offered for it now"))
+        return raised
+
+    def _fill(
+        self, look: Look, clock: int, now: float, notices: list[AccountantEffect], changed: list[Payment]
+    ) -> list[Payment]:
+        """Use nonces that nobody uses, below those of payments: they would wait for ever."""
+        nonces = look.nonces.get(self._wallet)
+        waiting = {each.nonce for each in self.payments.under_way if each.sender == self._wallet}
+        if self._sign is None or nonces is None or not waiting:
+            self._gap = None
+            return []
+        missing = [nonce for nonce in range(nonces[1], min(max(waiting), nonces[1] + 1_000)) if nonce not in waiting]
+        if not missing:
+            self._gap = None
+            return []
+        if self._gap is None or self._gap[0] != missing[0]:
+            self._gap = missing[0], now
+        fee = self._fees.suggested(look.head, look.prices)
+        if now - self._gap[1] < GAP_FOR or isinstance(fee, str):
+            return []
+        fillers = [self._signed(self._wallet, 0, nonce, fee, clock) for nonce in missing[:MOST_GAP]]
+        for filler in fillers:
+            self.payments.put(filler)
+        changed += fillers
+        text = f"payments wait for nonce {missing[0]} of the consuming wallet, which nobody uses: it is filled"
+        notices.append(Notice("warning", text))
+        return fillers
+
+    # --- what logs show ---
+
+    def shown(self, found: Iterable[Counted], clock: int, now: float) -> list[AccountantEffect]:
+        """Transfers of the consuming wallet that blocks hold.
+
+        One from before the start that these books don't know was made by what they were before they were rolled back,
+        or by another program with the same wallet: either way the creditor has the money.
+        """
+        paid: list[Paid] = []
+        notices: list[AccountantEffect] = []
+        for hash in self.outgo.missing & self.payments.shown.keys():
+            # Its block was replaced, or the provider left it out: it may be found anew.
+            del self.payments.shown[hash]
+            self.outgo.undo(hash)
+        for each in found:
+            payment = self.payments.of(each.hash)
+            if payment is not None:
+                self.payments.shown[each.hash] = each.block
+                continue
+            who = address_text(each.wallet)
+            if each.wallet not in self._ledger.payables:
+                continue
+            if self._sure and each.hash not in self._earlier:
+                text = f"{each.wei} wei went from the consuming wallet to {who}, and not by this Node"
+                notices += self._told.say(f"foreign {each.hash.hex()}", "info", text, now)
+                continue
+            self._ledger.settle(True, each.wallet, each.wei, clock)
+            self.paid += each.wei
+            paid.append(Paid(each.hash, each.wallet, each.wei, each.block, None, clock))
+            text = f"the chain shows a payment of {each.wei} wei to {who} that these books don't know: it counts"
+            notices.append(Notice("warning", text))
+        if paid:
+            save = Save(entries=self._ledger.take_changes(), paid=tuple(paid), config=self.searched)
+            notices.insert(0, save)
+        return notices
+
+
+def _what(payment: Payment) -> str:
+    if payment.fills:
+        return f"the transaction that fills nonce {payment.nonce}"
+    return f"a payment of {payment.wei} wei to {address_text(payment.creditor)}"

@@ -1,0 +1,211 @@
+"""An Accountant with its hands and its store, and providers for it, for tests of the shell's bank."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, cast
+
+from aiohttp import web
+
+from masq.chain.erc20 import sign_transfer
+from masq.chain.transaction import SignedTransaction
+from masq.chain.wallet import Wallet
+from masq.core.accountant.accountant import AccountantConfig
+from masq.core.accountant.effects import (
+    AskGone,
+    AskReceipts,
+    AskTerms,
+    AskTransfers,
+    AskUse,
+    Notice,
+    Save,
+    Scan,
+    SendPayments,
+)
+from masq.core.accountant.fees import Fee
+from masq.core.accountant.thresholds import PaymentThresholds
+from masq.core.build import NodeConfig, build_node
+from masq.core.network.own_record import Profile
+from masq.core.node import Node, NodeEffect
+from masq.crypto import CryptDE
+from masq.errors import LocalError
+from masq.shell.bank import Bank, BankConfig
+from masq.shell.store import Store
+from masq.shell.turn import Turn
+from masq.types import CHAINS, DEFAULT_RATE_PACK, Address, Mode
+
+CHAIN = CHAINS["dev"]
+CONSUMER, EARNER = Wallet(b"\x01" * 32), Wallet(b"\x02" * 32)
+THRESHOLDS = PaymentThresholds(2, 1, 20, 1, 1, 1)
+SIZE = 100_000
+EPOCH = float(int(time.time()))
+DEBT = DEFAULT_RATE_PACK.exit_charge(SIZE)
+
+
+class StillTurn(Turn):
+    """Time stands until it is set; what is begun waits to be awaited."""
+
+    def __init__(self, node: Node, perform: Callable[[NodeEffect], None], fail: Callable[[LocalError], None]) -> None:
+        super().__init__(node, perform, fail)
+        self.time = 0.0
+        self.begun: list[Awaitable[None]] = []
+
+    @property
+    def now(self) -> float:
+        return self.time
+
+    def spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        self.begun.append(work)
+        return cast("asyncio.Task[None]", None)  # Nobody asks for it here.
+
+
+class Books:
+    """A Node's Accountant with its hands and its store."""
+
+    def __init__(self, directory: Path, url: str | None, consuming: Wallet, earning: Address) -> None:
+        def sign(nonce: int, fee: Fee, recipient: Address, wei: int) -> SignedTransaction:
+            return sign_transfer(
+                consuming, CHAIN, nonce=nonce, gas_price=fee.most, tip=fee.tip, recipient=recipient, amount=wei
+            )
+
+        self.store = Store.open(directory, None)
+        node = build_node(
+            NodeConfig(
+                keys=CryptDE(CHAIN.contract, os.urandom),
+                alias=CryptDE(CHAIN.contract, os.urandom),
+                mode=Mode.ZERO_HOP,
+                profile=Profile(
+                    earning_wallet=earning,
+                    rates=DEFAULT_RATE_PACK,
+                    accepts_connections=False,
+                    routes_data=False,
+                    country=None,
+                    address=None,
+                ),
+                wallet=consuming,
+                accountant=AccountantConfig(
+                    earning_wallet=earning,
+                    consuming_wallet=consuming.address,
+                    sign=sign,
+                    thresholds=THRESHOLDS,
+                    intervals=dict.fromkeys(Scan, 10.0),
+                ),
+                hops=3,
+                epoch=EPOCH,
+            ),
+            self.store.load(),
+            os.urandom,
+            0.0,
+        )
+        self.accountant = node.accountant
+        self.turn = StillTurn(node, self._perform, raised)
+        urls = () if url is None else tuple(url.split(","))
+        self.bank_config = BankConfig(
+            chain=CHAIN, urls=urls, consuming_wallet=consuming.address, earning_wallet=earning
+        )
+        self.bank = Bank(self.turn, self.store, self.bank_config)
+        self.notices: list[str] = []
+
+    @property
+    def now(self) -> float:
+        return self.turn.time
+
+    @now.setter
+    def now(self, now: float) -> None:
+        self.turn.time = now
+
+    def carry(self, effects: Sequence[NodeEffect]) -> None:
+        self.turn.carry(effects)
+
+    def _perform(self, effect: NodeEffect) -> None:
+        if isinstance(effect, Notice):
+            self.notices.append(effect.text)
+        elif isinstance(effect, Save | AskTerms | SendPayments | AskReceipts | AskTransfers | AskUse | AskGone):
+            self.bank.perform(effect)
+
+    async def scan(self, *scans: Scan) -> None:
+        """These scans, one after the other, with all that follows from each."""
+        for scan in scans:
+            self.carry(self.accountant.scan(scan, self.now))
+            while self.turn.begun:
+                await self.turn.begun.pop()
+
+    def take_begun(self) -> list[Awaitable[None]]:
+        begun, self.turn.begun = self.turn.begun, []
+        return begun
+
+    async def close(self) -> None:
+        await self.bank.close()
+        self.store.close()
+
+
+def raised(error: LocalError) -> None:
+    raise error
+
+
+@asynccontextmanager
+async def opened(
+    directory: Path, url: str | None, consuming: Wallet = CONSUMER, earning: Address = b"\x03" * 20
+) -> AsyncIterator[Books]:
+    books = Books(directory, url, consuming, earning)
+    try:
+        yield books
+    finally:
+        await books.close()
+
+
+@asynccontextmanager
+async def provider(answer: Callable[[str, list[Any]], Any]) -> AsyncIterator[str]:
+    """The URL of a provider that answers each call with what the function says: a result, or an exception's text."""
+
+    def reply(call: dict[str, Any]) -> dict[str, Any]:
+        try:
+            return {"jsonrpc": "2.0", "id": call["id"], "result": answer(call["method"], call["params"])}
+        except RuntimeError as error:
+            return {"jsonrpc": "2.0", "id": call["id"], "error": {"code": -32000, "message": str(error)}}
+
+    async def handle(request: web.Request) -> web.Response:
+        body = json.loads(await request.read())
+        return web.json_response([reply(call) for call in body] if isinstance(body, list) else reply(body))
+
+    app = web.Application()
+    app.router.add_post("/", handle)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}/"
+    finally:
+        await runner.cleanup()
+
+
+def honest(method: str, params: list[Any]) -> Any:
+    """A chain at block 100 that knows no transaction."""
+    return {
+        "eth_getBlockByNumber": {
+            "number": "0x64",
+            "timestamp": hex(int(time.time())),
+            "hash": "0x" + "ab" * 32,
+            "transactions": [],
+        },
+        "eth_chainId": hex(CHAIN.id),
+        "eth_gasPrice": hex(10**9),
+        "eth_getBalance": hex(10**18),
+        "eth_call": "0x" + (10**24).to_bytes(32, "big").hex(),
+        "eth_getTransactionCount": "0x0",
+        "eth_getTransactionReceipt": None,
+        "eth_getLogs": [],
+    }[method]
+
+
+def takes_nothing(method: str, params: list[Any]) -> Any:
+    if method == "eth_sendRawTransaction":
+        raise RuntimeError("insufficient funds")
+    return honest(method, params)

@@ -1,0 +1,172 @@
+"""Income and bans: who has paid is served, and nobody else is for long (accounting.md 2.7, 4.6)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tests.money import CONFIG, EARNING, EPOCH, PAYER, Desk, signer
+
+from masq.chain.transaction import SignedTransaction
+from masq.core.accountant.accountant import SavedState
+from masq.core.accountant.effects import AskTransfers, Scan, Way
+from masq.core.accountant.fees import Fee
+from masq.core.accountant.heads import FRESH, LOOKS, SURE
+from masq.core.accountant.search import REMEMBERED_BLOCKS
+
+DEBT = 10**13
+GRACE = CONFIG.thresholds.payment_grace_period_sec + 5
+
+
+class Creditor(Desk):
+    """Whom PAYER's wallet owes, too: `pays` makes it pay on the chain."""
+
+    def __init__(self, saved: SavedState | None = None, confirmations: int = 0, head: int = 1) -> None:
+        super().__init__(saved, replace(CONFIG, consuming_wallet=None, sign=None, confirmations=confirmations))
+        self.chain.head = head
+        self.scan(Scan.RECEIVABLES)
+
+    def pays(self, wei: int) -> bytes:
+        nonce = self.chain.nonce(PAYER.address)
+        signed: SignedTransaction = signer()(nonce, Fee(10**9, None), EARNING, wei)
+        assert self.chain.send(signed.raw, signed.hash) is None
+        return signed.hash
+
+    def serve(self, wei: int = DEBT) -> None:
+        self.books.charge(False, PAYER.address, wei, self.now)
+
+    @property
+    def bans(self) -> bool:
+        return self.books.is_delinquent(PAYER.address)
+
+
+def test_who_doesn_t_pay_is_banned_and_who_pays_is_released() -> None:
+    desk = Creditor()
+    desk.serve()
+    desk.scan(Scan.RECEIVABLES, now=GRACE - 5.0)
+    assert not desk.bans
+    desk.scan(Scan.RECEIVABLES, now=float(GRACE))
+    assert desk.bans
+    desk.again()
+    assert desk.bans, "a restart changes nothing"
+    desk.pays(DEBT)
+    desk.scan(Scan.RECEIVABLES, now=GRACE + 1.0)
+    assert not desk.bans
+    assert desk.books.earned == DEBT
+    assert [each.wei for each in desk.memory.earned] == [DEBT]
+
+
+def test_who_has_paid_in_time_is_never_banned() -> None:
+    desk = Creditor()
+    desk.serve()
+    desk.pays(DEBT)
+    desk.scan(Scan.RECEIVABLES, now=1_000.0)
+    assert not [notice for notice in desk.notices if "banned" in notice]
+
+
+def test_nobody_is_banned_while_income_can_t_be_looked_for() -> None:
+    desk = Creditor()
+    desk.serve()
+    for now in (100.0, 1_000.0, 100_000.0):
+        desk.books.scan(Scan.RECEIVABLES, now)
+        desk.carry(desk.books.failed(Scan.RECEIVABLES, "no answer", now))
+    assert not desk.bans
+
+
+def test_nobody_is_banned_on_the_word_of_a_provider_that_has_fallen_behind() -> None:
+    class Behind(Creditor):
+        def transfers(self, asked: AskTransfers):  # type: ignore[no-untyped-def]
+            head = replace(self.head, time=int(EPOCH))
+            return self.books.transfers(asked, [], head.number, head, self.now)
+
+    desk = Behind()
+    desk.serve()
+    for now in (FRESH + 1.0, FRESH + 100.0):
+        desk.scan(Scan.RECEIVABLES, now=now)
+    assert not desk.bans
+    assert len([notice for notice in desk.notices if "nobody is banned" in notice]) == 1
+
+
+def test_nobody_is_banned_whose_payment_is_visible_though_it_is_not_deep() -> None:
+    desk = Creditor(confirmations=3)
+    desk.serve()
+    desk.pays(DEBT)
+    desk.scan(Scan.RECEIVABLES, now=float(GRACE))
+    assert not desk.bans
+    assert desk.books.owed_by(PAYER.address) == DEBT, "it doesn't count yet"
+    desk.chain.head += 3
+    desk.scan(Scan.RECEIVABLES, now=GRACE + 5.0)
+    assert desk.books.owed_by(PAYER.address) == 0
+
+
+def test_a_part_that_is_visible_doesn_t_keep_from_a_ban() -> None:
+    desk = Creditor(confirmations=3)
+    desk.serve()
+    desk.pays(DEBT // 2)
+    desk.scan(Scan.RECEIVABLES, now=float(GRACE))
+    assert desk.bans
+
+
+def test_income_of_a_block_that_was_replaced_is_undone() -> None:
+    desk = Creditor()
+    desk.serve()
+    hash = desk.pays(DEBT)
+    desk.chain._transfers = [replace(each, block_hash=b"b" * 32) for each in desk.chain._transfers]
+    desk.scan(Scan.RECEIVABLES, now=1.0)
+    assert desk.books.owed_by(PAYER.address) == 0
+    del desk.chain._receipts[hash]
+    gone, desk.chain._transfers = desk.chain._transfers, []
+    desk.scan(Scan.RECEIVABLES, now=2.0)
+    assert desk.books.owed_by(PAYER.address) == DEBT
+    assert desk.books.earned == 0
+    assert [each.wei for each in desk.memory.earned] == [DEBT, -DEBT]
+    desk.again()
+    desk.chain._transfers = gone
+    desk.scan(Scan.RECEIVABLES, now=3.0)
+    assert desk.books.owed_by(PAYER.address) == 0, "it is in another block"
+
+
+def test_income_that_a_provider_leaves_out_once_is_not_undone() -> None:
+    desk = Creditor()
+    desk.serve()
+    desk.pays(DEBT)
+    desk.chain._transfers = [replace(each, block_hash=b"b" * 32) for each in desk.chain._transfers]
+    desk.scan(Scan.RECEIVABLES, now=1.0)
+    desk.chain._transfers = []
+    desk.scan(Scan.RECEIVABLES, now=2.0)
+    assert desk.books.owed_by(PAYER.address) == 0, "its receipt is still there"
+
+
+def test_a_start_that_a_liar_led_astray_is_mended_and_who_paid_is_released() -> None:
+    """As books have it that an older program was made to write by one answer."""
+    banned = SavedState(start_block=10**9 + 1, banned=(PAYER.address,), payers="")
+    desk = Creditor(banned, head=2 * REMEMBERED_BLOCKS)
+    desk.serve()
+    desk.pays(DEBT)
+    for look in range(LOOKS):
+        desk.scan(Scan.RECEIVABLES, now=look * SURE)
+    assert not desk.bans
+    assert any("that is mended" in notice for notice in desk.notices)
+
+
+def test_one_head_far_ahead_moves_nothing() -> None:
+    desk = Creditor()
+    head, desk.chain.head = desk.chain.head, 10**9
+    desk.scan(Scan.RECEIVABLES, now=1.0)
+    desk.chain.head = head
+    desk.serve()
+    desk.pays(DEBT)
+    desk.scan(Scan.RECEIVABLES, now=2.0)
+    assert desk.books.owed_by(PAYER.address) == 0
+
+
+def test_the_user_can_have_income_looked_for_from_any_block() -> None:
+    desk = Creditor(SavedState(start_block=500), head=400)
+    desk.serve()
+    desk.pays(DEBT)
+    desk.chain.head = 600
+    desk.scan(Scan.RECEIVABLES, now=1.0)
+    assert desk.books.owed_by(PAYER.address) == DEBT
+    desk.carry(desk.books.search_from(0, 2.0))
+    assert desk.books.owed_by(PAYER.address) == 0
+    ways = [each.way for each in desk.asked if isinstance(each, AskTransfers)]
+    assert set(ways) == {Way.IN}, "who pays nothing looks for nothing that it paid"

@@ -1,0 +1,77 @@
+"""A gateway to ask, over a source of status documents that a test fills."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+
+from masq.errors import LocalError
+from masq.gateway import operations
+from masq.gateway.doorbell import Doorbell, listen
+from masq.gateway.hub import Hub
+from masq.gateway.server import Gateway, Running, serve
+
+TOKEN = "t" * 43
+HEADERS = {"Authorization": f"Bearer {TOKEN}"}
+
+
+@dataclass
+class Served:
+    """What stands for a Node, and what it was told."""
+
+    document: dict[str, Any] = field(default_factory=lambda: {"verdict": {"works": True}, "uptime": 1})
+    told: list[list[str]] = field(default_factory=list)
+    looks: int = 0
+    url: str = ""
+    port: int = 0
+    opened: int = 0
+    hub: Hub | None = None
+
+    def command(self, name: str) -> operations.Command:
+        def act(words: Sequence[str]) -> dict[str, Any]:
+            self.told.append([name, *words])
+            if name == "lift":
+                raise LocalError(f"nothing is held against {words[0]}")
+            return self.document if name == "status" else {}
+
+        return act
+
+    async def seen(self) -> Mapping[str, Any]:
+        self.looks += 1
+        return dict(self.document)
+
+    def check(self, name: str, value: str) -> None:
+        if value == "wrong":
+            raise ValueError(f"{name}: {value} is not right; try another")
+
+    def change(self, name: str, value: str) -> dict[str, Any]:
+        self.told.append(["change", name, value])
+        return {"changed": [name]}
+
+
+@contextlib.asynccontextmanager
+async def served(interval: float = 0.02) -> AsyncIterator[tuple[Served, aiohttp.ClientSession]]:
+    node = Served()
+    hub = node.hub = Hub(node.seen, interval)
+    names = ("status", "route", "reload", "scan", "ban", "lift", "stop")
+    asked = [
+        *operations.orders({name: node.command(name) for name in names}),
+        *operations.settings(lambda: [{"name": "min-hops"}], node.check, node.change),
+        operations.log(lambda: ["a line"]),
+    ]
+    listener = listen(0)
+
+    async def answer(socket: Any) -> Running:
+        node.opened += 1
+        return await serve(Gateway(TOKEN, hub, asked), socket)
+
+    bell = Doorbell(listener, answer)
+    node.port = bell.port
+    node.url = f"http://127.0.0.1:{bell.port}"
+    async with aiohttp.ClientSession(node.url) as session:
+        yield node, session
+    await bell.close()
