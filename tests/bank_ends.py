@@ -60,6 +60,9 @@ class StillTurn(Turn):
     def now(self) -> float:
         return self.time
 
+    def _tick(self) -> None:
+        """Nothing happens by itself."""
+
     def spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         self.begun.append(work)
         return cast("asyncio.Task[None]", None)  # Nobody asks for it here.
