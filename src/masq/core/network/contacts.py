@@ -180,7 +180,7 @@ class Contacts:
         heard = self._book.next(neighbors | self.by_ip.keys(), known)
         if heard is not None and (now - heard.asked > SOLICITED or not self._few(full)):
             return [self.debut_to(heard.key, heard.address, now)]
-        return self._ask_neighbor(now) if self._few(full) else []
+        return self._ask_neighbor(now) if self._few(full) and len(graph) > SMALL else []
 
     def _ask_neighbor(self, now: float) -> list[Tell]:
         """A Debut to a neighbor of ours: it passes us on, if it is of our kind. 0.9.1 would ignore it."""

@@ -52,10 +52,7 @@ class Visitors:
         others = debuter.neighbors - {self._graph.root_key}
         if key in graph and key not in graph.root.neighbors and len(others) > 1 and self._contacts.are_enough:
             text = f"a Debut from {source} was refused: this network is small, and both have neighbors enough"
-            return [
-                Log("info", "debut_refused", text),
-                Tell(key, address.endpoint, GossipFailure.NO_SUITABLE_NEIGHBORS),
-            ]
+            return [Log("info", "debut_refused", text)]
         candidates = self._candidates(debuter)
         leaving = None if self._places.has_room(debuter) else self._places.gives_way(debuter, address, now)
         if leaving is not None:
