@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ANVIL := @foundry-rs/anvil@1.7.1
 ARGS ?=
 
-.PHONY: help setup setup-dev tools demo test fuzz attack mesh coverage check format bench release pages image lock clean
+.PHONY: help setup setup-dev tools demo test fuzz attack mesh coverage check format bench bench-wan release pages image lock clean
 
 help:  ## What can be made.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -81,6 +81,9 @@ format: setup-dev  ## Put the code in its usual form.
 
 bench: $(VENV)/.bench  ## Measure, against a private tor network if tor is installed, and write docs/performance.md.
 	$(BIN)/python -m benchmarks.run $(ARGS)
+
+bench-wan: $(VENV)/.bench  ## Measure over a wide network, emulated on this machine: needs root.
+	$(BIN)/python -m benchmarks.wan.run $(ARGS)
 
 release: setup-dev  ## Build wheel and source package into dist/, and try the wheel in an environment of its own.
 	$(BIN)/python -m tools.release

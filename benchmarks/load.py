@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 GREETING = b"\x05\x01\x00"
+NAMED_GREETING = b"\x05\x01\x02"
 METHOD, CONNECTED = 2, 10
 """Bytes of the two answers of SOCKS."""
 FETCH = 1024
@@ -23,13 +24,16 @@ Socket = socket.SocketType
 
 
 class Way(NamedTuple):
-    """A SOCKS port, and the server's port at 127.0.0.1 beyond it."""
+    """A SOCKS port, and the server beyond it."""
 
     socks: tuple[str, int]
     server_port: int
+    server_ip: str = "127.0.0.1"
+    user: str = ""
+    """Streams of different users share no circuits."""
 
     def request(self) -> bytes:
-        return b"\x05\x01\x00\x01\x7f\x00\x00\x01" + self.server_port.to_bytes(2, "big")
+        return b"\x05\x01\x00\x01" + socket.inet_aton(self.server_ip) + self.server_port.to_bytes(2, "big")
 
 
 def open_stream(way: Way, timeout: float = PATIENCE) -> Socket:
@@ -39,7 +43,13 @@ def open_stream(way: Way, timeout: float = PATIENCE) -> Socket:
     try:
         stream.connect(way.socks)
         stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        stream.sendall(GREETING)
+        if way.user:
+            name = way.user.encode()
+            stream.sendall(NAMED_GREETING)
+            exactly(stream, METHOD)
+            stream.sendall(b"\x01" + bytes((len(name),)) + name + b"\x01x")
+        else:
+            stream.sendall(GREETING)
         exactly(stream, METHOD)
         stream.sendall(way.request())
         if code := exactly(stream, CONNECTED)[1]:
@@ -121,7 +131,7 @@ def receiving(way: Way, streams: int, size: int) -> Iterator[int]:
 @contextmanager
 def bulk_running(way: Way, streams: int) -> Iterator[None]:
     """Streams that are received without end by a process of their own, meanwhile."""
-    words = [*map(str, way.socks), str(way.server_port), str(streams)]
+    words = [*map(str, way.socks), way.server_ip, str(way.server_port), str(streams)]
     process = subprocess.Popen([sys.executable, "-m", "benchmarks.load", *words], stdout=subprocess.PIPE)
     try:
         assert process.stdout
@@ -216,8 +226,8 @@ def keep_alive(way: Way, count: int) -> float:
 
 def main() -> None:
     """Receive without end; says so in a line once each stream may have got something."""
-    host, port, server_port, streams = sys.argv[1:]
-    running = receiving(Way((host, int(port)), int(server_port)), int(streams), ENDLESS)
+    host, port, server_ip, server_port, streams = sys.argv[1:]
+    running = receiving(Way((host, int(port)), int(server_port), server_ip), int(streams), ENDLESS)
     for total in running:
         if total > int(streams) << 20:
             print("running", flush=True)

@@ -10,12 +10,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.load import Way
+from benchmarks.wan.hosts import Host
 from masq.cli.control import ask
 from masq.errors import MasqError
 
@@ -66,27 +67,38 @@ def running_network(
     settings: Mapping[str, str],
     count: int = 8,
     python: str = sys.executable,
+    hosts: Sequence[Host] = (),
+    server_ip: str = "127.0.0.1",
+    each: Sequence[Mapping[str, str]] = (),
 ) -> Iterator[Network]:
-    """Nodes at 127.0.subnet.1 and so on that have found each other; all gone afterwards."""
+    """Nodes that have found each other; all gone afterwards.
+
+    They are at 127.0.subnet.1 and so on, or, if there are `hosts` of a wide network, one at each of these. `each`:
+    settings of one Node alone.
+    """
+    ips = [host.ip for host in hosts] or [f"127.0.{subnet}.{number}" for number in range(1, count + 1)]
+    count = len(ips)
     directory = Path(tempfile.mkdtemp(prefix="masq-bench-"))
     nodes: list[subprocess.Popen[bytes]] = []
     try:
         begun, descriptor = time.monotonic(), ""
-        for number in range(1, count + 1):
+        for number, ip in enumerate(ips, 1):
             words = {
                 "chain": "dev",
-                "ip": f"127.0.{subnet}.{number}",
+                "ip": ip,
                 "clandestine-port": "6001",
-                "entry-ip": f"127.0.{subnet}.{number}",
+                "entry-ip": ip,
                 "data-directory": str(directory / str(number)),
                 "blockchain-service-url": "http://127.0.0.1:9",
                 "earning-wallet": "0x" + secrets.token_hex(20),
                 "scans": "off",
                 "exit-allow-private": "on",
                 **settings,
+                **(each[number - 1] if each else {}),
             } | ({"neighbors": descriptor} if descriptor else {})
+            command = [python, "-m", "masq.cli.main", "run", *(f"--{n}={v}" for n, v in words.items())]
             process = subprocess.Popen(
-                [python, "-m", "masq.cli.main", "run", *(f"--{n}={v}" for n, v in words.items())],
+                hosts[number - 1].command(command) if hosts else command,
                 env={**os.environ, "MASQ_CONSUMING_PRIVATE_KEY": secrets.token_hex(32)},
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -105,7 +117,7 @@ def running_network(
             time.sleep(0.02)
         seconds = time.monotonic() - begun
         time.sleep(1.5)  # Until gossip is quiet.
-        yield Network(name, nodes, Way((f"127.0.{subnet}.{count}", 1080), server_port), seconds)
+        yield Network(name, nodes, Way((ips[-1], 1080), server_port, server_ip), seconds)
     finally:
         for process in nodes:
             process.terminate()

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import cast
 
+from benchmarks.wan.hosts import Host
+
 BLOCK = memoryview(bytes(1 << 20))
 
 
@@ -43,9 +45,10 @@ class Answers(asyncio.Protocol):
 
 
 @contextmanager
-def running_server() -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    """The server's process, and its port at 127.0.0.1."""
-    process = subprocess.Popen([sys.executable, "-m", "benchmarks.server"], stdout=subprocess.PIPE)
+def running_server(host: Host | None = None) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """The server's process, and its port: at a host of a wide network, else at 127.0.0.1."""
+    words = [sys.executable, "-m", "benchmarks.server"]
+    process = subprocess.Popen(host.command([*words, host.ip]) if host else words, stdout=subprocess.PIPE)
     try:
         assert process.stdout
         yield process, int(process.stdout.readline())
@@ -54,8 +57,8 @@ def running_server() -> Iterator[tuple[subprocess.Popen[bytes], int]]:
         process.wait()
 
 
-async def serve() -> None:
-    server = await asyncio.get_running_loop().create_server(Answers, "127.0.0.1", 0, backlog=1024)
+async def serve(ip: str) -> None:
+    server = await asyncio.get_running_loop().create_server(Answers, ip, 0, backlog=1024)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 
@@ -64,6 +67,6 @@ if __name__ == "__main__":
     try:
         import uvloop
 
-        uvloop.run(serve())
+        uvloop.run(serve(sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1"))
     except KeyboardInterrupt:
         pass

@@ -361,6 +361,7 @@ def test_a_server_whose_data_waits_for_a_congested_link_is_not_read(policy: Pack
 
 def test_a_circuit_for_which_too_much_waits_ends_on_both_sides(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("masq.core.links.links.MAX_FLOW", 100_000)
+    monkeypatch.setattr("masq.core.links.links.WIDE_FLOW", 100_000)
     nodes, (user, relay, exit) = row(package_policy=PackagePolicy.CIRCUITS)
     socket = nodes.open(user)
     server = nodes.connect(exit)
@@ -382,6 +383,7 @@ def test_a_circuit_for_which_too_much_waits_ends_on_both_sides(monkeypatch: pyte
 
 def test_our_own_circuit_for_which_too_much_waits_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("masq.core.links.links.MAX_FLOW", 50_000)
+    monkeypatch.setattr("masq.core.links.links.WIDE_FLOW", 50_000)
     nodes, (user, relay, exit) = row(package_policy=PackagePolicy.CIRCUITS)
     socket = nodes.open(user)
     nodes.says(exit, nodes.connect(exit), b"begin")

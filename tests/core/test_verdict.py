@@ -127,6 +127,32 @@ def test_failures_count_only_if_they_are_new_and_nothing_else_works() -> None:
     assert verdict(replace(PROCESS, failures=failures(20)), replace(NODE, streams=streams), BOOKS).works
 
 
+@pytest.mark.parametrize(
+    ("tokens", "spent", "owed", "words"),
+    [
+        (8 * 10**17, 0, 0, "0.8 MASQ left"),
+        (8 * 10**17, 2 * 10**16, 0, "0.8 MASQ left, about 40 hours at this pace"),
+        (8 * 10**17, 2 * 10**16, 6 * 10**17, "0.8 MASQ left, about 10 hours at this pace"),
+        (8 * 10**17, 2 * 10**16, 9 * 10**17, "0.8 MASQ left, less than an hour at this pace"),
+        (2 * 10**18, 2 * 10**16, 0, "2 MASQ left, about 4 days at this pace"),
+        (10**21, 1, 0, "1,000 MASQ left, for years at this pace"),
+    ],
+)
+def test_it_says_what_is_left_and_how_long_that_lasts(tokens: int, spent: int, owed: int, words: str) -> None:
+    money = replace(MONEY, tokens=Wei(tokens), coins=Wei(1), owed_wei=Wei(owed))
+    told = verdict(PROCESS, NODE, replace(BOOKS, spent_hour_wei=Wei(spent), money=money))
+    assert told.words == f"works: browsing over 3 hops, {words}"
+    assert told.advice is None
+
+
+def test_an_empty_wallet_works_for_now_and_is_told() -> None:
+    told = verdict(PROCESS, NODE, replace(BOOKS, money=replace(MONEY, tokens=Wei(0), coins=Wei(1))))
+    assert (told.works, "0 MASQ left" in told.words) == (True, True)
+    assert (told.advice or "").startswith("send MASQ to 0x1")
+    told = verdict(PROCESS, NODE, replace(BOOKS, money=replace(MONEY, tokens=Wei(1), coins=Wei(0))))
+    assert (told.advice or "").startswith("send 0x1 a little of the chain's coin")
+
+
 def test_a_node_that_serves_says_so() -> None:
     told = verdict(PROCESS, replace(NODE, mode="standard", serving=1, circuits=2), BOOKS)
     assert told.words.endswith("; serves others (1 stream, 2 circuits)")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from tests.core.test_verdict import BOOKS, LINK, NODE, PROCESS
+from tests.core.test_verdict import BOOKS, LINK, MONEY, NODE, PROCESS
 
 from masq.core.view import (
     AccountView,
@@ -62,6 +62,7 @@ FULL = Seen(
         banned=(SECRET,),
         payments=(PaymentView(SECRET, Wei(1), SECRET, 900, "sent"),),
         earned_wei=Wei(10**18),
+        money=replace(MONEY, tokens=Wei(10**18), coins=Wei(5 * 10**17)),
     ),
     failures={"silent": 7, "refused": 8},
     provider_answers=False,
@@ -103,6 +104,8 @@ def test_numbers_are_those_of_the_views() -> None:
         "masq_payments_pending_oldest_seconds": 100.0,
         "masq_books_unsaved": 1.0,
         "masq_provider_up": 0.0,
+        "masq_wallet_masq": 1.0,
+        "masq_wallet_coins": 0.5,
         "masq_disk_free_bytes": 99.0,
     }
     assert {name: found.get(name) for name in expected} == expected

@@ -287,7 +287,7 @@ def from_head(chain: str, head: int, block: object, unix: float) -> Finding:
     if age > OLD_HEAD and chain != "dev":
         do = "timedatectl shows whether this clock is right; if it is, another --blockchain-service-url"
         return Finding("provider", "bad", f"the latest block is {words}: it lags, or this clock is fast", do)
-    return Finding("provider", "ok", words)
+    return Finding("provider", "ok", f"{words}; `masq chain check` asks more of it")
 
 
 async def _balances(patient: Patient, rpc: RpcClient) -> AsyncIterator[Finding]:

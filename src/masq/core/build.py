@@ -30,7 +30,7 @@ from masq.core.sockets import Sockets
 from masq.core.tab import Tab
 from masq.crypto import Keys, Random
 from masq.types import Address, Endpoint, LinkPolicy, Mode, PackagePolicy, PublicKey
-from masq.wire.circuit import EXTENSION
+from masq.wire.circuit import EXTENSION, PACE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +68,9 @@ def build_node(config: NodeConfig, saved: SavedState, random: Random, now: float
     hops = 0 if zero_hop else config.hops
     profile = config.profile
     if config.link_policy is LinkPolicy.MASQ or not keys.links_securely:
-        profile = replace(profile, extensions=tuple(name for name in profile.extensions if name != EXTENSION))
+        profile = replace(
+            profile, extensions=tuple(name for name in profile.extensions if name not in (EXTENSION, PACE))
+        )
     port = profile.address.ports[0] if profile.address else 0
     accountant = Accountant(config.accountant, saved, config.epoch)
 
@@ -98,6 +100,10 @@ def build_node(config: NodeConfig, saved: SavedState, random: Random, now: float
             return Peer("", b"", False)
         return Peer(entry.peer.ip, entry.key, graph.is_full(graph.root_key, entry.key))
 
+    def paces(key: PublicKey) -> bool:
+        record = graph.record(key)
+        return record is not None and PACE in record.extensions
+
     ways = Ways(secure_link_to, links.is_outbound, links.crowded, peer_at)
     exits = config.mode is not Mode.CONSUME_ONLY
 
@@ -112,7 +118,7 @@ def build_node(config: NodeConfig, saved: SavedState, random: Random, now: float
     billing = Billing(profile.rates, tab, accountant.owed_by)
     circuit_exit = CircuitExit(billing, sockets, ways, config.limits)
     circuits = PassingCircuits(keys, proofs, billing, circuit_exit, ways, refuses, exits, config.epoch)
-    own_circuits = OwnCircuits(keys, routes, proofs, tab, hops, random, ways, circuits.new_id, config.epoch)
+    own_circuits = OwnCircuits(keys, routes, proofs, tab, hops, random, ways, circuits.new_id, config.epoch, paces)
     circuit_entry = CircuitEntry(own_circuits, sockets, ways)
     rules = Rules(
         mode=config.mode,

@@ -198,13 +198,22 @@ SEEN_OF_STRANGERS: Final = MAX_SEEN // 4
 
 # --- our own circuits (protocol.md 15.4) ---
 
+MAX_WINDOW: Final = 16 * MIB
+"""Bytes that may be under way on one circuit, or one stream, in one direction: 12.5 MB/s over a second, or 125 MB/s
+over an eighth of it. Only a way that carries as much gets as much."""
+WINDOWS: Final = 64 * MIB
+"""Bytes that the windows of all streams and circuits of others may be larger than 1 and 4 MiB, in all; as many for
+those of our own user. Each may have as much as is left."""
+
 NOTHING_AT_ALL: Final = 64 * 1024
 """Bytes of cells without anything for our user that an exit may send over a circuit, whatever was asked of it: he pays
 the relays for them, and they use no credit."""
 NOTHING_PER_STREAM: Final = 4 * 1024
 """More of them for each stream: CONNECTED and END in cells of their own take 1,056, the longest RESOLVED 2,576."""
-NOTHING_OF_SENT: Final = 64
-"""And one byte more for so many that were sent: an honest exit returns credit in two small cells for each MiB."""
+NOTHING_PER_QUESTION: Final = 1_056
+"""More of them for each question of ours: its answer, and credit, in cells of their own."""
+NOTHING_OF_SENT: Final = 32
+"""And one byte more for so many that were sent: an honest exit returns credit in two small cells for 64 KiB."""
 
 # --- packages of 0.9.1 (protocol.md 5, 8) ---
 

@@ -29,6 +29,8 @@ NOT_OURS: Final = frozenset(
 STARTING: Final = 30.0
 """Seconds after the start in which it is no fault to have no route."""
 HOUR: Final = 3_600.0
+LONG: Final = 10_000
+"""Hours beyond which nobody counts."""
 SHORTEST: Final = 60.0
 """Seconds of use from which a pace can be told."""
 
@@ -51,7 +53,7 @@ def verdict(process: ProcessView, node: NodeView, books: BooksView) -> VerdictVi
             "take other Nodes: `masq route new`; if that is no help, see the failures below",
         )
     parts = [f"works: browsing over {_count(node.routes.hops, 'hop')}", *_exits(node), *_money(process, books)]
-    return VerdictView(True, ", ".join(parts) + serves, _warning(process))
+    return VerdictView(True, ", ".join(parts) + serves, _warning(process, books))
 
 
 def _without_way(process: ProcessView, node: NodeView) -> tuple[bool, str, str | None]:
@@ -101,14 +103,31 @@ def _exits(node: NodeView) -> list[str]:
 
 
 def _money(process: ProcessView, books: BooksView) -> list[str]:
+    """What is left, and how long that lasts."""
+    tokens = books.money.tokens
+    left = [] if tokens is None else [f"{amount_text(tokens)} left"]
     if process.uptime < SHORTEST or not books.spent_hour_wei:
-        return []
+        return left
     pace = books.spent_hour_wei * int(HOUR) // int(min(process.uptime, HOUR))
-    return [f"{amount_text(pace)} an hour at this pace"]
+    if not tokens or not pace:
+        return [*left, f"{amount_text(pace)} an hour at this pace"]
+    return [*left, _lasts(max(0, tokens - books.money.owed_wei) // pace)]
 
 
-def _warning(process: ProcessView) -> str | None:
+def _lasts(hours: int) -> str:
+    if hours >= LONG:
+        return "for years at this pace"
+    if hours > 72:
+        return f"about {hours // 24} days at this pace"
+    return f"about {_count(hours, 'hour')} at this pace" if hours else "less than an hour at this pace"
+
+
+def _warning(process: ProcessView, books: BooksView) -> str | None:
     """What is no failure now, and would become one."""
+    if books.money.tokens == 0:
+        return f"send MASQ to {process.consuming_wallet}: it has none, and who isn't paid serves no more"
+    if books.money.coins == 0:
+        return f"send {process.consuming_wallet} a little of the chain's coin: without it no payment can be sent"
     return next((text for text in process.warnings if text.startswith("books:")), None)
 
 

@@ -173,7 +173,7 @@ class MoneyView:
     scans: tuple[ScanView, ...] = _about("of the chain")
     head: int | None = _about("the newest block that the provider has shown")
     head_age: int | None = _about("since that block was made, when it was shown or now")
-    tokens: Wei | None = _about("of the consuming wallet, when something was last due")
+    tokens: Wei | None = _about("of the consuming wallet, when that was last looked at")
     coins: Wei | None = _about("for gas, likewise")
     lacking: Wei = _about("tokens that were due then, and not there")
     oldest_payment: int | None = _about("since the oldest payment under way was signed")

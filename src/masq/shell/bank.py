@@ -42,6 +42,9 @@ PATIENCE: Final = 60.0
 """Seconds that the store may refuse to save, until the Node ends. Serving on without books would be worse."""
 _KNOWN: Final = re.compile(r"already (?:known|imported|exists|in)|known transaction|duplicate", re.IGNORECASE)
 """Of the words in which a provider refuses what it has already."""
+PURSE_FIRST: Final = 15.0
+"""Seconds after the start at which the wallet is first looked into: a Node that starts has other things to do."""
+PURSE_EVERY: Final = 600.0
 TRY_EVERY: Final = 1.0
 """Seconds from one try to save to the next."""
 
@@ -193,6 +196,20 @@ class Bank:
             self._chain.gas_limit_base + 3_328,
         )
         return self._turn.node.terms(terms, self._turn.now)
+
+    async def watch_purse(self) -> None:
+        """Look at what the consuming wallet has, now and then, until it is cancelled."""
+        wallet = self._paying_wallet()
+        await asyncio.sleep(PURSE_FIRST)
+        while True:
+            try:
+                await self._head()
+                rpc = self._chain_client
+                tokens = await rpc.token_balance(self._chain.contract, wallet)
+                self._turn.node.accountant.look_into_purse(tokens, await rpc.balance(wallet), self._turn.now)
+            except (UnavailableError, LocalError):
+                pass  # The scans tell of a provider that fails.
+            await asyncio.sleep(PURSE_EVERY)
 
     def _paying_wallet(self) -> Address:
         if self._wallet is None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket as sockets
+import struct
+import sys
 from collections.abc import Sequence
 from typing import Final, cast
 
@@ -13,7 +16,34 @@ LINGER: Final = 60.0
 MAX_PIECES: Final = 512
 """Pieces that the kernel takes in one call (IOV_MAX is 1,024 on Linux)."""
 
+NEAR: Final = 2_000
+"""Microseconds of a round trip below which a peer is near."""
+_RTT: Final = struct.Struct("68xI")
+"""Where Linux says in its `tcp_info` how long a round trip takes."""
+
 Piece = bytes | bytearray | memoryview
+
+
+def is_far(raw: sockets.socket) -> bool:
+    """Whether a peer is farther off than large buffers are good for; False where the kernel doesn't tell."""
+    if sys.platform != "linux":
+        return False
+    try:
+        info = raw.getsockopt(sockets.IPPROTO_TCP, sockets.TCP_INFO, _RTT.size)
+    except OSError:
+        return False
+    return len(info) == _RTT.size and _RTT.unpack(info)[0] >= NEAR
+
+
+def go_far(raw: sockets.socket) -> None:
+    """Ask the kernel to send at the rate that the way carries, rather than until a packet is lost: BBR, if it has it.
+
+    A single packet of a thousand that is lost by chance would cost half of a long way's rate.
+    """
+    option = getattr(sockets, "TCP_CONGESTION", None)
+    if option is not None:
+        with contextlib.suppress(OSError):  # The kernel hasn't got it, or lets nobody have it: as it is, then.
+            raw.setsockopt(sockets.IPPROTO_TCP, option, b"bbr")
 
 
 class Connection(asyncio.BufferedProtocol):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket as sockets
-import struct
 import sys
 from collections.abc import Sequence
 from typing import Final
@@ -12,20 +11,16 @@ from typing import Final
 from masq.core.effects import WriteLink
 from masq.core.limits import NEIGHBOR_READ, STRANGER_READ
 from masq.shell.acceptor import OPENING, Acceptor
-from masq.shell.connection import Connection, Piece
+from masq.shell.connection import Connection, Piece, go_far, is_far
 from masq.shell.turn import Turn
 from masq.types import Endpoint
 
 DIAL_TIMEOUT: Final = 5.0
 UNSENT: Final = 64 * 1024
 """Bytes that the kernel may hold of a link beyond what is under way: what waits longer, waits where it takes turns."""
-NEAR: Final = 2_000
-"""Microseconds of a round trip below which a peer is near: large buffers of the kernel would do nothing but make small
-streams wait behind bulk ones. Farther off, the kernel suits them to the way."""
 NEAR_BUFFER: Final = 128 * 1024
-
-_RTT: Final = struct.Struct("68xI")
-"""Where Linux says in its `tcp_info` how long a round trip takes."""
+"""Bytes of the kernel's for a near peer: large buffers would do nothing but make small streams wait behind bulk ones.
+Farther off, the kernel suits them to the way."""
 
 
 class NodeLinks:
@@ -186,8 +181,9 @@ def bound_queues(raw: sockets.socket) -> None:
         if lowat is not None:
             raw.setsockopt(sockets.IPPROTO_TCP, lowat, UNSENT)
         if sys.platform == "linux":
-            info = raw.getsockopt(sockets.IPPROTO_TCP, sockets.TCP_INFO, _RTT.size)
-            if len(info) == _RTT.size and _RTT.unpack(info)[0] < NEAR:
+            if is_far(raw):
+                go_far(raw)
+            else:
                 raw.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, NEAR_BUFFER)
     except OSError:
         pass  # The peer is gone already, or the kernel is of a kind that knows none of this.

@@ -131,6 +131,12 @@ def _money(seen: Seen) -> Iterator[Metric]:
     yield _gauge(
         "spent_hour_masq", "MASQ that our own user's traffic cost in the running hour.", books.spent_hour_wei / MASQ
     )
+    for name, text, wei in (
+        ("wallet_masq", "MASQ that the consuming wallet had when it was last looked into.", books.money.tokens),
+        ("wallet_coins", "The chain's own coins that it had.", books.money.coins),
+    ):
+        if wei is not None:
+            yield _gauge(name, text, wei / MASQ)
     if books.most_hour_wei is not None:
         yield _gauge("spent_hour_masq_max", "MASQ that it may cost.", books.most_hour_wei / MASQ)
     yield _gauge("delinquent_wallets", "That are refused service until they pay.", len(books.banned))

@@ -174,6 +174,8 @@ async def _start(
     print(status.descriptor, flush=True)
     log.info("started", descriptor=status.descriptor, entry=str(status.entry))
     driver.start()
+    if settings.scans and wallet is not None and settings.neighborhood_mode is not Mode.ZERO_HOP:
+        driver.turn.spawn(driver.bank.watch_purse())
     if sys.stderr.isatty():
         _tell_terminal(status)
     # What is loaded now stays: the collector needn't look at it each time that some thousand effects have come

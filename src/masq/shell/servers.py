@@ -8,7 +8,7 @@ from collections.abc import Coroutine, Sequence
 from typing import Final
 
 from masq.core.failure import SERVER, Cause, Failure, FailureError
-from masq.shell.connection import Connection, Piece
+from masq.shell.connection import Connection, Piece, go_far, is_far
 from masq.shell.datagrams import ExitSocket, Lent
 from masq.shell.exit_policy import ExitPolicy
 from masq.shell.journal import Journal
@@ -45,6 +45,9 @@ class ServerConnection(StreamConnection):
             self.transport.abort()
             return
         super().connection_made(transport)
+        raw = transport.get_extra_info("socket")
+        if raw is not None and is_far(raw):
+            go_far(raw)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         return self._reader.buffer[: self._turn.traffic.piece]

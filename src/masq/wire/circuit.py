@@ -19,6 +19,8 @@ from masq.wire.noise import TAG
 from masq.wire.secure_link import BODY, FrameType, new_frame
 
 EXTENSION: Final = "circuit1"
+PACE: Final = "pace1"
+"""The extension of Nodes that answer ECHO, and let as much wait for a circuit as windows beyond 4 MiB may bring."""
 BLOCK: Final = 512
 """Sealed plaintexts are padded to multiples of this."""
 MAX_PLAIN: Final = 127 * BLOCK
@@ -52,6 +54,8 @@ class Command(IntEnum):
     RESOLVE = 6
     RESOLVED = 7
     DATAGRAM = 8
+    ECHO = 9
+    ECHOED = 10
 
 
 BILLED: Final = (Command.DATA, Command.DATAGRAM)

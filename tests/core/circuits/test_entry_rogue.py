@@ -66,7 +66,7 @@ def test_data_for_nobody_counts_against_the_circuit_s_credit() -> None:
 def test_what_is_unknown_or_for_nobody_is_ignored() -> None:
     entry, nodes, socket = answered()
     for stream in (0, 1, 77):
-        unknown = (*range(9, 256), Command.BEGIN, Command.RESOLVE)
+        unknown = (*range(11, 256), Command.BEGIN, Command.RESOLVE)
         for some in (unknown[:80], unknown[80:160], unknown[160:]):
             assert entry.hears(nodes.cell(*((stream, command, b"garbage") for command in some))) == []
     for command in (Command.CONNECTED, END, RESOLVED):

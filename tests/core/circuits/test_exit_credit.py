@@ -59,7 +59,7 @@ def test_more_than_the_credit_of_the_circuit_ends_it() -> None:
     circuit.begins(1, 2)
     assert circuit.sends(1, 100_000) == []
     assert circuit.terminal.allowance == CIRCUIT_CREDIT - 100_000
-    circuit.terminal.allowance = 1_000
+    circuit.terminal.pace.window = circuit.terminal.allowance = 1_000
     assert circuit.sends(2, 999) == []
     assert reason(circuit.says((1, DATA, b"x"), (2, DATA, b"x"))[1]) is Close.CREDIT
     assert circuit.hop.counters() == NOTHING

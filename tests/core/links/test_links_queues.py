@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.network_ends import End, Peer, frame, links, visited, written
 
 from masq.core.effects import Dial, Log, Overrun, WriteLink
-from masq.core.links.links import BATCH, GOSSIP_FLOW, MAX_FLOW, MAX_QUEUE, MAX_ROUTE, TRY_FOR, Flow, Links
+from masq.core.links.links import BATCH, GOSSIP_FLOW, MAX_FLOW, MAX_QUEUE, MAX_ROUTE, TRY_FOR, WIDE_FLOW, Flow, Links
 from masq.types import Endpoint
 from masq.wire.package import Package
 
@@ -138,8 +138,8 @@ def test_to_congest_a_link_that_is_gone_is_nothing() -> None:
 def test_too_much_of_one_circuit_costs_that_one_alone() -> None:
     end = slow()
     cell(end, 2, 9)
-    big = frame(1, 0, MAX_FLOW // 5 - 100)
-    for _ in range(5):
+    big = frame(1, 0, WIDE_FLOW // 20 - 100)
+    for _ in range(20):
         assert end.ours.send_frame(end.id, big, 1) == []
     overrun, log = cell(end, 1, 0, 2_000)
     assert overrun == Overrun(end.id, 1)
@@ -150,8 +150,21 @@ def test_too_much_of_one_circuit_costs_that_one_alone() -> None:
 
 def test_one_cell_that_is_too_much_by_itself_is_an_overrun_too() -> None:
     end = slow()
-    assert end.ours.send_frame(end.id, bytearray(MAX_FLOW + 1), 1)[0] == Overrun(end.id, 1)
+    assert end.ours.send_frame(end.id, bytearray(WIDE_FLOW + 1), 1)[0] == Overrun(end.id, 1)
     assert waiting(end) == 0
+
+
+def test_a_circuit_may_have_more_than_the_usual_as_long_as_another_finds_as_much() -> None:
+    end = slow()
+    piece = bytearray(MIB)
+    for circuit in range(2, 42, 2):
+        for _ in range(2):
+            assert end.ours.send_frame(end.id, piece, circuit) == []
+    for _ in range(12):
+        assert end.ours.send_frame(end.id, piece, 1) == [], "24 MiB are left, of which it takes a half"
+    assert end.ours.send_frame(end.id, piece, 1)[0] == Overrun(end.id, 1)
+    for _ in range(MAX_FLOW // MIB):
+        assert end.ours.send_frame(end.id, piece, 3) == [], "the usual is there for everybody"
 
 
 def test_too_much_of_one_route_is_dropped_package_by_package() -> None:
@@ -313,7 +326,7 @@ def test_no_more_waits_than_may(play: list[tuple[int, int, int]]) -> None:
         assert counted(ours)
         assert sum(view.queued for view in ours.view()) <= MAX_QUEUE
         for link in ours:
-            assert all(held <= MAX_FLOW for held in link.waiting.values())
+            assert all(held <= WIDE_FLOW for held in link.waiting.values())
         for effect in effects:
             if isinstance(effect, Overrun):
                 link = ours.get(effect.link)  # type: ignore[assignment]

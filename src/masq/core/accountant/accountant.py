@@ -386,6 +386,10 @@ class Accountant:
 
     # --- what is shown ---
 
+    def look_into_purse(self, tokens: int, coins: int, now: float) -> None:
+        """What the consuming wallet has, in wei: for its user to know how long it lasts."""
+        self._paying.look_into_purse(tokens, coins, self._clock(now))
+
     def view(self, now: float) -> BooksView:
         def listed(book: dict[Address, Account]) -> tuple[AccountView, ...]:
             # Of a million accounts nobody wants to see all, and no reader of a status could.

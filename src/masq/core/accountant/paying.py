@@ -141,6 +141,10 @@ class Paying:
         self.paid = 0
         """Wei confirmed since the start."""
 
+    def look_into_purse(self, tokens: int, coins: int, clock: int) -> None:
+        """What the wallet has, seen while nothing was due."""
+        self.means = Means(tokens, coins, self.means.lacking if self.means else 0, clock)
+
     @property
     def can_pay(self) -> bool:
         return self._sign is not None

@@ -11,7 +11,7 @@ from typing import Final
 from masq.core.attempt import Attempt
 from masq.core.circuits.origin import CLOSING, IDLE, LIFE, OwnCircuit, OwnCircuits
 from masq.core.circuits.quiet import HalfEnded
-from masq.core.circuits.terminal import LAZY, Departures, HeldBack, Outbox, Overdrawn, TerminalStream
+from masq.core.circuits.terminal import ABOUT_CREDIT, LAZY, Departures, HeldBack, Outbox, Overdrawn, TerminalStream
 from masq.core.circuits.vigil import PROBE_HOST, Pulse, Vigil
 from masq.core.circuits.ways import Ways
 from masq.core.effects import (
@@ -34,7 +34,6 @@ from masq.errors import CryptoError, MalformedError, UnavailableError
 from masq.wire.circuit import (
     BILLED,
     BLOCK,
-    CIRCUIT_CREDIT,
     HEAD,
     CellMessage,
     Close,
@@ -223,7 +222,7 @@ class CircuitEntry:
         if stream is None or stream.circuit is None:
             return []
         stream.congested = False
-        return self._send(stream.circuit, stream.circuit.terminal.handed_on(stream, 0), now)
+        return self._send(stream.circuit, stream.circuit.terminal.handed_on(stream, 0, now), now)
 
     # --- frames ---
 
@@ -285,7 +284,7 @@ class CircuitEntry:
                         or stream.ended_in
                         or own.closing is not None
                     ):
-                        outbox += self._discarded(own, size)
+                        outbox += self._discarded(own, size, now)
                         continue
                     terminal.arrived(stream, size)
                     if message.command == Command.DATAGRAM:
@@ -295,9 +294,9 @@ class CircuitEntry:
                         stream.attempt.answered()
                         effects.append(WriteSocket(stream.socket, message.data))
                     if stream.congested:
-                        outbox += terminal.kept(stream, size)
+                        outbox += terminal.kept(stream, size, now)
                     else:
-                        outbox += terminal.handed_on(stream, size)
+                        outbox += terminal.handed_on(stream, size, now)
                 elif own.closing is None:
                     effects += self._message(own, message, outbox, now)
             nothing = len(data) - TAG - heads - billed if billed else len(data)
@@ -314,7 +313,7 @@ class CircuitEntry:
         self.circuits.owe(own, len(data), billed)
         return [] if own.closing is not None else effects + self._send(own, outbox, now)
 
-    def _discarded(self, own: OwnCircuit, size: int) -> Outbox:
+    def _discarded(self, own: OwnCircuit, size: int, now: float) -> Outbox:
         """Data came that nobody wants. Until the exit knew that, it may have used the credit that it had for it."""
         expected = min(size, own.late)
         own.late -= expected
@@ -322,14 +321,17 @@ class CircuitEntry:
         if own.closing is not None:
             own.terminal.refused(size)
             return []
-        return own.terminal.discarded(size)
+        return own.terminal.discarded(size, now)
+
+    def _about_credit(self, own: OwnCircuit, message: CellMessage, outbox: Outbox, now: float) -> None:
+        own.terminal.about_credit(message, outbox, now)
+        if message.command == Command.WINDOW and message.stream:
+            self.vigil.granted(own.pulse, int.from_bytes(message.data, "big"), now)
 
     def _message(self, own: OwnCircuit, message: CellMessage, outbox: Outbox, now: float) -> list[EntryEffect]:
         terminal = own.terminal
-        if message.command == Command.WINDOW:
-            terminal.granted(message.stream, message.data)
-            if message.stream:
-                self.vigil.granted(own.pulse, int.from_bytes(message.data, "big"), now)
+        if message.command in ABOUT_CREDIT:
+            self._about_credit(own, message, outbox, now)
             return []
         stream = terminal.streams.get(message.stream)
         if not isinstance(stream, OwnStream):
@@ -440,7 +442,7 @@ class CircuitEntry:
         def crowded(pulse: Pulse) -> bool:
             return self._crowded(watched[id(pulse)].terminal.link)
 
-        pulses = [(own.pulse, CIRCUIT_CREDIT - own.terminal.credit) for own in watched.values()]
+        pulses = [(own.pulse, own.terminal.under_way) for own in watched.values()]
         effects: list[EntryEffect] = []
         for own in [watched[id(pulse)] for pulse in self.vigil.look(pulses, crowded, now)]:
             if own.pulse.probe:
@@ -564,5 +566,5 @@ class CircuitEntry:
 
 def _detach(own: OwnCircuit, stream: OwnStream) -> None:
     """A stream is a circuit's no more; what its exit may have sent until it knows that is let come."""
-    if own.terminal.streams.pop(stream.id, None) is not None and not stream.ended_in and stream.carries:
+    if own.terminal.drop(stream.id) is not None and not stream.ended_in and stream.carries:
         own.late += stream.allowance

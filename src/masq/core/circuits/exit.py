@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from masq.core.circuits.pace import Budget
 from masq.core.circuits.passage import Billing, Passage
 from masq.core.circuits.quiet import HalfEnded
 from masq.core.circuits.terminal import LAZY, Departures, HeldBack, Outbox, Terminal, TerminalStream
@@ -23,7 +24,7 @@ from masq.core.effects import (
     WriteSocket,
 )
 from masq.core.failure import END_CODES, Cause, Failure
-from masq.core.limits import DATAGRAMS_PER_NAME, QUIET_FOR, QUIET_UNDER_PRESSURE, Limits
+from masq.core.limits import DATAGRAMS_PER_NAME, QUIET_FOR, QUIET_UNDER_PRESSURE, WINDOWS, Limits
 from masq.core.sockets import OwnSockets, Sockets
 from masq.wire import cbor
 from masq.wire.circuit import (
@@ -80,6 +81,8 @@ class CircuitExit:
     ) -> None:
         self._billing = billing
         self._limits = limits
+        self.windows = Budget(WINDOWS)
+        """What others' windows are larger by than usual."""
         self._kept = 0
         """Bytes that were kept since the last look at all that is held."""
         self._sockets: OwnSockets[tuple[Passage, Terminal, TerminalStream]] = OwnSockets(sockets, self)
@@ -104,50 +107,52 @@ class CircuitExit:
         for message in messages_of(terminal.unpack(data)):
             if message.command == Command.DATA:
                 billed = (billed or 0) + len(message.data)
-                effects += self._data(terminal, message, outbox)
+                effects += self._data(terminal, message, outbox, now)
             elif message.command == Command.DATAGRAM:
                 billed = (billed or 0) + len(message.data)
-                effects += self._datagram(terminal, message, outbox)
+                effects += self._datagram(terminal, message, outbox, now)
             else:
                 effects += self._message(passage, terminal, message, outbox, now)
         effects += self._go_on(terminal, outbox, now)
         if billed is not None:
             effects += self._billing.earn(passage, billed, True, now)
-        effects += self._send(passage, terminal, outbox, now)
+        # An answer alone can wait for what the server says, or for the next of its bytes.
+        lazy = len(outbox) == 1 and outbox[0][1] == Command.ECHOED
+        effects += self._send(passage, terminal, outbox, now, lazy)
         effects += self._relieve()
 
-    def _data(self, terminal: Terminal, message: CellMessage, outbox: Outbox) -> list[ExitEffect]:
+    def _data(self, terminal: Terminal, message: CellMessage, outbox: Outbox, now: float) -> list[ExitEffect]:
         stream = terminal.streams.get(message.stream)
         size = len(message.data)
         if stream is None or stream.ended_in or stream.carries != Command.DATA:  # It has just ended, most likely.
-            outbox += terminal.discarded(size)
+            outbox += terminal.discarded(size, now)
             return []
         terminal.arrived(stream, size)
         if not stream.connected:
             stream.early += message.data
-            outbox += terminal.kept(stream, size)
+            outbox += terminal.kept(stream, size, now)
             self._kept += size
             return []
         if stream.congested:
-            outbox += terminal.kept(stream, size)
+            outbox += terminal.kept(stream, size, now)
             self._kept += size
         else:
-            outbox += terminal.handed_on(stream, size)
+            outbox += terminal.handed_on(stream, size, now)
         return [WriteSocket(stream.socket, message.data)]
 
-    def _datagram(self, terminal: Terminal, message: CellMessage, outbox: Outbox) -> list[ExitEffect]:
+    def _datagram(self, terminal: Terminal, message: CellMessage, outbox: Outbox, now: float) -> list[ExitEffect]:
         stream = terminal.streams.get(message.stream)
         size = len(message.data)
         if stream is None or not stream.udp:
-            outbox += terminal.discarded(size)
+            outbox += terminal.discarded(size, now)
             return []
         terminal.arrived(stream, size)
         datagram = decode_datagram(message.data)
         if stream.connected and not stream.congested:
-            outbox += terminal.handed_on(stream, size)
+            outbox += terminal.handed_on(stream, size, now)
             return [SendDatagram(stream.socket, *datagram)]
         # What waits, for the socket or for a look-up, is lent: credit for more comes once it is gone.
-        outbox += terminal.kept(stream, size)
+        outbox += terminal.kept(stream, size, now)
         self._kept += size
         if stream.connected:
             return [SendDatagram(stream.socket, *datagram)]
@@ -178,8 +183,8 @@ class CircuitExit:
                     return self._forget(terminal, stream, Failure(Cause.STOPPED) if stream.congested else None)
                 self._quiet.add(stream, now)
                 return [EndSocket(stream.socket)] if stream.connected else []
-            case Command.WINDOW:
-                terminal.granted(message.stream, message.data)
+            case Command.WINDOW | Command.ECHO | Command.ECHOED:
+                terminal.about_credit(message, outbox, now)
                 return []
             case _:
                 return []
@@ -241,8 +246,7 @@ class CircuitExit:
         if terminal is None:
             return []
         self.departures.discard(terminal)
-        streams = list(terminal.streams.values())
-        terminal.streams.clear()
+        streams = terminal.close()
         for stream in streams:
             self._sockets.drop(stream.socket)
             self._quiet.drop(stream.socket)
@@ -314,7 +318,7 @@ class CircuitExit:
         effects += [SendDatagram(socket, *decode_datagram(data)) for data in stream.early_datagrams]
         stream.early, stream.early_datagrams = bytearray(), []
         if not stream.congested:
-            outbox += terminal.handed_on(stream, 0)
+            outbox += terminal.handed_on(stream, 0, now)
         if stream.ended_in:
             effects.append(EndSocket(socket))
         # The originator has told its client that it is connected: this can wait for what the server says.
@@ -328,7 +332,7 @@ class CircuitExit:
         if known is None:
             return []
         passage, terminal, stream = known
-        terminal.streams.pop(stream.id, None)
+        terminal.drop(stream.id)
         self._sockets.drop(socket)
         answer = encode_resolved(_resolution(found))
         return self._send(passage, terminal, [(stream.id, Command.RESOLVED, answer)], now)
@@ -389,13 +393,13 @@ class CircuitExit:
             return []
         passage, terminal, stream = known
         stream.congested = False
-        return self._send(passage, terminal, terminal.handed_on(stream, 0), now)
+        return self._send(passage, terminal, terminal.handed_on(stream, 0, now), now)
 
     def link_lost(self, link: int) -> None:
         self._held.take(link)
 
     def _forget(self, terminal: Terminal, stream: TerminalStream, failure: Failure | None = None) -> list[ExitEffect]:
-        terminal.streams.pop(stream.id, None)
+        terminal.drop(stream.id)
         self._sockets.drop(stream.socket)
         self._quiet.drop(stream.socket)
         return [CloseSocket(stream.socket, failure)]

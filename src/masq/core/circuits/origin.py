@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -10,13 +11,21 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from masq.core.circuits.blame import Blame
+from masq.core.circuits.pace import Budget, Pace
 from masq.core.circuits.terminal import Terminal
 from masq.core.circuits.vigil import Pulse
 from masq.core.circuits.ways import Ways
 from masq.core.effects import Log, SendFrame, Service
 from masq.core.failure import CLOSE_CAUSES, SOME_HOP, Cause, Failure, Place, printable
 from masq.core.failure import hop as hop_at
-from masq.core.limits import NOTHING_AT_ALL, NOTHING_OF_SENT, NOTHING_PER_STREAM
+from masq.core.limits import (
+    MAX_WINDOW,
+    NOTHING_AT_ALL,
+    NOTHING_OF_SENT,
+    NOTHING_PER_QUESTION,
+    NOTHING_PER_STREAM,
+    WINDOWS,
+)
 from masq.core.network.routing import Route, Routes
 from masq.core.proofs import Proofs
 from masq.core.tab import Tab
@@ -26,9 +35,11 @@ from masq.errors import MalformedError, UnavailableError
 from masq.types import PublicKey, Wei
 from masq.wire import cbor
 from masq.wire.circuit import (
+    CIRCUIT_CREDIT,
     EXTENSION,
     OPEN_LIFE,
     Close,
+    Command,
     Control,
     Layer,
     Seal,
@@ -47,6 +58,8 @@ CLOSING: Final = 10.0
 """Seconds that the hops have to send their last bills after we closed a circuit."""
 BUSY: Final = 512 * 1024
 """Bytes that have come over a circuit of late beyond which a new stream gets a circuit of its own."""
+BUSY_FOR: Final = 0.1
+"""The same in seconds, at the rate that the way is known to carry."""
 MAX_SPREAD: Final = 16
 """Circuits of one group among which streams are spread."""
 MAX_STREAMS: Final = 2_048
@@ -104,6 +117,12 @@ class OwnCircuit:
         age = now - self.recent_at
         return 0.0 if age > 0.5 else self.recent * (1.0 - 2 * age)
 
+    @property
+    def much(self) -> float:
+        """Bytes of late beyond which it is busy: on a slow way fewer, as there a stream would wait behind them."""
+        pace = self.terminal.pace
+        return min(float(BUSY), BUSY_FOR * pace.rate) if pace.far and pace.rate else BUSY
+
     def place(self, position: int) -> Place:
         """One of the hops, as failures name it."""
         return hop_at(position, len(self.hops), self.hops[position].service.key)
@@ -111,7 +130,9 @@ class OwnCircuit:
     def wasted(self, size: int) -> None:
         """So many bytes came that are nothing for our user. MalformedError: that is more than an honest exit sends."""
         self.nothing += size
-        most = NOTHING_AT_ALL + self.next_stream * NOTHING_PER_STREAM + self.pulse.sent // NOTHING_OF_SENT
+        asked = self.terminal.pace.questions
+        most = NOTHING_AT_ALL + self.next_stream * NOTHING_PER_STREAM + asked * NOTHING_PER_QUESTION
+        most += self.pulse.sent // NOTHING_OF_SENT
         if self.nothing > most:
             raise MalformedError(f"{self.nothing} bytes of cells with nothing in them")
 
@@ -149,8 +170,9 @@ class OwnCircuits:
         ways: Ways,
         new_id: Callable[[int], int],
         epoch: float,
+        paces: Callable[[PublicKey], bool] = lambda _: False,
     ) -> None:
-        """`new_id`: an id on a link. `epoch`: unix time at `now` 0."""
+        """`new_id`: an id on a link. `epoch`: unix time at `now` 0. `paces`: whether a Node knows of `PACE`."""
         self._keys = keys
         self._routes = routes
         self._hops = hops
@@ -158,6 +180,9 @@ class OwnCircuits:
         self._ways = ways
         self._new_id = new_id
         self._epoch = epoch
+        self._paces = paces
+        self.windows = Budget(WINDOWS)
+        """What our windows are larger by than usual."""
         self._circuits: dict[tuple[int, int], OwnCircuit] = {}
         self._groups: dict[str, list[OwnCircuit]] = {}
         self._proofs = proofs
@@ -230,7 +255,7 @@ class OwnCircuits:
         ]
         sound = [own for own in usable if not any(key in doubted for key in own.route.over)]
         best = min(sound, key=lambda own: own.busy(now), default=None)
-        if best is not None and (len(usable) >= MAX_SPREAD or best.busy(now) <= BUSY):
+        if best is not None and (len(usable) >= MAX_SPREAD or best.busy(now) <= best.much):
             return best, []
         try:
             return self._open(group, tuple(sorted(tried)), doubted, now)
@@ -270,11 +295,20 @@ class OwnCircuits:
             Seal(secrets[-1], False),
             [Layer(secret, True) for secret in reversed(secrets)],
             backward,
+            self._pace(route),
         )
+        if terminal.pace.paced:
+            # It goes with what is said first. So the way is known when the first bytes come.
+            terminal.post([(0, Command.ECHO, terminal.pace.ask(now))], math.inf)
         own = OwnCircuit(terminal, route, hops, group, now, now, Pulse(now, granted=now))
         self._circuits[link, circuit] = own
         self._groups.setdefault(group, []).append(own)
         return own, [SendFrame(link, circuit_frame(FrameType.OPEN, circuit, cbor.encode(elements)), circuit)]
+
+    def _pace(self, route: Route) -> Pace:
+        """How a circuit over a route begins: what one hop doesn't know, the others do without."""
+        most = MAX_WINDOW if all(map(self._paces, route.over[1:])) else CIRCUIT_CREDIT
+        return Pace(self.windows, self._paces(route.exit.key), most)
 
     def _best_way(
         self, avoid: tuple[PublicKey, ...], doubted: tuple[PublicKey, ...], blamed: tuple[PublicKey, ...]
@@ -395,6 +429,7 @@ class OwnCircuits:
 
     def remove(self, own: OwnCircuit) -> None:
         """A circuit is gone."""
+        own.terminal.pace.close()
         self._circuits.pop((own.terminal.link, own.terminal.circuit), None)
         self._leave_group(own)
 

@@ -9,6 +9,7 @@ from typing import Final
 
 from masq.core.circuits.exit import CircuitExit, ExitEffect
 from masq.core.circuits.opens import Opens, Source, count_down
+from masq.core.circuits.pace import Pace
 from masq.core.circuits.passage import Bill, Billing, Leg, Passage, closing
 from masq.core.circuits.terminal import Overdrawn, Terminal
 from masq.core.circuits.ways import Ways
@@ -148,8 +149,9 @@ class PassingCircuits:
         if self._opens.has_seen(name):
             return None, [closing(back, Close.REPLAYED)]
         key = hop.circuit_key
-        layers = Layer(key, True), Layer(key, False)
-        passage = Passage(payer, back, None, *layers, Control(key), Bill(told_at=now), now, source)
+        passage = Passage(
+            payer, back, None, Layer(key, True), Layer(key, False), Control(key), Bill(told_at=now), now, source
+        )
         ended = self._room(passage, now)
         if ended is None or not self._opens.remember(name, hop.expires, source):
             return None, [*(ended or ()), *self._billing.last_words(passage, Close.OVERLOADED)]
@@ -157,7 +159,9 @@ class PassingCircuits:
         if refusal is not None:
             return None, [*ended, *self._billing.last_words(passage, refusal)]
         if onward is None:
-            passage.terminal = Terminal(*back, Seal(key, False), Seal(key, True), [passage.backward], [passage.forward])
+            pace = Pace(self._exit.windows)
+            layers = [passage.backward], [passage.forward]
+            passage.terminal = Terminal(*back, Seal(key, False), Seal(key, True), *layers, pace)
             return passage, ended
         passage.onward = onward, self.new_id(onward)
         following = cbor.encode(shift(elements, self._keys))

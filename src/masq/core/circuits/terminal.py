@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
 
+from masq.core.circuits.pace import MANY, Budget, Pace
 from masq.core.effects import Reading
 from masq.errors import MalformedError
 from masq.wire.circuit import (
@@ -17,6 +18,7 @@ from masq.wire.circuit import (
     MAX_DATA,
     MAX_PLAIN,
     STREAM_CREDIT,
+    CellMessage,
     Command,
     Layer,
     Seal,
@@ -34,10 +36,9 @@ class Overdrawn(MalformedError):
 Outbox = list[tuple[int, int, bytes | memoryview]]
 """Messages to be sent: stream, command, data."""
 
+ABOUT_CREDIT: Final = (Command.WINDOW, Command.ECHO, Command.ECHOED)
 PACK_AT: Final = 16_384
 """Bytes of messages from which on a cell is made of them at once. Fewer wait for what else the moment brings."""
-RETURNED_IN: Final = 2
-"""Steps in which credit goes back. Each is a small cell over all hops: in four steps, a sixth of all CPU time."""
 LAZY: Final = 0.005
 """Seconds that a message which nobody waits for may wait for others to share a cell with."""
 
@@ -53,6 +54,15 @@ class TerminalStream:
     opened: float
     credit: int = STREAM_CREDIT
     allowance: int = STREAM_CREDIT
+    window: int = STREAM_CREDIT
+    """What the other end may send before it gets credit back."""
+    extra: int = 0
+    """Bytes of it that come out of the budget."""
+    moved: int = 0
+    """Bytes that were handed on to its reader since the last look at its window, at `looked`."""
+    looked: float = 0.0
+    was_slow: bool = False
+    """Whether its reader has been waited for since then."""
     unreturned: int = 0
     backlog: deque[bytes] = field(default_factory=deque)
     """Read, but not sent for want of credit: at most what one read brings."""
@@ -86,7 +96,16 @@ class TerminalStream:
 class Terminal:
     """The end of a circuit that we are: its originator (one layer per hop) or its exit (one layer)."""
 
-    def __init__(self, link: int, circuit: int, out: Seal, into: Seal, out_layers: list[Layer], in_layers: list[Layer]):
+    def __init__(
+        self,
+        link: int,
+        circuit: int,
+        out: Seal,
+        into: Seal,
+        out_layers: list[Layer],
+        in_layers: list[Layer],
+        pace: Pace | None = None,
+    ) -> None:
         self.link = link
         self.circuit = circuit
         self._out = out
@@ -98,8 +117,10 @@ class Terminal:
         self.due = math.inf
         """When what waits to be sent has to leave."""
         self.credit = CIRCUIT_CREDIT
+        self._most_credit = CIRCUIT_CREDIT
+        """The most that we have had since it came last, or the usual."""
         self.allowance = CIRCUIT_CREDIT
-        self.unreturned = 0
+        self.pace = pace or Pace(Budget(0))
         self.streams: dict[int, TerminalStream] = {}
         self._granted: dict[int, None] = {}
 
@@ -209,25 +230,39 @@ class Terminal:
         if stream.allowance < 0 or self.allowance < 0:
             raise Overdrawn("more data than was allowed")
 
-    def kept(self, stream: TerminalStream, size: int) -> Outbox:
+    def kept(self, stream: TerminalStream, size: int, now: float) -> Outbox:
         """Data that came can't be passed on yet: the circuit gets its credit back, so that other streams go on."""
         stream.unreturned += size
-        return self._return(size)
+        stream.moved += size
+        stream.was_slow = True
+        return self._return(size, now)
 
-    def handed_on(self, stream: TerminalStream, size: int) -> Outbox:
-        """Data was passed on to its reader: credit goes back in steps."""
+    def handed_on(self, stream: TerminalStream, size: int, now: float) -> Outbox:
+        """Data was passed on to its reader, with all that was kept: credit goes back in steps."""
         stream.unreturned += size
-        messages = self._return(size)
-        if stream.unreturned >= STREAM_CREDIT // RETURNED_IN and not stream.ended_in:
-            messages.append((stream.id, Command.WINDOW, stream.unreturned.to_bytes(4, "big")))
-            stream.allowance += stream.unreturned
+        stream.moved += size
+        pace = self.pace
+        messages = self._return(size, now) if size else []
+        if now >= stream.looked + pace.round:
+            self._suit(stream, now)
+        more = stream.window - stream.allowance
+        if more >= pace.stream_step(stream.window) and not stream.ended_in:
+            messages.append((stream.id, Command.WINDOW, more.to_bytes(4, "big")))
+            stream.allowance += more
             stream.unreturned = 0
         return messages
 
-    def discarded(self, size: int) -> Outbox:
+    def _suit(self, stream: TerminalStream, now: float) -> None:
+        """Let a stream's window follow what its reader takes."""
+        if self.pace.far or stream.window != STREAM_CREDIT:
+            rate = stream.moved / (now - stream.looked)
+            stream.window, stream.extra = self.pace.stream_window(stream.window, stream.extra, rate, stream.was_slow)
+        stream.looked, stream.moved, stream.was_slow = now, 0, False
+
+    def discarded(self, size: int, now: float) -> Outbox:
         """Data came for a stream that has just ended: it counts against the credit of the circuit."""
         self.refused(size)
-        return self._return(size)
+        return self._return(size, now)
 
     def refused(self, size: int) -> None:
         """Data came that gets no credit back."""
@@ -235,26 +270,70 @@ class Terminal:
         if self.allowance < 0:
             raise Overdrawn("more data than was allowed")
 
-    def _return(self, size: int) -> Outbox:
-        self.unreturned += size
-        if self.unreturned < CIRCUIT_CREDIT // RETURNED_IN:
+    def _return(self, size: int, now: float) -> Outbox:
+        """Data has come to this end: the circuit's credit goes back in steps."""
+        pace = self.pace
+        pace.came(size)
+        if now >= pace.due:
+            windows = [each.window for each in self.streams.values()] if len(self.streams) <= MANY else []
+            pace.look(now, windows)
+        more = pace.window - self.allowance
+        if more < pace.step and not pace.wanted:
             return []
-        more, self.unreturned = self.unreturned, 0
-        self.allowance += more
-        return [(0, Command.WINDOW, more.to_bytes(4, "big"))]
+        messages: Outbox = []
+        if pace.wanted:
+            messages.append((0, Command.ECHO, pace.ask(now)))
+        if more >= pace.step:
+            self.allowance += more
+            messages.append((0, Command.WINDOW, more.to_bytes(4, "big")))
+        return messages
 
     def granted(self, stream: int, data: memoryview) -> None:
         """A WINDOW message came: `take_granted` tells for whom. MalformedError if it makes no sense."""
         if len(data) != 4:
             raise MalformedError("a WINDOW of 4 bytes expected")
         more = int.from_bytes(data, "big")
+        most = self.pace.most
         if stream == 0:
-            self.credit = min(self.credit + more, CIRCUIT_CREDIT)
+            self.credit = min(self.credit + more, most)
+            self._most_credit = max(CIRCUIT_CREDIT, self.credit)
             self._granted[0] = None
         elif stream in self.streams:
             self._granted[stream] = None
             entry = self.streams[stream]
-            entry.credit = min(entry.credit + more, STREAM_CREDIT)
+            entry.credit = min(entry.credit + more, most if self.pace.paced else STREAM_CREDIT)
+
+    def about_credit(self, message: CellMessage, outbox: Outbox, now: float) -> None:
+        """A message of ABOUT_CREDIT came. MalformedError if it makes no sense."""
+        if message.command == Command.WINDOW:
+            self.granted(message.stream, message.data)
+        elif message.command == Command.ECHO:
+            answer = 0, Command.ECHOED, self.pace.was_asked(message.data)
+            if outbox and outbox[-1][1] == Command.ECHOED:
+                outbox.pop()  # Who asks a thousand times in a cell is answered once.
+            outbox.append(answer)
+        else:
+            self.pace.was_answered(message.data, now)
+
+    @property
+    def under_way(self) -> int:
+        """Bytes that we have sent and the other end may not have got: no fewer than that."""
+        return self._most_credit - self.credit
+
+    # --- ends ---
+
+    def drop(self, stream: int) -> TerminalStream | None:
+        """A stream is over."""
+        entry = self.streams.pop(stream, None)
+        if entry is not None and entry.extra:
+            entry.extra = self.pace.released(entry.extra)
+        return entry
+
+    def close(self) -> list[TerminalStream]:
+        """The circuit is over: the streams that it still had."""
+        streams = [stream for number in list(self.streams) if (stream := self.drop(number))]
+        self.pace.close()
+        return streams
 
 
 class HeldBack:

@@ -34,6 +34,8 @@ from masq.wire.secure_link import MAGIC, PING_FRAME, Established, Frame, FrameTy
 
 MAX_FLOW: Final = 5 * 1024 * 1024
 """Bytes that may wait for a circuit at one link: its credit, and what its cells have around it."""
+WIDE_FLOW: Final = 20 * 1024 * 1024
+"""The same for one whose window suits a long and wide way, as far as MAX_QUEUE has room for others as large."""
 MAX_ROUTE: Final = 16 * 1024 * 1024
 """Bytes that may wait for the packages of one route at one link: `shared_window`, twice as long on the wire."""
 MAX_QUEUE: Final = 64 * 1024 * 1024
@@ -496,7 +498,8 @@ class Links:
     def write(self, link: Link, item: Waiting, flow: Flow) -> list[Written]:
         """Write at once, or let it wait its turn.
 
-        More than MAX_FLOW of one circuit is too much for that one. More than MAX_QUEUE of all at all links is too much
+        More than MAX_FLOW of one circuit is too much for that one if there is less room than that, and more than
+        WIDE_FLOW always. More than MAX_QUEUE of all at all links is too much
         for the flow that holds most. It loses what waits, and Overrun names a circuit. Over MAX_ROUTE packages are
         dropped one by one.
         """
@@ -505,9 +508,10 @@ class Links:
             return [WriteLink(link.id, data)] if data else []
         size = len(item)
         waiting = link.waiting.get(flow, 0) + size
-        if waiting > MAX_FLOW and isinstance(flow, int):
-            return self._drop(link, flow)
-        if waiting > MAX_ROUTE:
+        if isinstance(flow, int):
+            if waiting > MAX_FLOW and waiting > min(WIDE_FLOW, MAX_QUEUE - self._queued):
+                return self._drop(link, flow)
+        elif waiting > MAX_ROUTE:
             link.dropped += 1
             return [Log("warning", "queue_full", f"a package for {link.peer} was dropped: the link is too slow")]
         queue = link.queues.get(flow)

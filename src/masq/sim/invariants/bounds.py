@@ -7,13 +7,13 @@ from typing import Final
 from masq.core.attempt import MAX_UNANSWERED
 from masq.core.circuits.exit import LOOK_EVERY
 from masq.core.circuits.exit import MAX_HELD as MAX_HELD_AT_EXIT
-from masq.core.limits import MAX_LINKS
+from masq.core.limits import MAX_LINKS, MAX_WINDOW
 from masq.core.links.links import BATCH, MAX_QUEUE, MAX_ROUTE
 from masq.core.packages.flow import MAX_HELD
 from masq.sim.connection import SOCKET_HIGH_WATER
 from masq.sim.host import SimNode
 from masq.sim.network import HIGH_WATER
-from masq.wire.circuit import MAX_DATA, STREAM_CREDIT
+from masq.wire.circuit import MAX_DATA
 
 SLACK: Final = 1024 * 1024
 """Bytes of one batch of frames, or of one read: what a Node may write before it learns that it is to stop."""
@@ -51,7 +51,7 @@ def package_streams(host: SimNode) -> None:
 def circuit_streams(host: SimNode) -> None:
     node = host.node
     for stream in (*node.circuit_exit.streams(), *node.circuit_entry.streams()):
-        assert stream.unreturned <= STREAM_CREDIT, f"Node {host.number} keeps {stream.unreturned} B for one stream"
+        assert stream.unreturned <= MAX_WINDOW, f"Node {host.number} keeps {stream.unreturned} B for one stream"
         waiting = sum(map(len, stream.backlog))
         assert waiting <= MAX_UNANSWERED + MAX_DATA, f"Node {host.number}: {waiting} B of one stream wait for credit"
     held = sum(stream.held for stream in node.circuit_exit.streams())
