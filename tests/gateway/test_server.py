@@ -102,6 +102,16 @@ def test_so_many_connections_and_no_more(monkeypatch: pytest.MonkeyPatch) -> Non
     asyncio.run(asyncio.wait_for(ask(), 30))
 
 
+def test_those_that_have_gone_make_room_at_once() -> None:
+    async def ask() -> None:
+        async with served() as (_, session):
+            for _each in range(3 * MAX_CONNECTIONS):
+                async with session.get("/api/log", headers={**HEADERS, "Connection": "close"}) as answer:
+                    assert answer.status == 200
+
+    asyncio.run(asyncio.wait_for(ask(), 30))
+
+
 def test_a_head_that_never_ends_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "FIRST_REQUEST_WITHIN", 0.2)
 

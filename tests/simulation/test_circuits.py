@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 from tests.simulation.circuit_worlds import (
+    circuit_of,
     circuits,
     client,
     hop_of,
@@ -63,7 +64,7 @@ def test_after_ten_minutes_new_streams_get_a_new_circuit_and_old_ones_keep_their
     world = network(132, 8)
     user = world.hosts[0]
     old = client(user, "chatty.test", 2, b"1")
-    world.run(LIFE - 1)
+    world.run(circuit_of(user).life - 1)
     client(user, "silent.test", 1, b"x")
     assert len(list(user.node.own_circuits)) == 1
     world.run(1)

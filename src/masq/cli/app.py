@@ -95,11 +95,15 @@ def demo(
     json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the figures here, too.")] = None,
     size: Annotated[int, typer.Option(metavar="MIB", help="How many MiB to transfer.")] = 64,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the files of all Nodes.")] = False,
+    no_browser: Annotated[
+        bool, typer.Option("--no-browser", help="Print where the demo's page is, and open nothing.")
+    ] = False,
 ) -> None:
     """Run a whole network on this machine, with a chain of its own, and use it."""
     from masq.demo.options import DemoOptions
 
-    options = DemoOptions(nodes=nodes, hops=hops, once=once, json=json, size=size, keep=keep)
+    browser = not no_browser and sys.stdout.isatty()
+    options = DemoOptions(nodes=nodes, hops=hops, once=once, json=json, size=size, keep=keep, browser=browser)
     _need("the demo", "demo", "eth", "httpx")
     from masq.demo.main import run_demo
 

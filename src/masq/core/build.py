@@ -20,7 +20,8 @@ from masq.core.network.bans import Bans
 from masq.core.network.contacts import Contact
 from masq.core.network.neighborhood import Neighborhood
 from masq.core.network.own_record import Profile
-from masq.core.network.routing import Ceiling, Routes
+from masq.core.network.reputation import Reputation
+from masq.core.network.routing import Ceiling, ExitWish, Routes
 from masq.core.node import Node, Parts, Rules
 from masq.core.packages.entry import PackageEntry
 from masq.core.packages.exit import PackageExit
@@ -59,6 +60,9 @@ class NodeConfig:
     limits: Limits = field(default_factory=Limits)
     bans: str | None = None
     """What was saved of bans."""
+    reputation: str | None = None
+    """What was saved of reputation."""
+    exits: ExitWish = field(default_factory=ExitWish)
 
 
 def build_node(config: NodeConfig, saved: SavedState, random: Random, now: float) -> Node:
@@ -111,14 +115,24 @@ def build_node(config: NodeConfig, saved: SavedState, random: Random, now: float
         return accountant.is_delinquent(wallet) or bans.refuses_wallet(wallet)
 
     sockets, tab, proofs = Sockets(config.limits), Tab(), Proofs(keys, config.wallet)
-    routes = Routes(graph, random, config.ceiling, bans.refuses_key)
+
+    def wallet_of(key: PublicKey) -> bytes:
+        record = graph.record(key)
+        return record.earning_wallet if record else b""
+
+    reputation = Reputation(config.epoch, config.reputation, wallet_of)
+    routes = Routes(graph, random, config.ceiling, bans.refuses_key, reputation, profile.diverse)
+    routes.exits = config.exits
+    reputation.guards = lambda: routes.guards.text
     package_relay = PackageRelay(keys, config.alias, proofs, charges=not zero_hop)
     package_entry = PackageEntry(keys, config.alias, routes, proofs, hops, sockets, tab, random)
     package_exit = PackageExit(keys, profile.rates, sockets, tab, config.limits)
     billing = Billing(profile.rates, tab, accountant.owed_by)
     circuit_exit = CircuitExit(billing, sockets, ways, config.limits)
     circuits = PassingCircuits(keys, proofs, billing, circuit_exit, ways, refuses, exits, config.epoch)
-    own_circuits = OwnCircuits(keys, routes, proofs, tab, hops, random, ways, circuits.new_id, config.epoch, paces)
+    own_circuits = OwnCircuits(
+        keys, routes, proofs, tab, hops, random, ways, circuits.new_id, config.epoch, paces, reputation
+    )
     circuit_entry = CircuitEntry(own_circuits, sockets, ways)
     rules = Rules(
         mode=config.mode,
@@ -145,6 +159,7 @@ def build_node(config: NodeConfig, saved: SavedState, random: Random, now: float
         sockets=sockets,
         tab=tab,
         bans=bans,
+        reputation=reputation,
     )
     return Node(keys, rules, parts, now)
 

@@ -34,6 +34,7 @@ from masq.core.limits import BOX_COST, OPEN_COST
 from masq.core.links.links import GOSSIP_FLOW, Link, Links, LinksEffect, LinkUp, Written
 from masq.core.network.bans import Bans
 from masq.core.network.neighborhood import Neighborhood
+from masq.core.network.reputation import Reputation
 from masq.core.network.routing import Ceiling, Routes
 from masq.core.offence import Offence, Rule
 from masq.core.packages.entry import PackageEntry
@@ -41,7 +42,7 @@ from masq.core.packages.exit import PackageExit
 from masq.core.packages.relay import ForEntry, ForExit, ForNeighborhood, PackageArrival, PackageRelay, Relayed
 from masq.core.sockets import Sockets
 from masq.core.tab import Tab
-from masq.core.view import KnownView, NodeView, RoutesView
+from masq.core.view import KnownView, NodeView, ReputationView, RoutesView
 from masq.crypto import Keys
 from masq.errors import CryptoError, PeerError, UnavailableError
 from masq.types import Address, Endpoint, Mode, PackagePolicy, PublicKey, RatePack, address_text
@@ -92,6 +93,7 @@ class Parts:
     sockets: Sockets
     tab: Tab
     bans: Bans
+    reputation: Reputation
 
 
 class Node:
@@ -115,9 +117,11 @@ class Node:
         self.sockets = parts.sockets
         self.tab = parts.tab
         self.bans = parts.bans
+        self.reputation = parts.reputation
         self._route_revision = -1
         self.has_route = False
         self._why_not: str | None = None
+        self._compromise: str | None = None
         self._scanning = False
         self._housekept = now
 
@@ -148,6 +152,7 @@ class Node:
                     effects += [CloseLink(link), *self.link_closed(link, now)]
         effects += self._carry(self.accountant.tick(now), now)
         effects += self.bans.tick(now)
+        effects += self.reputation.tick(now)
         return effects + self._look_for_route(now)
 
     def next_wake(self, now: float) -> float:
@@ -464,7 +469,7 @@ class Node:
 
     def stop(self, now: float) -> list[NodeEffect]:
         """What has to be done before the end: charges that were gathered are saved."""
-        return self._carry(self.accountant.flush(), now)
+        return [*self._carry(self.accountant.flush(), now), *self.reputation.save(now)]
 
     # --- inside ---
 
@@ -594,10 +599,10 @@ class Node:
             return []
         self._route_revision = graph.revision
         try:
-            self.routes.find(self.hops, ROUTE_CHECK)
-            found, self._why_not = True, None
+            route = self.routes.find(self.hops, ROUTE_CHECK)
+            found, self._why_not, self._compromise = True, None, route.compromise or None
         except UnavailableError as error:
-            found, self._why_not = False, str(error)
+            found, self._why_not, self._compromise = False, str(error), None
         effects: list[NodeEffect] = []
         self.neighborhood.contacts.tell_route(found, now)
         if found != self.has_route:
@@ -635,6 +640,9 @@ class Node:
         graph = self.neighborhood.graph
         return "ConnectedToNeighbor" if graph.full_neighbors(graph.root_key) else "NotConnected"
 
+    def _reputation_of(self, key: PublicKey) -> ReputationView | None:
+        return None if key == self.keys.public_key else self.reputation.view(key, key in self.routes.guards)
+
     def view(self, now: float) -> NodeView:
         graph = self.neighborhood.graph
         places = {known.record.public_key: place for place, known in enumerate(graph)}
@@ -645,7 +653,13 @@ class Node:
             record_version=graph.root.version,
             nodes_known=len(graph),
             neighbors=self.neighborhood.view(),
-            routes=RoutesView(self.has_route or not self.hops, self.hops, self._why_not, self.own_circuits.heard(now)),
+            routes=RoutesView(
+                self.has_route or not self.hops,
+                self.hops,
+                self._why_not,
+                self.own_circuits.heard(now),
+                self._compromise,
+            ),
             exits=self.own_circuits.exits(now, graph.record),
             nodes=tuple(
                 KnownView(
@@ -656,6 +670,7 @@ class Node:
                     known.record.routes_data,
                     tuple(known.record.rates),
                     tuple(sorted(places[key] for key in known.record.neighbors if key in places)),
+                    self._reputation_of(known.record.public_key),
                 )
                 for known in graph
             ),

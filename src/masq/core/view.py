@@ -34,6 +34,7 @@ class RoutesView:
     hops: int = _about("how many Nodes it is to have")
     why_not: str | None = _about("what is missing, if there is none")
     heard: float | None = _about("since an exit of ours has said something last, if one that we use ever did")
+    compromise: str | None = field(default=None, metadata={_DOC: "which rule yields, as there is no other route"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,22 @@ class ExitView:
     node: str = _about("its public key")
     country: str | None = _about("where it says it is, as two letters")
     circuits: int = _about("how many take new streams")
+
+
+@dataclass(frozen=True, slots=True)
+class ReputationView:
+    """What our own circuits have experienced with a Node."""
+
+    score: float = _about("0 to 1; a Node that nothing is known of has 0.5")
+    weight: float = _about("how likely it is drawn compared with others, before its price; 0: it is avoided")
+    good: float = _about("circuits over it that answered, of late")
+    bad: float = _about("its share of circuits that failed, of late")
+    round_trip: float | None = _about("seconds, of circuits that it is part of")
+    speed: int | None = _about("bytes per second, the best of late")
+    avoided: float = _about("seconds that it is still avoided")
+    terms: int = _about("how often it was avoided")
+    guard: bool = _about("whether it is one of our first hops")
+    why: str = _about("where the numbers come from")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +75,7 @@ class KnownView:
         "its prices in wei: per byte and per package as relay, per byte and per package as exit"
     )
     neighbors: tuple[int, ...] = _about("those that it lists, as places in `nodes`, from 0")
+    reputation: ReputationView | None = _about("as far as we have used it; none of ourselves")
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,6 +286,7 @@ VIEWS: Final = (
     RoutesView,
     ExitView,
     KnownView,
+    ReputationView,
     StreamView,
     AvoidedView,
     OverbilledView,

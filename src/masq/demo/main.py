@@ -10,6 +10,7 @@ import signal
 import sys
 import tempfile
 import time
+import webbrowser
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -20,9 +21,10 @@ from rich.table import Table
 
 from masq.demo.chain_process import running_chain
 from masq.demo.funds import Funds
-from masq.demo.nodes import CHAIN, ENTRY_PORT, DemoNode, new_nodes
+from masq.demo.nodes import CHAIN, ENTRY_PORT, DemoNode, claim_network, new_nodes
 from masq.demo.options import DemoOptions
 from masq.demo.web import PAGE, Site, running_site
+from masq.demo.window import DemoWindow
 from masq.errors import MasqError, UnavailableError
 from masq.shell.rpc import RpcClient
 from masq.types import Address, address_text
@@ -75,7 +77,8 @@ async def _run(options: DemoOptions, report: Report) -> None:
     assert task
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     directory = Path(tempfile.mkdtemp(prefix="masq-demo-"))
-    nodes = new_nodes(options.nodes, directory)
+    network, claim = claim_network()
+    nodes = new_nodes(options.nodes, directory, network)
     try:
         await _demonstrate(options, report, nodes, directory)
     except asyncio.CancelledError:
@@ -86,6 +89,7 @@ async def _run(options: DemoOptions, report: Report) -> None:
         report.problem = str(error) or type(error).__name__
     finally:
         await asyncio.gather(*(node.stop() for node in nodes))
+        claim.close()
         if options.keep:
             log.print(f"The files of all Nodes are in {directory}")
         else:
@@ -133,15 +137,20 @@ async def _demonstrate(options: DemoOptions, report: Report, nodes: list[DemoNod
             log.print(f"\nBrowse through it:\n  curl --proxy {proxy} http://localhost:{site.port}/", soft_wrap=True)
             log.print(f"Look inside:\n  masq status --watch {inside}", soft_wrap=True)
             log.print(f"Take other Nodes:\n  masq route new {inside}", soft_wrap=True)
+            window = DemoWindow(nodes, chain_url, options.hops, site)
+            url = await stack.enter_async_context(window.open())
+            log.print(f"See all of it, and make trouble:\n  {url}", soft_wrap=True)
+            if options.browser:
+                await asyncio.to_thread(webbrowser.open, url)
             log.print("Ctrl-C ends the demo.")
-            await _stay(nodes, report)
+            await _stay(nodes, report, window)
 
 
-async def _stay(nodes: list[DemoNode], report: Report) -> None:
+async def _stay(nodes: list[DemoNode], report: Report, window: DemoWindow) -> None:
     while True:
         await asyncio.sleep(0.5)
         for node in nodes:
-            if not node.alive():
+            if not node.alive() and node.name not in window.killed:
                 report.ok = False
                 raise UnavailableError(f"{node.name} has ended, {node.how_it_ended()}")
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import secrets
 import signal
+import socket
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -26,6 +28,10 @@ ENTRY_PORT: Final = 1080
 THRESHOLDS: Final = "2|0|1000000|1|1|1"
 """Debts above 1 gwei are paid after two seconds, and nobody is banned: a demo has no time for real thresholds."""
 STOP_TIMEOUT: Final = 4.0
+NETWORKS: Final = (1, *range(101, 120))
+"""Third parts of the addresses that a demo may have."""
+COUNTRIES: Final = ("DE", "US", "JP", "BR", "FR", "AU", "ZA", "IN", "CA", "NO", "KR", "MX")
+"""What the Nodes say of themselves in turn, for the map."""
 
 
 @dataclass(slots=True)
@@ -37,6 +43,8 @@ class DemoNode:
     keys: CryptDE
     consuming: Wallet
     earning: Wallet
+    network: int = 1
+    """The third part of its address."""
     password: str = field(default_factory=lambda: secrets.token_hex(16))
     process: asyncio.subprocess.Process | None = None
 
@@ -46,7 +54,7 @@ class DemoNode:
 
     @property
     def ip(self) -> str:
-        return f"127.0.1.{self.number}"
+        return f"127.0.{self.network}.{self.number}"
 
     @property
     def descriptor(self) -> str:
@@ -70,6 +78,7 @@ class DemoNode:
             "blockchain-service-url": chain_url,
             "earning-wallet": "0x" + self.earning.address.hex(),
             "min-hops": str(hops),
+            "country": COUNTRIES[(self.number - 1) % len(COUNTRIES)],
             "exit-allow-private": "on",
             "payment-thresholds": THRESHOLDS,
             "scans": "off",
@@ -126,7 +135,9 @@ class DemoNode:
         process = self.process
         if process is None or process.returncode is not None:
             return
-        process.terminate()
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+            process.send_signal(signal.SIGCONT)  # It may have been frozen.
         try:
             await asyncio.wait_for(process.wait(), STOP_TIMEOUT)
         except TimeoutError:
@@ -134,7 +145,21 @@ class DemoNode:
             await process.wait()
 
 
-def new_nodes(count: int, directory: Path) -> list[DemoNode]:
+def claim_network() -> tuple[int, socket.socket]:
+    """Addresses that no other demo on this machine has, for as long as the socket is open."""
+    for network in NETWORKS:
+        claim = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            claim.bind((f"127.0.{network}.254", PORT))
+            claim.listen(1)
+        except OSError:
+            claim.close()
+        else:
+            return network, claim
+    raise UnavailableError("too many demos run on this machine: end one")
+
+
+def new_nodes(count: int, directory: Path, network: int = 1) -> list[DemoNode]:
     """Fresh Nodes, numbered from 1."""
     return [
         DemoNode(
@@ -143,6 +168,7 @@ def new_nodes(count: int, directory: Path) -> list[DemoNode]:
             CryptDE(CHAIN.contract, os.urandom),
             Wallet(secrets.token_bytes(32)),
             Wallet(secrets.token_bytes(32)),
+            network,
         )
         for number in range(1, count + 1)
     ]

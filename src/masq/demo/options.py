@@ -13,7 +13,10 @@ MAX_HOPS = 6
 
 @dataclass(frozen=True, slots=True)
 class DemoOptions:
-    """`size` is in MiB; `json` is where the figures go too; `once`: end after one round; `keep`: keep all files."""
+    """`size` is in MiB; `json` is where the figures go too; `once`: end after one round; `keep`: keep all files.
+
+    `browser`: open the page that shows all of it.
+    """
 
     nodes: int = 8
     hops: int = 3
@@ -21,6 +24,7 @@ class DemoOptions:
     json: Path | None = None
     size: int = 64
     keep: bool = False
+    browser: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.hops <= MAX_HOPS:

@@ -30,7 +30,8 @@ def names() -> frozenset[str]:
 
 
 @lru_cache(64)
-def _packed(name: str) -> bytes:
+def packed(name: str) -> bytes:
+    """A page as it goes over the wire."""
     return gzip.compress((PAGES / name).read_bytes(), 9, mtime=0)
 
 
@@ -41,5 +42,5 @@ async def page(request: web.Request) -> web.StreamResponse:
         return error(404, "there is no such page; begin at /")
     headers = {"Content-Type": _KINDS[Path(name).suffix], "Vary": "Accept-Encoding"}
     if "gzip" in request.headers.get("Accept-Encoding", ""):
-        return web.Response(body=_packed(name), headers={**headers, "Content-Encoding": "gzip"})
+        return web.Response(body=packed(name), headers={**headers, "Content-Encoding": "gzip"})
     return web.Response(body=(PAGES / name).read_bytes(), headers=headers)

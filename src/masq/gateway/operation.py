@@ -46,6 +46,9 @@ def handler(operation: Operation) -> Handler:
     async def serve(request: web.Request) -> web.StreamResponse:
         said: msgspec.Struct | None = None
         if operation.body is not None:
+            # No form of another site's page can say that.
+            if request.content_type != "application/json":
+                return error(415, "send JSON, and say so: Content-Type: application/json")
             try:
                 async with asyncio.timeout(BODY_WITHIN):
                     said = msgspec.json.decode(await request.read() or b"{}", type=operation.body)

@@ -27,7 +27,7 @@ class BanBody(msgspec.Struct, forbid_unknown_fields=True):
     """Whom to refuse, and for how long."""
 
     who: Who
-    seconds: Annotated[int, Meta(ge=1, le=31_536_000)]
+    seconds: Annotated[float, Meta(ge=1, le=31_536_000)]
 
 
 class LiftBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -70,7 +70,7 @@ def orders(commands: Mapping[str, Command]) -> list[Operation]:
         post("/api/route/new", "Have new streams take new routes.", Empty, lambda _: ("new",)),
         post("/api/reload", "Read the settings again.", Empty, lambda _: ()),
         post("/api/scan", "Look through the books now.", ScanBody, lambda body: (body.scan,)),
-        post("/api/ban", "Refuse a peer for a while.", BanBody, lambda body: (body.who, str(body.seconds))),
+        post("/api/ban", "Refuse a peer for a while.", BanBody, lambda body: (body.who, str(int(body.seconds)))),
         post("/api/lift", "Hold nothing against a peer any more.", LiftBody, lambda body: (body.who,)),
         post("/api/stop", "Stop the Node.", StopBody, lambda _: ()),
     ]

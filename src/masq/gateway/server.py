@@ -61,8 +61,8 @@ class Running:
 async def serve(gateway: Gateway, listener: socket.socket) -> Running:
     """Serve at a socket that is bound, on this machine alone."""
     door = Door(gateway.token, listener.getsockname()[1])
-    served: set[int] = set()
-    application = web.Application(middlewares=[_noted(served), door.middleware], client_max_size=MAX_BODY)
+    fresh: set[asyncio.Protocol] = set()
+    application = web.Application(middlewares=[_noted(fresh), door.middleware], client_max_size=MAX_BODY)
     document = openapi(gateway.operations)
 
     async def described(_: web.Request) -> web.StreamResponse:
@@ -83,38 +83,41 @@ async def serve(gateway: Gateway, listener: socket.socket) -> Running:
         application, access_log=None, handle_signals=False, shutdown_timeout=STOPPED_WITHIN, keepalive_timeout=30.0
     )
     await runner.setup()
-    server = await asyncio.get_running_loop().create_server(_bounded(runner, served), sock=listener, backlog=32)
+    server = await asyncio.get_running_loop().create_server(_bounded(runner, fresh), sock=listener, backlog=32)
     return Running(server, runner, gateway.hub)
 
 
-def _noted(served: set[int]) -> Middleware:
+def _noted(fresh: set[asyncio.Protocol]) -> Middleware:
     @web.middleware
     async def noted(request: web.Request, handler: Handler) -> web.StreamResponse:
-        served.add(id(request.protocol))
+        fresh.discard(request.protocol)
         return await handler(request)
 
     return noted
 
 
-def _bounded(runner: web.AppRunner, served: set[int]) -> Callable[[], asyncio.Protocol]:
-    """Makes the protocol of a connection: at most so many, and each has to ask for something soon."""
+def _bounded(runner: web.AppRunner, fresh: set[asyncio.Protocol]) -> Callable[[], asyncio.Protocol]:
+    """Makes the protocol of a connection: at most so many, and each has to ask for something soon.
+
+    `fresh`: those that haven't asked for anything yet.
+    """
     server, loop = runner.server, asyncio.get_running_loop()
     assert server is not None
-    waiting: set[asyncio.Protocol] = set()
+    accepted: set[asyncio.Protocol] = set()
 
     def judge(protocol: web.RequestHandler) -> None:
-        waiting.discard(protocol)
-        if id(protocol) in served:
-            served.discard(id(protocol))
-        elif protocol.transport is not None:
+        if protocol in fresh and protocol.transport is not None:
             protocol.transport.abort()
+        fresh.discard(protocol)
 
     def connection() -> asyncio.Protocol:
-        # Those that were accepted, and aren't among the server's yet, count too.
-        if len({*server.connections, *waiting}) >= MAX_CONNECTIONS:
+        # Those that were accepted in this turn of the loop aren't among the server's yet.
+        if len({*server.connections, *accepted}) >= MAX_CONNECTIONS:
             return _Refused()
         protocol = server()
-        waiting.add(protocol)
+        accepted.add(protocol)
+        fresh.add(protocol)
+        loop.call_soon(loop.call_soon, accepted.discard, protocol)
         loop.call_later(FIRST_REQUEST_WITHIN, judge, protocol)
         return protocol
 

@@ -139,6 +139,7 @@ async def _start(
         epoch=time.time() - started,
         ceiling=Ceiling(settings.max_rate_pack, settings.max_price_per_gb),
         bans=store.get("bans"),
+        reputation=store.get("reputation"),
         limits=limits,
     )
     driver = Driver(

@@ -110,6 +110,8 @@ class NodeLinks:
         self.turn = turn
         self.ip = ip
         self.wires: dict[int, Wire] = {}
+        self.bandwidth: float | None = None
+        """Bytes per second of each direction of each of them, if this Node differs from the network."""
         self._network = network
 
     def __iter__(self) -> Iterator[Wire]:
@@ -183,8 +185,9 @@ class Wire:
     def write(self, data: bytes) -> None:
         network = self._network
         conditions = network.conditions
-        if conditions.bandwidth is not None:
-            self._depart(data, conditions.bandwidth)
+        bandwidth = conditions.bandwidth if self.owner.bandwidth is None else self.owner.bandwidth
+        if bandwidth is not None:
+            self._depart(data, bandwidth)
         if conditions.split and len(data) > 1:
             cut = network.random.randrange(1, len(data))
             self._send(data[:cut])

@@ -114,6 +114,8 @@ class World:
             link_policy=LinkPolicy(link_policy),
             package_policy=PackagePolicy(package_policy),
             epoch=EPOCH,
+            bans=owner.memory.config.get("bans"),
+            reputation=owner.memory.config.get("reputation"),
         )
         host = SimNode(self._around, build_node(config, owner.memory.state(), own_random, self.now), owner)
         if replacing:

@@ -14,7 +14,7 @@ from tests.core.circuits.entry_ends import (
 )
 
 from masq.core.circuits.entry import SERVER_FIRST
-from masq.core.circuits.origin import CLOSING, IDLE, LIFE
+from masq.core.circuits.origin import CLOSING, IDLE, LIFE, SHORTEST_LIFE
 from masq.core.circuits.terminal import LAZY
 from masq.core.effects import (
     Accepted,
@@ -85,10 +85,12 @@ def test_streams_of_one_group_share_a_circuit_and_those_of_others_never_do() -> 
 
 def test_a_circuit_takes_new_streams_for_ten_minutes_and_goes_when_idle_after_that() -> None:
     entry, _, socket = answered()
-    entry.now = LIFE - 1
+    (own,) = entry.own
+    assert SHORTEST_LIFE <= own.life <= LIFE
+    entry.now = own.life - 1
     entry.open()
     assert len(list(entry.own)) == 1
-    entry.now = LIFE
+    entry.now = own.life
     entry.open()
     assert len(list(entry.own)) == 2
     for each in (socket, socket + 1, socket + 2):

@@ -1,12 +1,16 @@
-"""Routes: the cheapest first, and of those equally dear one over Nodes that know circuits."""
+"""Routes: drawn by price, over few first hops, and rather over Nodes that know circuits."""
 
 from __future__ import annotations
 
+import json
 import random
+from collections import Counter
 
 import pytest
 
 from masq.core.network.graph import Graph
+from masq.core.network.guards import GUARDS, REMEMBERED, Guards
+from masq.core.network.reputation import Reputation
 from masq.core.network.routing import Ceiling, Routes
 from masq.crypto import CryptDE
 from masq.errors import UnavailableError
@@ -53,18 +57,39 @@ class Net:
 ALIKE = [(DEFAULT_RATE_PACK, False)] * 3 + [(DEFAULT_RATE_PACK, True)] + [(DEFAULT_RATE_PACK, False)] * 3
 
 
-@pytest.mark.parametrize("seed", range(8))
-def test_at_equal_cost_nodes_that_know_circuits_are_preferred(seed: int) -> None:
-    net = Net(seed, ALIKE, ALIKE, ALIKE)
-    assert all(net.able(key) for key in net.routes.find(3, 1_000).over)
+def test_nodes_that_know_circuits_are_drawn_four_times_as_often() -> None:
+    net = Net(1, ALIKE, ALIKE, ALIKE)
+    exits = [net.able(net.routes.find(3, 1_000).over[-1]) for _ in range(1_000)]
+    assert 340 < sum(exits) < 460, "4 of 10"
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_a_cheaper_node_is_taken_though_it_knows_none(seed: int) -> None:
-    net = Net(seed, [(DEFAULT_RATE_PACK, True), (CHEAP, False)], ALIKE)
-    over = net.routes.find(2, 1_000).over
-    assert not net.able(over[1])
-    assert net.able(over[2])
+def test_who_asks_for_less_than_most_gains_nothing_and_twice_the_price_halves_the_traffic() -> None:
+    half, twice = (RatePack(*(int(rate * part) for rate in DEFAULT_RATE_PACK)) for part in (0.5, 2))
+    exits = [(half, False), (DEFAULT_RATE_PACK, False), (DEFAULT_RATE_PACK, False), (twice, False)]
+    net = Net(2, [(DEFAULT_RATE_PACK, False)], exits)
+    taken = Counter(net.routes.find(2, 1_000).over[-1] for _ in range(3_500))
+    cheap, one, other, dear = (taken[record.public_key] for record in net.records[2])
+    assert all(900 < count < 1_100 for count in (cheap, one, other))
+    assert 420 < dear < 580
+
+
+def test_first_hops_are_three_and_stay_the_same_over_restarts() -> None:
+    net = Net(3, [(DEFAULT_RATE_PACK, False)] * 7, ALIKE)
+    first = {net.routes.find(2, 1_000).over[1] for _ in range(200)}
+    assert len(first) == GUARDS
+    again = Routes(net.graph, random.Random(7).randbytes, reputation=Reputation(saved_guards=None))
+    again.guards = Guards(net.routes.guards.text)
+    assert {again.find(2, 1_000).over[1] for _ in range(200)} == first
+    gone = min(first)
+    others = {again.find(2, 1_000, [gone]).over[1] for _ in range(200)}
+    assert len(others) == GUARDS
+    assert first - {gone} < others
+    assert {again.find(2, 1_000).over[1] for _ in range(200)} == first, "who comes back is a guard again"
+
+
+def test_what_was_saved_of_guards_may_be_anything() -> None:
+    assert Guards("no json").among([b"a"]) == [b"a"]
+    assert len(json.loads(Guards(json.dumps(["61"] * 50)).text)) == REMEMBERED
 
 
 def test_with_the_extension_demanded_there_is_no_way_around_one_that_lacks_it() -> None:

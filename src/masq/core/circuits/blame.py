@@ -6,12 +6,15 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
-from masq.core.failure import Failure, name_of
+from masq.core.failure import SOME_HOP, Cause, Failure, name_of
+from masq.core.network.reputation import FIRST_TERM, Reputation
 from masq.core.view import AvoidedView
 from masq.types import PublicKey
 
-BLAME_LIFE: Final = 600.0
-"""Seconds that a Node which failed us is avoided, and that a failure is remembered."""
+BLAME_LIFE: Final = FIRST_TERM
+"""Seconds that a Node which failed us is avoided the first time, and that a failure is remembered."""
+CERTAIN: Final = 3
+"""Failures after which one Node that stands out alone is avoided for a term, whatever goes well over it later."""
 OFTEN: Final = 2
 """Failures in which a Node has to be a suspect to stand out: one proves nothing, and newcomers have none."""
 STANDS_OUT: Final = 0.2
@@ -39,9 +42,15 @@ class Blame:
     is avoided, and explains all that it was part of; then the next one is looked for in what is left.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, reputation: Reputation | None = None) -> None:
+        """`reputation` remembers who was avoided how often."""
+        self._reputation = reputation or Reputation()
         self.nodes: dict[PublicKey, tuple[float, Failure]] = {}
-        """Those that were named."""
+        """Those that were named, or found out."""
+        self._until: dict[PublicKey, float] = {}
+        for key, term in self._reputation.terms.items():
+            self.nodes[key] = term.since - self._reputation.epoch, Failure(Cause.UNKNOWN, SOME_HOP, term.reason)
+            self._until[key] = term.until - self._reputation.epoch
         self._events: deque[_Event] = deque(maxlen=MAX_FAILURES)
         self._good: dict[PublicKey, tuple[float, float]] = {}
         """How many circuits went well over a Node, half of it forgotten in BLAME_LIFE, and as of when."""
@@ -49,6 +58,7 @@ class Blame:
     def put(self, key: PublicKey, failure: Failure, now: float) -> None:
         """A Node is why something failed."""
         self.nodes[key] = now, failure
+        self._until[key] = self._reputation.sentence(key, str(failure), now)
 
     def suspect(self, keys: tuple[PublicKey, ...], failure: Failure, now: float) -> None:
         """One of these Nodes is why something failed."""
@@ -56,6 +66,18 @@ class Blame:
             self.put(keys[0], failure, now)
         else:
             self._events.append(_Event(now, keys, failure))
+            self._reputation.failed(keys, now)
+            self._convict(failure, now)
+
+    def _convict(self, failure: Failure, now: float) -> None:
+        """Who stands out alone and often enough has a term."""
+        self._avoided(now)
+        left = [event for event in self._events if not any(key in self.nodes for key in event.suspects)]
+        worst = self._worst(left, now)
+        if len(worst) == 1:
+            (key,) = worst
+            if sum(key in event.suspects for event in left) >= CERTAIN:
+                self.put(key, failure, now)
 
     def praise(self, keys: tuple[PublicKey, ...], now: float) -> None:
         """A circuit over these Nodes has answered."""
@@ -75,7 +97,9 @@ class Blame:
         )
 
     def _avoided(self, now: float) -> dict[PublicKey, tuple[float, Failure]]:
-        self.nodes = {key: why for key, why in self.nodes.items() if now - why[0] < BLAME_LIFE}
+        if self.nodes:
+            self.nodes = {key: why for key, why in self.nodes.items() if now < self._until[key]}
+            self._until = {key: self._until[key] for key in self.nodes}
         while self._events and now - self._events[0].when >= BLAME_LIFE:
             self._events.popleft()
         found = dict(self.nodes)

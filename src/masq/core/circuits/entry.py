@@ -9,7 +9,7 @@ from enum import IntEnum
 from typing import Final
 
 from masq.core.attempt import Attempt
-from masq.core.circuits.origin import CLOSING, IDLE, LIFE, OwnCircuit, OwnCircuits
+from masq.core.circuits.origin import CLOSING, IDLE, OwnCircuit, OwnCircuits
 from masq.core.circuits.quiet import HalfEnded
 from masq.core.circuits.terminal import ABOUT_CREDIT, LAZY, Departures, HeldBack, Outbox, Overdrawn, TerminalStream
 from masq.core.circuits.vigil import PROBE_HOST, Pulse, Vigil
@@ -263,6 +263,7 @@ class CircuitEntry:
         heads = 0
         terminal = own.terminal
         own.active = now
+        self.circuits.paced(own, len(data), now)
         own.recent = own.busy(now) + len(data)
         own.recent_at = now
         try:
@@ -337,6 +338,7 @@ class CircuitEntry:
         if not isinstance(stream, OwnStream):
             if message.stream == own.pulse.probe and message.command in (Command.RESOLVED, Command.END):
                 self.vigil.proved(own.pulse, now)
+                self._timed(own, now)
             return []
         match message.command:
             case Command.CONNECTED if stream.kind is Wish.STREAM and not stream.connected:
@@ -422,7 +424,7 @@ class CircuitEntry:
             if own.closing is not None:
                 if now - own.closing > CLOSING:
                     self.circuits.remove(own)
-            elif not own.terminal.streams and now - own.opened > LIFE and now - own.active > IDLE:
+            elif not own.terminal.streams and now - own.opened > own.life and now - own.active > IDLE:
                 effects += self._abandon(own, Close.DONE, now)
         if now >= self.vigil.due:
             effects += self._look(now)
@@ -457,7 +459,15 @@ class CircuitEntry:
         """Something has come for what was sent: the circuit lives."""
         if not own.pulse.good:
             self.circuits.blame.praise(own.keys, now)
+            self.circuits.reputation.worked(own.route.over, now)
+        first = not own.pulse.good
         self.vigil.answered(own.pulse, now)
+        if first:
+            self._timed(own, now)
+
+    def _timed(self, own: OwnCircuit, now: float) -> None:
+        if own.pulse.rtt is not None:
+            self.circuits.reputation.answered_in(own.route.over, own.pulse.rtt, now)
 
     def next_wake(self, now: float) -> float:
         first = next(iter(self._silent.values()), None)

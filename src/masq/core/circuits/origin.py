@@ -26,6 +26,7 @@ from masq.core.limits import (
     NOTHING_PER_STREAM,
     WINDOWS,
 )
+from masq.core.network.reputation import Reputation
 from masq.core.network.routing import Route, Routes
 from masq.core.proofs import Proofs
 from masq.core.tab import Tab
@@ -51,7 +52,9 @@ from masq.wire.package import OPEN_ELEMENTS, Component, Hop
 from masq.wire.secure_link import FrameType
 
 LIFE: Final = 600.0
-"""Seconds in which a circuit takes new streams."""
+"""Seconds in which a circuit takes new streams, at most: each has a life of its own, drawn when it is opened."""
+SHORTEST_LIFE: Final = 300.0
+"""At least. Who watches can't tell from the time when an old one ends which new one goes on for it."""
 IDLE: Final = 60.0
 """Seconds after its last stream and its life that a circuit is kept."""
 CLOSING: Final = 10.0
@@ -62,6 +65,14 @@ BUSY_FOR: Final = 0.1
 """The same in seconds, at the rate that the way is known to carry."""
 MAX_SPREAD: Final = 16
 """Circuits of one group among which streams are spread."""
+COMPARED: Final = 3
+"""Circuits that a group has at least once one of them carried much: a slow one is noticed beside others."""
+SLOWER: Final = 4
+"""So many times as slow as the fastest of its group is a circuit that gets no new stream."""
+BULK: Final = 1024 * 1024
+"""Bytes that came without a pause, by which the speed of a circuit is judged."""
+PAUSED: Final = 0.5
+"""Seconds without a cell after which it is taken to have had nothing to carry."""
 MAX_STREAMS: Final = 2_048
 MOST_LEFT: Final = 16
 """Exits that are avoided as our user has left them."""
@@ -110,12 +121,31 @@ class OwnCircuit:
     """Bytes that may still come for streams that we have ended: the credit that they had left."""
     nothing: int = 0
     """Bytes of cells that came with nothing in them for our user."""
+    bulk: int = 0
+    """Bytes that came without a pause since `bulk_since`, to see how fast it is."""
+    bulk_since: float = 0.0
+    speed: float = 0.0
+    """Bytes per second, the last time that much came; 0: it never did."""
+    life: float = LIFE
+    """Seconds in which it takes new streams."""
     closing: float | None = None
     """Since when we are through with it: what still comes is paid for, and the last bills are waited for."""
 
     def busy(self, now: float) -> float:
         age = now - self.recent_at
         return 0.0 if age > 0.5 else self.recent * (1.0 - 2 * age)
+
+    def paced(self, size: int, now: float) -> bool:
+        """So many bytes came: whether its speed is known anew."""
+        if now - self.recent_at > PAUSED:
+            self.bulk, self.bulk_since = 0, now
+            return False
+        self.bulk += size
+        if self.bulk < BULK:
+            return False
+        self.speed = self.bulk / max(now - self.bulk_since, 0.001)
+        self.bulk, self.bulk_since = 0, now
+        return True
 
     @property
     def much(self) -> float:
@@ -171,8 +201,10 @@ class OwnCircuits:
         new_id: Callable[[int], int],
         epoch: float,
         paces: Callable[[PublicKey], bool] = lambda _: False,
+        reputation: Reputation | None = None,
     ) -> None:
         """`new_id`: an id on a link. `epoch`: unix time at `now` 0. `paces`: whether a Node knows of `PACE`."""
+        self.reputation = reputation or Reputation(epoch)
         self._keys = keys
         self._routes = routes
         self._hops = hops
@@ -187,7 +219,7 @@ class OwnCircuits:
         self._groups: dict[str, list[OwnCircuit]] = {}
         self._proofs = proofs
         self._tab = tab
-        self.blame = Blame()
+        self.blame = Blame(self.reputation)
         self.audit: dict[PublicKey, OverBilling] = {}
         self._left: tuple[PublicKey, ...] = ()
         """Exits that our user wanted to leave, the last first."""
@@ -226,7 +258,7 @@ class OwnCircuits:
 
     @staticmethod
     def _young(own: OwnCircuit, now: float) -> bool:
-        return now - own.opened < LIFE and not own.overbilled
+        return now - own.opened < own.life and not own.overbilled
 
     def renew(self) -> int:
         """New streams get new circuits, to other exits where there are any: how many are left to those they have."""
@@ -254,8 +286,10 @@ class OwnCircuits:
             if self._young(own, now) and own.route.exit.key not in tried and len(own.terminal.streams) < MAX_STREAMS
         ]
         sound = [own for own in usable if not any(key in doubted for key in own.route.over)]
+        fastest = max((own.speed for own in usable), default=0.0)
+        sound = [own for own in sound if not own.speed or own.speed * SLOWER >= fastest]
         best = min(sound, key=lambda own: own.busy(now), default=None)
-        if best is not None and (len(usable) >= MAX_SPREAD or best.busy(now) <= best.much):
+        if best is not None and (len(usable) >= MAX_SPREAD or self._is_enough(best, len(usable), now)):
             return best, []
         try:
             return self._open(group, tuple(sorted(tried)), doubted, now)
@@ -264,6 +298,11 @@ class OwnCircuits:
             if best is None:
                 raise
             return best, []
+
+    @staticmethod
+    def _is_enough(best: OwnCircuit, there: int, now: float) -> bool:
+        """Whether a new stream gets no circuit of its own."""
+        return best.busy(now) <= best.much and (not best.speed or there >= COMPARED)
 
     def _open(
         self, group: str, avoid: tuple[PublicKey, ...], doubted: tuple[PublicKey, ...], now: float
@@ -301,6 +340,7 @@ class OwnCircuits:
             # It goes with what is said first. So the way is known when the first bytes come.
             terminal.post([(0, Command.ECHO, terminal.pace.ask(now))], math.inf)
         own = OwnCircuit(terminal, route, hops, group, now, now, Pulse(now, granted=now))
+        own.life = SHORTEST_LIFE + (LIFE - SHORTEST_LIFE) * int.from_bytes(self._random(4), "big") / 2**32
         self._circuits[link, circuit] = own
         self._groups.setdefault(group, []).append(own)
         return own, [SendFrame(link, circuit_frame(FrameType.OPEN, circuit, cbor.encode(elements)), circuit)]
@@ -379,6 +419,11 @@ class OwnCircuits:
             self.audit[key] = OverBilling(key, wei, hop.wei, now)
         text = f"{own.place(position)} bills {wei} wei for {cells} cells, we count {hop.wei} for {hop.cells}"
         return [Log("warning", "overbilled", text)]
+
+    def paced(self, own: OwnCircuit, size: int, now: float) -> None:
+        """So many bytes came over a circuit. To be called before `recent_at` changes."""
+        if own.paced(size, now):
+            self.reputation.carried(own.route.over, own.speed, now)
 
     # --- what hops say, and ending ---
 

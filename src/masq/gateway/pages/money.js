@@ -1,0 +1,83 @@
+// What is owed, owing, paid and under way, by Node and over time.
+import { html, useEffect, useRef } from "./vendor/preact.js";
+import { Act } from "./app.js";
+import { masq, short, time, wallet } from "./text.js";
+
+let library;
+function load() {
+  library ||= new Promise((done, failed) => {
+    const style = Object.assign(document.createElement("link"), { rel: "stylesheet", href: "vendor/uplot.css" });
+    const script = Object.assign(document.createElement("script"), { src: "vendor/uplot.js", onload: () => done(window.uPlot), onerror: failed });
+    document.head.append(style, script);
+  });
+  return library;
+}
+
+function Plot({ history }) {
+  const box = useRef(null);
+  const plot = useRef(null);
+  const data = () => [0, 1, 2, 3, 4].map((at) => history.map((point) => point[at]));
+  useEffect(() => {
+    let gone = false;
+    load().then((UPlot) => {
+      if (gone) return;
+      const ink = getComputedStyle(document.documentElement);
+      const color = (name) => ink.getPropertyValue(`--${name}`).trim();
+      const axis = { stroke: color("quiet"), grid: { stroke: color("line"), width: 1 }, ticks: { stroke: color("line") } };
+      const line = (label, name, dash) => ({ label, stroke: color(name), width: 2, dash, points: { show: false } });
+      const options = {
+        width: box.current.clientWidth, height: 240, cursor: { drag: { x: false, y: false } },
+        axes: [axis, { ...axis, size: 90, values: (_, ticks) => ticks.map((tick) => masq(tick * 1e18).replace(" MASQ", "")) }],
+        series: [{}, line("owed by us", "bad"), line("owed to us", "accent"), line("paid", "good"), line("earned", "warn", [6, 4])],
+      };
+      plot.current = new UPlot(options, data(), box.current);
+    });
+    const watch = new ResizeObserver(() => plot.current && plot.current.setSize({ width: box.current.clientWidth, height: 240 }));
+    watch.observe(box.current);
+    return () => { gone = true; watch.disconnect(); if (plot.current) plot.current.destroy(); };
+  }, []);
+  useEffect(() => { if (plot.current) plot.current.setData(data()); });
+  return html`<div ref=${box} role="img" aria-label="MASQ owed, owing, paid and earned since this page was opened; the figures above say where it stands."></div>`;
+}
+
+const sum = (list) => (list || []).reduce((total, each) => total + BigInt(each.wei), 0n);
+
+function Book({ title, rows, names, empty, banned }) {
+  const sorted = [...(rows || [])].sort((one, other) => (BigInt(other.wei) > BigInt(one.wei) ? 1 : -1));
+  return html`<section class="card"><h2>${title}</h2>${sorted.length
+    ? html`<div class="scroll" tabindex="0" role="region" aria-label=${title}><table><thead><tr><th scope="col">Node</th><th scope="col">Wallet</th><th scope="col" class="number">Amount</th><th scope="col" class="number">Since</th></tr></thead><tbody>
+      ${sorted.slice(0, 100).map((each) => html`<tr key=${each.wallet}><td class="mono">${names.get(each.wallet) || ""}</td><td class="mono" title=${each.wallet}>${wallet(each.wallet)} ${banned && banned.includes(each.wallet) && html`<span class="tag bad">refused</span>`}</td><td class="number">${masq(each.wei)}</td><td class="number">${time(Math.max(0, Date.now() / 1000 - each.since))}</td></tr>`)}</tbody></table></div>`
+    : html`<p class="quiet">${empty}</p>`}</section>`;
+}
+
+export default function Money({ store }) {
+  const { status, history } = store;
+  const names = new Map((status.nodes || []).map((node) => [node.wallet, short(node.key)]));
+  const hour = status.uptime < 3600 ? (Number(status.spent_hour_wei) * 3600) / Math.max(60, status.uptime) : Number(status.spent_hour_wei);
+  const money = status.money;
+  return html`<h1>Money</h1>
+    <dl class="figures">
+      <div><dt>We owe</dt><dd>${masq(sum(status.payables))}</dd></div>
+      <div><dt>Owed to us</dt><dd>${masq(sum(status.receivables))}</dd></div>
+      <div><dt>Paid since the start</dt><dd>${masq(status.paid_wei)}</dd></div>
+      <div><dt>Earned since the start</dt><dd>${masq(status.earned_wei)}</dd></div>
+      <div><dt>An hour of the present use</dt><dd>${masq(hour)}</dd></div>
+      <div><dt>Spent in this hour</dt><dd>${masq(status.spent_hour_wei)}${status.most_hour_wei ? html` <small class="quiet">of ${masq(status.most_hour_wei)}</small>` : ""}</dd></div>
+      ${money && money.tokens !== undefined && html`<div><dt>In the consuming wallet</dt><dd>${masq(money.tokens)}</dd></div><div><dt>For gas</dt><dd>${money.coins === null ? "unknown" : masq(money.coins).replace("MASQ", "coins")}</dd></div>`}
+    </dl>
+    <section class="card"><h2>Since this page was opened</h2><${Plot} history=${history} /></section>
+    <div class="grid">
+      <${Book} title="We owe" rows=${status.payables} names=${names} empty="Nothing is owed." />
+      <${Book} title="Owed to us" rows=${status.receivables} names=${names} banned=${status.banned} empty="Nobody owes us anything." />
+    </div>
+    <section class="card"><h2>Payments under way</h2>${(status.payments || []).length
+      ? html`<div class="scroll" tabindex="0" role="region" aria-label="Payments"><table><thead><tr><th scope="col">To</th><th scope="col" class="number">Amount</th><th scope="col">Transaction</th><th scope="col">State</th></tr></thead><tbody>${status.payments.map((each) => html`<tr><td class="mono">${names.get(each.wallet) || wallet(each.wallet)}</td><td class="number">${masq(each.wei)}</td><td class="mono">${each.hash}</td><td>${each.state || "sent"}</td></tr>`)}</tbody></table></div>`
+      : html`<p class="quiet">None.</p>`}
+      <p class="row"><${Act} path="/api/scan" body=${{ scan: "payables" }}>Pay what is due<//> <${Act} path="/api/scan" body=${{ scan: "receivables" }}>Look for income<//></p></section>
+    <section class="card"><h2>Wallets</h2><dl class="facts"><dt>Pays</dt><dd class="mono">${status.consuming_wallet || "none: `masq wallet create --save`"}</dd><dt>Earns</dt><dd class="mono">${status.earning_wallet}</dd><dt>Chain</dt><dd>${status.chain}</dd></dl></section>
+    <section class="card"><h2>Disputes and refusals</h2>
+      ${(status.banned || []).map((each) => html`<p>Refused until it pays: <span class="mono">${each}</span></p>`)}
+      ${(status.overbilled || []).map((each) => html`<p class="error">Node ${short(each.node)} billed ${masq(each.billed)}; we counted ${masq(each.counted)}, and pay that.</p>`)}
+      ${(status.warnings || []).map((each) => html`<p>${each}</p>`)}
+      ${!(status.banned || []).length && !(status.overbilled || []).length && !(status.warnings || []).length && html`<p class="quiet">None.</p>`}</section>`;
+}
