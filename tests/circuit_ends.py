@@ -12,7 +12,7 @@ from tests.secure_ends import keys
 from masq.chain.wallet import Wallet
 from masq.core.circuits.entry import CircuitEntry, EntryEffect, Wish
 from masq.core.circuits.exit import CircuitExit
-from masq.core.circuits.origin import OwnCircuit, OwnCircuits
+from masq.core.circuits.origin import OwnCircuit, OwnCircuits, Paying
 from masq.core.circuits.passage import Billing
 from masq.core.circuits.relay import PassingCircuits
 from masq.core.circuits.ways import Peer, Ways
@@ -410,8 +410,7 @@ class Entry:
         self.own = OwnCircuits(
             self.keys,
             FixedRoutes(self.keys.public_key, *self.ways),  # type: ignore[arg-type]
-            Proofs(self.keys, WALLET),
-            self.tab,
+            Paying(Proofs(self.keys, WALLET), self.tab),
             len(self.ways[0].pairs),
             os.urandom,
             links,

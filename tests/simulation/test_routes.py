@@ -173,26 +173,3 @@ def test_a_relay_that_drops_is_found_avoided_longer_each_time_and_remembered(how
     again = world.add(world.hosts[1:3], replacing=user)
     assert key in again.node.own_circuits.blame.keys(world.now)
     assert again.node.routes.guards.text == user.node.routes.guards.text
-
-
-def test_a_slow_relay_gets_no_more_bulk_after_a_minute() -> None:
-    world = network(41, 20)
-    user = world.hosts[0]
-    first = client(user, "files.test", 80, b"3000000\n")
-    slow = hop_of(world, circuit_of(user), 1)
-    key = slow.node.keys.public_key
-    slow.links.bandwidth = 300_000
-    assert world.run_until(lambda: first.ended, 60)
-    for number in range(12):
-        one = client(user, "files.test", 80, b"3000000\n", f"group {number % 3}")
-        assert world.run_until(lambda one=one: one.ended, 60)  # type: ignore[misc]
-        world.run(1)
-    avoiding = 0
-    for number in range(20):
-        one = client(user, "files.test", 80, b"3000000\n", f"group {number % 3}")
-        latest = [stream.circuit for stream in user.node.circuit_entry.streams()][-1]
-        avoiding += latest is not None and key not in latest.keys
-        assert world.run_until(lambda one=one: one.ended, 60)  # type: ignore[misc]
-        world.run(1)
-    print(f"{avoiding} of 20 bulk streams avoid the slow relay; {user.node.reputation.view(key)}")
-    assert avoiding >= 18

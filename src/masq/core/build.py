@@ -9,7 +9,7 @@ from masq.chain.wallet import Wallet
 from masq.core.accountant.accountant import Accountant, AccountantConfig, SavedState
 from masq.core.circuits.entry import CircuitEntry
 from masq.core.circuits.exit import CircuitExit
-from masq.core.circuits.origin import OwnCircuits
+from masq.core.circuits.origin import OwnCircuits, Paying
 from masq.core.circuits.passage import Billing
 from masq.core.circuits.relay import PassingCircuits
 from masq.core.circuits.ways import Peer, Ways
@@ -131,7 +131,7 @@ def build_node(config: NodeConfig, saved: SavedState, random: Random, now: float
     circuit_exit = CircuitExit(billing, sockets, ways, config.limits)
     circuits = PassingCircuits(keys, proofs, billing, circuit_exit, ways, refuses, exits, config.epoch)
     own_circuits = OwnCircuits(
-        keys, routes, proofs, tab, hops, random, ways, circuits.new_id, config.epoch, paces, reputation
+        keys, routes, Paying(proofs, tab), hops, random, ways, circuits.new_id, config.epoch, paces, reputation
     )
     circuit_entry = CircuitEntry(own_circuits, sockets, ways)
     rules = Rules(

@@ -65,10 +65,6 @@ BUSY_FOR: Final = 0.1
 """The same in seconds, at the rate that the way is known to carry."""
 MAX_SPREAD: Final = 16
 """Circuits of one group among which streams are spread."""
-COMPARED: Final = 3
-"""Circuits that a group has at least once one of them carried much: a slow one is noticed beside others."""
-SLOWER: Final = 4
-"""So many times as slow as the fastest of its group is a circuit that gets no new stream."""
 BULK: Final = 1024 * 1024
 """Bytes that came without a pause, by which the speed of a circuit is judged."""
 PAUSED: Final = 0.5
@@ -186,6 +182,14 @@ class OverBilling:
     when: float
 
 
+@dataclass(frozen=True, slots=True)
+class Paying:
+    """How hops are paid: the proof that each is given, and where it is booked what we owe."""
+
+    proofs: Proofs
+    tab: Tab
+
+
 class OwnCircuits:
     """All circuits of our own users."""
 
@@ -193,8 +197,7 @@ class OwnCircuits:
         self,
         keys: Keys,
         routes: Routes,
-        proofs: Proofs,
-        tab: Tab,
+        paying: Paying,
         hops: int,
         random: Random,
         ways: Ways,
@@ -217,8 +220,8 @@ class OwnCircuits:
         """What our windows are larger by than usual."""
         self._circuits: dict[tuple[int, int], OwnCircuit] = {}
         self._groups: dict[str, list[OwnCircuit]] = {}
-        self._proofs = proofs
-        self._tab = tab
+        self._proofs = paying.proofs
+        self._tab = paying.tab
         self.blame = Blame(self.reputation)
         self.audit: dict[PublicKey, OverBilling] = {}
         self._left: tuple[PublicKey, ...] = ()
@@ -286,10 +289,8 @@ class OwnCircuits:
             if self._young(own, now) and own.route.exit.key not in tried and len(own.terminal.streams) < MAX_STREAMS
         ]
         sound = [own for own in usable if not any(key in doubted for key in own.route.over)]
-        fastest = max((own.speed for own in usable), default=0.0)
-        sound = [own for own in sound if not own.speed or own.speed * SLOWER >= fastest]
         best = min(sound, key=lambda own: own.busy(now), default=None)
-        if best is not None and (len(usable) >= MAX_SPREAD or self._is_enough(best, len(usable), now)):
+        if best is not None and (len(usable) >= MAX_SPREAD or best.busy(now) <= best.much):
             return best, []
         try:
             return self._open(group, tuple(sorted(tried)), doubted, now)
@@ -298,11 +299,6 @@ class OwnCircuits:
             if best is None:
                 raise
             return best, []
-
-    @staticmethod
-    def _is_enough(best: OwnCircuit, there: int, now: float) -> bool:
-        """Whether a new stream gets no circuit of its own."""
-        return best.busy(now) <= best.much and (not best.speed or there >= COMPARED)
 
     def _open(
         self, group: str, avoid: tuple[PublicKey, ...], doubted: tuple[PublicKey, ...], now: float
