@@ -140,7 +140,7 @@ def test_11_visitors_that_hang_up_evict_nobody_whom_the_operator_named() -> None
 
 def test_11_honest_newcomers_still_join_while_somebody_visits_without_end() -> None:
     world = World(1102)
-    world.join(8)  # Of fewer, somebody may be linked to all, so that nobody is left to be its exit.
+    world.join(5)
     world.run(10)
     for number in range(12):
         stranger = Stranger(world, f"10.0.9.{number}", seed=number)

@@ -19,7 +19,9 @@ def test_all_join_by_one_bootstrap_node(count: int, seed: int, tell: Callable[[s
     world.run(60)
     tell(f"{count} by one, seed {seed}: {told(world)}")
     assert components(world) == [count]
-    assert min(degrees(world)) >= 3
+    # At the rim somebody may know so few Nodes that it takes the network for a small one, and two for enough.
+    assert min(degrees(world)) >= 2
+    assert degrees(world).get(2, 0) <= count // 20
     assert max(degrees(world)) <= 5
     assert all(host.node.has_route for host in world.hosts)
 

@@ -105,6 +105,16 @@ class Contacts:
             del self.by_ip[lost[0]]
         self.by_ip[address.ip] = Contact(key, address, 1, now + FIRST_RETRY)
 
+    def look_for(self, key: PublicKey, address: NodeAddress, now: float) -> None:
+        """Somebody that was our neighbor may be it again: it is asked until it answers, if there is a place."""
+        if key in self._graph.root.neighbors or self._full() >= MAX_DEGREE:
+            return
+        contact = self.by_ip.get(address.ip)
+        if contact is None:
+            self.add_lost(key, address, now)
+        elif contact.is_of(key):
+            contact.answered, contact.attempts, contact.due = False, 1, now + FIRST_RETRY
+
     def named(self) -> set[PublicKey]:
         """Neighbors at addresses that the operator gave."""
         return {key for ip in self._given if (key := self._graph.at(ip)) in self._graph.root.neighbors and key}

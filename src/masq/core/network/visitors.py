@@ -56,7 +56,7 @@ class Visitors:
         candidates = self._candidates(debuter)
         leaving = None if self._places.has_room(debuter) else self._places.gives_way(debuter, address, now)
         if leaving is not None:
-            self._places.give_way(leaving, now)
+            self._places.give_way(leaving, key, now)
         better = next((record for record in candidates if graph.degree(record.public_key) > 2), None)
         asks_anew = key not in graph.root.neighbors
         if (
@@ -67,7 +67,8 @@ class Visitors:
         ):
             return self._pass_on(key, address, better.public_key, now)
         chosen = self._contacts.solicited(source.ip, now, key)
-        if not self._places.has_place(debuter, address, now, chosen):
+        # Whoever gives way leaves its place to this one, whatever else there are places kept for.
+        if leaving is None and not self._places.has_place(debuter, address, now, chosen):
             return self._no_place(debuter, address, candidates, now)
         self._places.displace(address.ip, key, now)
         graph.add(debuter, address, now)
@@ -148,7 +149,7 @@ class Visitors:
         self._places.displace(address.ip, key, now)
         self._graph.add(debuter, address, now)
         self._own.add_neighbor(key, now)
-        self._places.split(key, now)
+        self._places.split(key, other, now)
         self._rounds.introduced[key] = (other, now + WITHHOLD)
         introduction = Tell(key, address.endpoint, self._gossip_about(self._graph.root_key, other))
         return [introduction, *self._rounds.round(now)]
@@ -156,9 +157,10 @@ class Visitors:
     def _introduce(
         self, key: PublicKey, address: NodeAddress, candidates: list[NodeRecord], now: float
     ) -> list[VisitorsEffect]:
+        before = self._places.split_from(key)  # It comes again: to another one it would cost us that neighbor, too.
         for candidate in candidates:
             introducee = candidate.public_key
-            if self._may_show(address.ip, introducee, now):
+            if before in (None, introducee) and self._may_show(address.ip, introducee, now):
                 self._rounds.introduced[key] = (introducee, now + WITHHOLD)
                 return [Tell(key, address.endpoint, self._gossip_about(self._graph.root_key, introducee))]
         greed = self._greed(address.ip, now) if candidates else []
