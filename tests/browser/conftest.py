@@ -55,12 +55,13 @@ def demo() -> Iterator[Demo]:
         threading.Thread(target=process.stdout.read, daemon=True).start()
         yield Demo(found[0], next(Path(directory).glob("masq-demo-*")))
         process.send_signal(signal.SIGINT)
-        process.wait(30)
+        process.wait(120)
         process.stdout.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def browser() -> Iterator[Browser]:
+    """One for each test: while Playwright runs, its event loop does, and other tests of the process start their own."""
     path = shutil.which("chromium")
     assert path, "Debian's Chromium is missing: apt-get install chromium"
     with sync_playwright() as playwright:

@@ -12,7 +12,7 @@ from masq.core.network.own_record import Profile
 from masq.sim.network import Conditions
 from masq.sim.workloads.browsing import SlowReader, content_of
 from masq.sim.world import World
-from masq.wire.circuit import CIRCUIT_CREDIT, STREAM_CREDIT
+from masq.wire.circuit import CIRCUIT_CREDIT, PACE, STREAM_CREDIT
 
 FAR = Conditions(latency=0.05, bandwidth=10_000_000)
 """300 ms for a round trip over three hops: 3 MB are under way when 10 MB/s are used."""
@@ -81,10 +81,13 @@ def test_nodes_that_know_nothing_of_it_carry_circuits_as_before(monkeypatch: pyt
         return replace(made[-1], extensions=("flow1", "circuit1")) if len(made) % every == 0 else made[-1]
 
     monkeypatch.setattr("masq.sim.world.Profile", profile)
-    world = network(154, 8, FAR)
+    world = network(155, 8, FAR)
     one = client(world.hosts[0], "files.test", 80, b"6000000\n")
     assert world.run_until(lambda: bool(one.received), 10)
-    terminal = circuit_of(world.hosts[0]).terminal
+    own = circuit_of(world.hosts[0])
+    terminal = own.terminal
+    relays = [hop_of(world, own, at).node.neighborhood.graph.root for at in range(len(own.hops) - 1)]
+    assert any(PACE not in relay.extensions for relay in relays), "another seed draws another route"
     assert world.run_until(lambda: one.ended, 60)
     assert one.received == content_of(6_000_000)
     assert terminal.pace.most == CIRCUIT_CREDIT

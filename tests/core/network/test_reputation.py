@@ -1,0 +1,86 @@
+"""Reputation: what is learnt of Nodes, how long it counts, and what is kept of it."""
+
+from __future__ import annotations
+
+import pytest
+from tests.network_ends import ROOT, Peer, peers
+
+from masq.core.network.reputation import CONFIG, HALF_LIFE, SLOWEST, SPEED_HALF_LIFE, SUSPECTED, UNCERTAIN, Reputation
+
+ONE, TWO, THREE, FOUR = peers(4)
+
+
+def weight(reputation: Reputation, peer: Peer) -> float:
+    return reputation.weight(peer.record(), ROOT.key)
+
+
+def test_who_served_well_is_likelier_than_who_is_unknown_and_half_of_it_is_forgotten_in_a_day() -> None:
+    reputation = Reputation()
+    assert weight(reputation, ONE) == 0.5
+    for _ in range(20):
+        reputation.worked((ROOT.key, ONE.key), 0.0)
+    assert weight(reputation, ONE) == pytest.approx(21 / 22)
+    reputation.worked((ROOT.key, ONE.key), HALF_LIFE)
+    assert reputation.view(ONE.key).good == 11
+
+
+def test_a_failure_is_shared_and_who_did_well_gets_less_of_it() -> None:
+    reputation = Reputation()
+    for _ in range(20):
+        reputation.worked((ROOT.key, ONE.key), 0.0)
+    reputation.failed((ONE.key, TWO.key), 1.0)
+    assert reputation.view(ONE.key).bad < 0.2 < 0.8 < reputation.view(TWO.key).bad
+    assert reputation.view(ONE.key).bad + reputation.view(TWO.key).bad == pytest.approx(1, abs=0.02)
+
+
+def test_a_suspect_is_hardly_drawn_for_a_minute_or_until_it_does_well() -> None:
+    reputation = Reputation(1_000.0)
+    reputation.failed((ONE.key, TWO.key), 0.0)
+    score = reputation.view(ONE.key).score
+    assert reputation.view(ONE.key).weight == pytest.approx(2 * score**2 * SUSPECTED, abs=0.001)
+    reputation.worked((ROOT.key, ONE.key), 1.0)
+    reputation.tick(UNCERTAIN - 1)
+    assert weight(reputation, ONE) > 4 * weight(reputation, TWO)
+    reputation.tick(UNCERTAIN + 1)
+    assert weight(reputation, TWO) > 0.3
+
+
+def test_of_those_on_a_slow_circuit_only_the_one_that_never_does_better_is_slow() -> None:
+    reputation = Reputation()
+    reputation.carried((ROOT.key, ONE.key, TWO.key), 300_000.0, 0.0)
+    assert reputation.typical_speed() is None, "two tell nothing of the others"
+    reputation.carried((ROOT.key, ONE.key, THREE.key, FOUR.key), 3_000_000.0, 1.0)
+    assert reputation.typical_speed() == pytest.approx(3_000_000, rel=0.01)
+    assert weight(reputation, ONE) == weight(reputation, THREE) == pytest.approx(0.5, rel=0.01)
+    assert weight(reputation, TWO) == pytest.approx(0.05, rel=0.01)
+    assert "slower than most" in reputation.view(TWO.key).why
+    reputation.carried((ROOT.key, TWO.key), 3_000_000.0, 2.0)
+    assert weight(reputation, TWO) == pytest.approx(0.5, rel=0.01)
+
+
+def test_the_slowest_is_drawn_at_times_and_speed_is_forgotten() -> None:
+    reputation = Reputation()
+    reputation.carried((ROOT.key, TWO.key, THREE.key, FOUR.key), 10_000_000.0, 0.0)
+    reputation.carried((ROOT.key, ONE.key), 1.0, 0.0)
+    assert weight(reputation, ONE) == 0.5 * SLOWEST
+    reputation.tick(SPEED_HALF_LIFE)
+    assert reputation.view(TWO.key).speed == 5_000_000
+
+
+def test_what_was_learnt_outlives_a_restart() -> None:
+    before = Reputation(1_000.0, guards=lambda: '["61"]')
+    before.worked((ROOT.key, ONE.key), 0.0)
+    before.carried((ROOT.key, ONE.key), 1e6, 0.0)
+    until = before.sentence(TWO.key, "it swallows", 0.0)
+    (saved,) = before.save(0.0)
+    assert saved.name == CONFIG
+    assert not before.save(1.0), "there is nothing new"
+    after = Reputation(1_000.0, saved.value)
+    assert after.view(ONE.key) == before.view(ONE.key)
+    assert after.view(TWO.key).avoided == until
+    assert after.saved_guards == '["61"]'
+
+
+@pytest.mark.parametrize("saved", [None, "", "no json", "[]", '{"nodes": [[]]}', '{"terms": 1}', "[" * 100_000])
+def test_what_makes_no_sense_is_as_good_as_nothing(saved: str | None) -> None:
+    assert weight(Reputation(0.0, saved), ONE) == 0.5
