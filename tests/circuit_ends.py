@@ -203,13 +203,15 @@ class HonestHop:
         self.delinquent: set[bytes] = set()
         self.crowded: set[int] = set()
         self.owed = 0
+        self.statements = b"", b""
+        """What it says to payers besides its bills."""
         self.now = 0.0
         self.earned = 0
         self.sockets, self.tab = Sockets(limits), Tab()
         self.strangers: dict[int, str] = {}
         """Links of who is no neighbor, and their addresses."""
         ways = Ways(self.next.get, lambda link: link in outbound, lambda link: link in self.crowded, self.peer)
-        billing = Billing(DEFAULT_RATE_PACK, self.tab, lambda payer: self.owed)
+        billing = Billing(DEFAULT_RATE_PACK, self.tab, lambda payer: self.owed, lambda payer, now: self.statements)
         self.exit = CircuitExit(billing, self.sockets, ways)
         self.circuits = PassingCircuits(
             self.keys,
@@ -405,12 +407,14 @@ class Entry:
         self.now = 0.0
         self.crowded: set[int] = set()
         self.tab = Tab()
+        self.statement = b""
+        """What it says to hops besides its payer."""
         peer = Peer("192.0.2.1", b"first", True)
         links = Ways(lambda key: BACK, lambda link: True, lambda link: link in self.crowded, lambda link: peer)
         self.own = OwnCircuits(
             self.keys,
             FixedRoutes(self.keys.public_key, *self.ways),  # type: ignore[arg-type]
-            Paying(Proofs(self.keys, WALLET), self.tab),
+            Paying(Proofs(self.keys, WALLET, lambda key, wallet, now: self.statement), self.tab),
             len(self.ways[0].pairs),
             os.urandom,
             links,

@@ -53,6 +53,7 @@ NODE = NodeView(
     circuits=0,
     avoided=(),
     overbilled=(),
+    disputed=0,
     links=(LINK,),
     bans=(),
 )

@@ -38,6 +38,7 @@ ANSWERS = {
     "masq run": "masq://base-mainnet:",
     "curl": "a page from beyond the exit",
     "status": "works: browsing over 1 hop",
+    "audit": "we count",
     "route new": "New streams take new routes",
     "metrics": "masq_works 1.0",
     "reload": "Nothing has changed that counts at once",

@@ -50,6 +50,7 @@ FULL = Seen(
         streams=(StreamView(SECRET, SECRET, (SECRET,), (SECRET,), 1, 2, 3.0),),
         avoided=(AvoidedView(SECRET, SECRET, 1.0),),
         overbilled=(OverbilledView(SECRET, Wei(2), Wei(1), 1.0),),
+        disputed=0,
         links=(replace(LINK, peer=SECRET, queued=5, dropped=6), replace(LINK, peer=SECRET, speech="json")),
         bans=(BanView(SECRET, True, 1.0, 1.0, 1, (SECRET,)), BanView(SECRET, False, 1.0, 1.0, 1, ())),
         serving=3,

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from masq.cli import backups, node
+from masq.cli.audit import audit
 from masq.cli.bans import bans
 from masq.cli.chains import chain_commands
 from masq.cli.options import AsJson, ChainName, DataDirectory, directory_of, print_json, settings_of
@@ -62,6 +63,7 @@ app.command()(node.status)
 app.command()(node.descriptor)
 app.command("open")(open_window)
 app.add_typer(node.route, name="route")
+app.command()(audit)
 app.command()(node.metrics)
 app.command()(node.reload)
 app.command()(scan)

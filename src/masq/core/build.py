@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from masq.chain.wallet import Wallet
 from masq.core.accountant.accountant import Accountant, AccountantConfig, SavedState
+from masq.core.accountant.statements import SMALL, Statements, Us
 from masq.core.circuits.entry import CircuitEntry
 from masq.core.circuits.exit import CircuitExit
 from masq.core.circuits.origin import OwnCircuits, Paying
@@ -63,6 +64,8 @@ class NodeConfig:
     reputation: str | None = None
     """What was saved of reputation."""
     exits: ExitWish = field(default_factory=ExitWish)
+    statements: tuple[str | None, ...] = ()
+    """What was saved of statements of account."""
 
 
 def build_node(config: NodeConfig, saved: SavedState, random: Random, now: float) -> Node:
@@ -114,8 +117,6 @@ def build_node(config: NodeConfig, saved: SavedState, random: Random, now: float
     def refuses(wallet: Address) -> bool:
         return accountant.is_delinquent(wallet) or bans.refuses_wallet(wallet)
 
-    sockets, tab, proofs = Sockets(config.limits), Tab(), Proofs(keys, config.wallet)
-
     def wallet_of(key: PublicKey) -> bytes:
         record = graph.record(key)
         return record.earning_wallet if record else b""
@@ -124,10 +125,20 @@ def build_node(config: NodeConfig, saved: SavedState, random: Random, now: float
     routes = Routes(graph, random, config.ceiling, bans.refuses_key, reputation, profile.diverse)
     routes.exits = config.exits
     reputation.guards = lambda: routes.guards.text
+    us = Us(
+        keys=keys,
+        earning=config.accountant.earning_wallet,
+        consuming=config.wallet,
+        contract=config.contract,
+        rates=profile.rates,
+        dust=config.accountant.thresholds.permanent // SMALL,
+    )
+    statements = Statements(us, accountant.ledger, config.statements, config.epoch)
+    sockets, tab, proofs = Sockets(config.limits), Tab(), Proofs(keys, config.wallet, statements.for_creditor)
     package_relay = PackageRelay(keys, config.alias, proofs, charges=not zero_hop)
     package_entry = PackageEntry(keys, config.alias, routes, proofs, hops, sockets, tab, random)
     package_exit = PackageExit(keys, profile.rates, sockets, tab, config.limits)
-    billing = Billing(profile.rates, tab, accountant.owed_by)
+    billing = Billing(profile.rates, tab, accountant.owed_by, statements.for_debtor)
     circuit_exit = CircuitExit(billing, sockets, ways, config.limits)
     circuits = PassingCircuits(keys, proofs, billing, circuit_exit, ways, refuses, exits, config.epoch)
     own_circuits = OwnCircuits(
@@ -160,6 +171,7 @@ def build_node(config: NodeConfig, saved: SavedState, random: Random, now: float
         tab=tab,
         bans=bans,
         reputation=reputation,
+        statements=statements,
     )
     return Node(keys, rules, parts, now)
 

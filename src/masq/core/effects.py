@@ -188,6 +188,20 @@ class SendFrame(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Stated:
+    """A statement of account came: from the creditor with this key, or, without key, from the debtor at `wallet`."""
+
+    key: PublicKey
+    wallet: Address
+    """The creditor's earning wallet, or the debtor's consuming wallet."""
+    statement: bytes
+    echo: bytes
+    """The last one of ours that the creditor says it has."""
+    slack: int
+    """Wei that may be under way now."""
+
+
+@dataclass(frozen=True, slots=True)
 class Overrun:
     """What waited for a circuit at a link was too much, and is lost: the circuit has to end."""
 
@@ -229,6 +243,6 @@ LinkEffect = Dial | WriteLink | CloseLink | ReadLink
 SocketEffect = (
     Connect | Bind | Resolve | Resolved | SendDatagram | Accepted | WriteSocket | EndSocket | CloseSocket | Reading
 )
-InnerEffect = Tell | Prove | Forward | SendFrame | Overrun | EndCircuit | Offence
+InnerEffect = Tell | Prove | Forward | SendFrame | Overrun | EndCircuit | Offence | Stated
 OuterEffect = LinkEffect | SocketEffect | SaveConfig | Log
 Effect = OuterEffect | InnerEffect

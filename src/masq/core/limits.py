@@ -273,6 +273,12 @@ MAX_ACCOUNTS: Final = 20_000
 """Debtors that are remembered. Beyond that the smallest debts are forgiven: a wallet costs its owner nothing."""
 MAX_PAYERS: Final = 10_000
 """Wallets that are known to have paid."""
+MAX_STATEMENTS: Final = 1_024
+"""Creditors, and debtors, whose last statement of account is kept: some 600 bytes each."""
+MAX_SETTLED: Final = 4_096
+"""Accounts of which it is known what was ever paid of them."""
+STATEMENT_EVERY: Final = 10.0
+"""Seconds between two statements of one account that are made, and that are looked at: each takes 0.1 ms."""
 
 
 def net(ip: str) -> str:

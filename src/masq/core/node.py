@@ -9,9 +9,10 @@ from typing import Final
 from masq.chain.erc20 import Transfer
 from masq.chain.head import Head
 from masq.core.accountant.accountant import Accountant
-from masq.core.accountant.effects import AccountantEffect, AskTransfers, Payment, Scan
+from masq.core.accountant.effects import AccountantEffect, AskTransfers, Payment, Save, Scan
 from masq.core.accountant.paying import Terms
 from masq.core.accountant.payments import Look
+from masq.core.accountant.statements import Statements
 from masq.core.circuits.entry import CircuitEntry, Wish
 from masq.core.circuits.exit import CircuitExit
 from masq.core.circuits.origin import OwnCircuits
@@ -27,6 +28,7 @@ from masq.core.effects import (
     Overrun,
     Prove,
     SendFrame,
+    Stated,
     Tell,
 )
 from masq.core.failure import BUDGET, NO_WALLET, Cause, Failure, FailureError
@@ -94,6 +96,7 @@ class Parts:
     tab: Tab
     bans: Bans
     reputation: Reputation
+    statements: Statements
 
 
 class Node:
@@ -118,6 +121,7 @@ class Node:
         self.tab = parts.tab
         self.bans = parts.bans
         self.reputation = parts.reputation
+        self.statements = parts.statements
         self._route_revision = -1
         self.has_route = False
         self._why_not: str | None = None
@@ -153,6 +157,7 @@ class Node:
         effects += self._carry(self.accountant.tick(now), now)
         effects += self.bans.tick(now)
         effects += self.reputation.tick(now)
+        effects += self.statements.tick(now)
         return effects + self._look_for_route(now)
 
     def next_wake(self, now: float) -> float:
@@ -524,6 +529,10 @@ class Node:
                 overrun.append(effect)
             elif isinstance(effect, Offence):
                 out += self._judge(effect, now)
+            elif isinstance(effect, Save):
+                out.append(self.statements.join(effect))
+            elif isinstance(effect, Stated):
+                out += self.statements.heard(effect, now)
             else:
                 out.append(effect)
         if self.tab.earned or self.tab.owed:
@@ -679,6 +688,7 @@ class Node:
             circuits=sum(1 for _ in self.circuits),
             avoided=self.own_circuits.blame.view(now),
             overbilled=self.own_circuits.view(now),
+            disputed=self.statements.disputed,
             links=self.links.view(),
             bans=self.bans.view(now),
         )

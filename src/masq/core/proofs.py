@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from masq.chain.wallet import Wallet
@@ -24,8 +25,15 @@ class Unpaid(PeerError):
 class Proofs:
     """Made, and checked. Each once: the packages of a stream repeat them."""
 
-    def __init__(self, keys: Keys, wallet: Wallet | None) -> None:
-        """`wallet`: the consuming wallet, if there is one."""
+    def __init__(
+        self,
+        keys: Keys,
+        wallet: Wallet | None,
+        statement: Callable[[PublicKey, Address, float], bytes] = lambda key, wallet, now: b"",
+    ) -> None:
+        """`wallet`: the consuming wallet, if there is one. `statement`: what we count that we owe a Node at its wallet,
+        signed; empty: it was told that lately."""
+        self.statement = statement
         self._keys = keys
         self._wallet = wallet
         self._made: dict[PublicKey, Payer] = {}

@@ -111,6 +111,22 @@ class OverbilledView:
 
 
 @dataclass(frozen=True, slots=True)
+class StatementView:
+    """What the other side of an account has signed, beside our own count."""
+
+    node: str | None = _about("the public key of a Node that we owe; none where it is a wallet that owes us")
+    wallet: str = _about("the creditor's earning wallet, or the debtor's consuming wallet")
+    side: str = _about("`owed` by us, or `earned`")
+    theirs: Wei = _about("all that was ever charged, as they have signed")
+    ours: Wei = _about("and as we counted then")
+    paid: Wei = _about("of that, as they have signed")
+    state: str = _about("`agrees`, `counts less`, `counts more`, or `disputed`")
+    when: int = _about("unix time of their statement")
+    agreed: int | None = _about("unix time of the last one that agreed")
+    notes: tuple[str, ...] = _about("what was noticed, and what we did, the latest last")
+
+
+@dataclass(frozen=True, slots=True)
 class BanView:
     """An address, key or wallet that something is held against."""
 
@@ -151,6 +167,7 @@ class NodeView:
     circuits: int = _about("circuits of others through or to this Node")
     avoided: tuple[AvoidedView, ...] = _about("Nodes that failed us")
     overbilled: tuple[OverbilledView, ...] = _about("bills that were too high")
+    disputed: int = _about("accounts whose other side claims more than we count: `masq audit`")
     links: tuple[LinkView, ...] = _about("connections to other Nodes")
     bans: tuple[BanView, ...] = _about("peers that something is held against")
 
@@ -290,6 +307,7 @@ VIEWS: Final = (
     StreamView,
     AvoidedView,
     OverbilledView,
+    StatementView,
     LinkView,
     BanView,
     BooksView,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from masq.core.accountant.effects import Scan
+from masq.core.view import as_json
 from masq.errors import LocalError
 from masq.shell.control import Answer, Command
 from masq.shell.driver import Driver
@@ -32,6 +33,7 @@ def commands(
         "lift": orders.lift,
         "route": orders.route,
         "reload": _alone(reloading.again),
+        "audit": _alone(lambda: {"accounts": as_json(driver.turn.node.statements.view())}),
         "words": _alone(lambda: {"given": dict(reloading.sources.given)}),
         "stop": _alone(orders.end),
         "snapshot": jobs.command(lambda: {"snapshot": str(store.snapshot())}),

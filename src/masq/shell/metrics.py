@@ -106,6 +106,7 @@ def _network(node: NodeView) -> Iterator[Metric]:
     yield _gauge("exits", "In use by our own user.", len(node.exits))
     yield _gauge("avoided_nodes", "That failed us of late.", len(node.avoided))
     yield _gauge("overbilled_nodes", "That asked for more than we counted.", len(node.overbilled))
+    yield _gauge("disputed_accounts", "Whose other side has signed more than we count.", node.disputed)
     yield _gauge("banned_peers", "Addresses, keys and wallets.", sum(ban.banned for ban in node.bans))
 
 

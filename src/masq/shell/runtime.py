@@ -18,6 +18,7 @@ from masq.chain.wallet import Wallet
 from masq.core.accountant.accountant import AccountantConfig
 from masq.core.accountant.effects import Scan
 from masq.core.accountant.fees import Fee
+from masq.core.accountant.statements import SHARDS
 from masq.core.build import NodeConfig, build_node
 from masq.core.failure import printable
 from masq.core.limits import Limits
@@ -140,6 +141,7 @@ async def _start(
         ceiling=Ceiling(settings.max_rate_pack, settings.max_price_per_gb),
         bans=store.get("bans"),
         reputation=store.get("reputation"),
+        statements=tuple(store.get(name) for name in SHARDS),
         limits=limits,
     )
     driver = Driver(

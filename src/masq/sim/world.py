@@ -12,6 +12,7 @@ from masq.chain.wallet import Wallet
 from masq.core.accountant.accountant import AccountantConfig
 from masq.core.accountant.effects import Scan
 from masq.core.accountant.fees import Fee
+from masq.core.accountant.statements import SHARDS
 from masq.core.accountant.thresholds import DEFAULT_THRESHOLDS, PaymentThresholds
 from masq.core.build import NodeConfig, build_node
 from masq.core.network.contacts import Contact
@@ -116,6 +117,7 @@ class World:
             epoch=EPOCH,
             bans=owner.memory.config.get("bans"),
             reputation=owner.memory.config.get("reputation"),
+            statements=tuple(owner.memory.config.get(name) for name in SHARDS),
         )
         host = SimNode(self._around, build_node(config, owner.memory.state(), own_random, self.now), owner)
         if replacing:

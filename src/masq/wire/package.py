@@ -83,6 +83,8 @@ class Hop:
     """In the element of a circuit's OPEN only: 32 bytes (protocol.md 15.3)."""
     expires: int | None = None
     """Likewise: unix seconds."""
+    statement: bytes = b""
+    """Likewise: the payer's statement of account for this Node (protocol.md 15.9)."""
 
     def encode(self) -> bytes:
         """As real Nodes write it; with a circuit's key, as OPEN has it: padded, so that all have OPEN_ELEMENT bytes."""
@@ -92,9 +94,14 @@ class Hop:
         if self.circuit_key is None:
             return b"\xa3" + plain
         plain += b"\x6bcircuit_key" + cbor.encode(self.circuit_key) + b"\x67expires" + cbor.encode(self.expires)
+        # Readers of 0.2 skip it, and so they do the padding that it takes the place of.
+        count = 6
+        if self.statement:
+            plain += b"\x69statement" + cbor.encode(self.statement)
+            count += 1
         # The length of the padding takes two bytes, whatever it is: so any size can be reached.
         size = max(0, OPEN_ELEMENT - len(plain) - 8)
-        return b"\xa6" + plain + b"\x63pad\x59" + size.to_bytes(2, "big") + bytes(size)
+        return bytes((0xA0 + count,)) + plain + b"\x63pad\x59" + size.to_bytes(2, "big") + bytes(size)
 
     @classmethod
     def decode(cls, data: bytes) -> Hop:
@@ -102,17 +109,19 @@ class Hop:
         next_key, payer, component = cbor.fields(value, ("public_key", "payer", "component"), "hop")
         _check_component_width(data, isinstance(value, dict))
         circuit_key = expires = None
+        statement = b""
         if isinstance(value, dict) and "circuit_key" in value:
             circuit_key = cbor.byte_string(value["circuit_key"], "circuit key", 32)
             expires = cbor.unsigned(value.get("expires"), "expiry", 64)
+            said = value.get("statement")
+            statement = said if type(said) is bytes else b""
         try:
             kind = Component(cbor.unsigned(component, "component", 8))
         except ValueError as error:
             raise MalformedError(f"hop: no component {component}") from error
         nobody = payer is cbor.ABSENT or cbor.is_none(payer)
-        return cls(
-            cbor.byte_string(next_key, "next key"), None if nobody else Payer.decode(payer), kind, circuit_key, expires
-        )
+        proven = None if nobody else Payer.decode(payer)
+        return cls(cbor.byte_string(next_key, "next key"), proven, kind, circuit_key, expires, statement)
 
 
 def _check_component_width(data: bytes, is_map: bool) -> None:

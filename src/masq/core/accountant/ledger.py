@@ -37,6 +37,8 @@ class Ledger:
         self.payables: dict[Address, Account] = {}
         self.receivables: dict[Address, Account] = {}
         self._changed: dict[tuple[bool, Address], None] = {}
+        self.settled: dict[tuple[bool, Address], int] = {}
+        """Wei settled, by book and wallet, since it was last taken and cleared."""
         for entry in entries:
             book = self.payables if entry.payable else self.receivables
             book[entry.wallet] = Account(entry.wei, entry.since)
@@ -70,6 +72,7 @@ class Ledger:
         age = max(0, when - account.since)
         account.since = when if wei >= account.wei else account.since + age * wei // account.wei
         account.wei = max(account.wei - wei, -LIMIT)
+        self.settled[payable, wallet] = self.settled.get((payable, wallet), 0) + wei
         self._changed[payable, wallet] = None
 
     def unsettle(self, payable: bool, wallet: Address, wei: int, when: int) -> None:
@@ -77,6 +80,7 @@ class Ledger:
         book = self.payables if payable else self.receivables
         account = book.setdefault(wallet, Account(0, when))
         account.wei = min(account.wei + wei, LIMIT)
+        self.settled[payable, wallet] = self.settled.get((payable, wallet), 0) - wei
         account.since = min(account.since, when)
         self._changed[payable, wallet] = None
 

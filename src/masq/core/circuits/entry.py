@@ -24,6 +24,7 @@ from masq.core.effects import (
     SendDatagram,
     SendFrame,
     SocketEffect,
+    Stated,
     WriteSocket,
 )
 from masq.core.failure import CLIENT, CLOSE_CAUSES, END_CAUSES, SOME_HOP, Cause, Failure, printable
@@ -62,7 +63,7 @@ RESOLVE_FOR: Final = 15.0
 CONNECTED_FOR: Final = 60.0
 """Seconds that an exit has to tell what became of a stream: it gives a server 5 s for each of its addresses."""
 
-EntryEffect = SocketEffect | SendFrame | Log
+EntryEffect = SocketEffect | SendFrame | Log | Stated
 
 
 class Wish(IntEnum):

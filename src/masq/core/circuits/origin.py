@@ -15,7 +15,7 @@ from masq.core.circuits.pace import Budget, Pace
 from masq.core.circuits.terminal import Terminal
 from masq.core.circuits.vigil import Pulse
 from masq.core.circuits.ways import Ways
-from masq.core.effects import Log, SendFrame, Service
+from masq.core.effects import Log, SendFrame, Service, Stated
 from masq.core.failure import CLOSE_CAUSES, SOME_HOP, Cause, Failure, Place, printable
 from masq.core.failure import hop as hop_at
 from masq.core.limits import (
@@ -308,17 +308,18 @@ class OwnCircuits:
         circuit = self._new_id(link)
         secrets = [self._random(32) for _ in way[1:]]
         expires = int(self._epoch + now) + OPEN_LIFE
+        services = [*route.relays_over, route.exit]
         elements = []
         for position, (reader, secret) in enumerate(zip(way[1:], secrets, strict=True), 1):
             following = way[position + 1] if position + 1 < len(way) else b""
             component = Component.HOPPER if following else Component.PROXY_CLIENT
-            hop = Hop(following, self._proofs.of(reader), component, secret, expires)
+            statement = self._proofs.statement(reader, services[position - 1].wallet, now)
+            hop = Hop(following, self._proofs.of(reader), component, secret, expires, statement)
             elements.append(self._keys.seal(reader, hop.encode()))
         # As many for every route, and one more than the longest has: no Node can tell where on it it is.
         missing = max(1, OPEN_ELEMENTS - len(elements))
         elements += [self._keys.garbage(len(elements[0])) for _ in range(missing)]
         backward = [Layer(secret, False) for secret in secrets]
-        services = [*route.relays_over, route.exit]
         hops = [
             HopBook(service, layer, Control(secret))
             for service, layer, secret in zip(services, backward, secrets, strict=True)
@@ -394,6 +395,17 @@ class OwnCircuits:
                 hop.most_cell = wei
             owed[service.wallet] = owed.get(service.wallet, 0) + wei
 
+    def _stated(self, own: OwnCircuit, position: int, bill: dict[str, Any]) -> list[Stated]:
+        """A hop's statement of account, if its bill brings one."""
+        said, echo = bill.get("statement"), bill.get("echo")
+        if type(said) is not bytes:
+            return []
+        service = own.hops[position].service
+        # Whatever goes over it: what is under way on our circuits isn't in both books.
+        over = sum(each.terminal.allowance for each in self if service.key in each.keys) + CIRCUIT_CREDIT
+        slack = over * 2 * max(service.rates.routing_byte_rate, service.rates.exit_byte_rate)
+        return [Stated(service.key, service.wallet, said, echo if type(echo) is bytes else b"", slack)]
+
     def _check_bill(self, own: OwnCircuit, position: int, bill: dict[str, Any], now: float) -> list[Log]:
         hop = own.hops[position]
         cells, text = bill.get("cells"), bill.get("wei")
@@ -423,7 +435,7 @@ class OwnCircuits:
 
     # --- what hops say, and ending ---
 
-    def control(self, own: OwnCircuit, data: memoryview, now: float) -> list[Log] | None:
+    def control(self, own: OwnCircuit, data: memoryview, now: float) -> list[Log | Stated] | None:
         """A control message: layer after layer is removed until one hop's key fits. None: it is nobody's."""
         for position, hop in enumerate(own.hops):
             hop.backward.apply(data)
@@ -434,7 +446,8 @@ class OwnCircuits:
             if value is None:
                 continue
             if isinstance(value.get("bill"), dict):
-                return self._check_bill(own, position, value["bill"], now)
+                bill = value["bill"]
+                return [*self._check_bill(own, position, bill, now), *self._stated(own, position, bill)]
             reason = ending_of(value)
             cause = Cause.UNKNOWN if reason is None else CLOSE_CAUSES[reason]
             words = value.get("detail", "") if reason is not None else value.get("failed", "")

@@ -9,6 +9,7 @@ from typing import Any, Final
 from masq.core.circuits.opens import Source
 from masq.core.circuits.terminal import Terminal
 from masq.core.effects import SendFrame
+from masq.core.limits import MAX_WINDOW
 from masq.core.tab import Tab
 from masq.types import Address, RatePack
 from masq.wire.circuit import Close, Control, Layer, circuit_frame, data_of, encode_ending
@@ -47,6 +48,8 @@ class Passage:
     active: float
     source: Source
     """Who is held to account for it."""
+    statement: bytes = b""
+    """Of account, that came with its OPEN."""
     terminal: Terminal | None = None
     closing: float | None = None
     """Since when the originator is through with it; what is still on its way back to it is let pass, and booked."""
@@ -59,11 +62,19 @@ class Passage:
 class Billing:
     """Books what circuits earn, and tells their originators."""
 
-    def __init__(self, rates: RatePack, tab: Tab, owed: Callable[[Address], int]) -> None:
-        """`owed`: wei that a wallet owes us in all."""
+    def __init__(
+        self,
+        rates: RatePack,
+        tab: Tab,
+        owed: Callable[[Address], int],
+        statement: Callable[[Address, float], tuple[bytes, bytes]],
+    ) -> None:
+        """`owed`: wei that a wallet owes us in all. `statement`: the same, signed, if it is time, and the last that the
+        wallet has signed."""
         self._rates = rates
         self._tab = tab
         self._owed = owed
+        self._statement = statement
 
     def earn(self, passage: Passage, size: int, as_exit: bool, now: float) -> list[SendFrame]:
         """Book a cell of `size` bytes, as relay, or as exit for the plain bytes in it; tell of it when it is time."""
@@ -76,13 +87,23 @@ class Billing:
         if bill.bytes - bill.told < BILL_BYTES and now - bill.told_at < BILL_SECONDS:
             return []
         bill.told_at = now
-        return [self.bill(passage)]
+        return [self.bill(passage, now)]
 
-    def bill(self, passage: Passage) -> SendFrame:
+    def bill(self, passage: Passage, now: float | None = None) -> SendFrame:
+        """With a statement of account, if it is time for one. `now`: by default that of the circuit's last cell."""
         bill = passage.bill
         bill.told = bill.bytes
         owed = str(self._owed(passage.payer))
-        return _tell(passage, {"bill": {"cells": bill.cells, "bytes": bill.bytes, "wei": str(bill.wei), "owed": owed}})
+        value: dict[str, Any] = {"cells": bill.cells, "bytes": bill.bytes, "wei": str(bill.wei), "owed": owed}
+        # It lacks what this input has earned, as that is booked after it.
+        statement, echo = self._statement(passage.payer, passage.active if now is None else now)
+        if statement:
+            value |= {"statement": statement, "echo": echo}
+        return _tell(passage, {"bill": value})
+
+    def under_way(self, circuits: int) -> int:
+        """Wei that the originator of so many circuits may have booked for what isn't here yet, or no more."""
+        return circuits * 2 * MAX_WINDOW * max(self._rates.routing_byte_rate, self._rates.exit_byte_rate)
 
     def last_words(self, passage: Passage, reason: Close, detail: str = "") -> list[SendFrame]:
         """Why a circuit ends here, what it has cost, and its end, for the originator."""

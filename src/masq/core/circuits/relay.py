@@ -13,7 +13,7 @@ from masq.core.circuits.pace import Pace
 from masq.core.circuits.passage import Bill, Billing, Leg, Passage, closing
 from masq.core.circuits.terminal import Overdrawn, Terminal
 from masq.core.circuits.ways import Ways
-from masq.core.effects import Log, SendFrame
+from masq.core.effects import Log, SendFrame, Stated
 from masq.core.limits import CIRCUITS_PER_PAYER, ENDED_AT_ONCE, IDLE_ENOUGH
 from masq.core.offence import Offence
 from masq.core.proofs import Proofs
@@ -90,7 +90,7 @@ class PassingCircuits:
 
     # --- frames ---
 
-    def frame(self, leg: Leg, frame: Frame, now: float) -> Sequence[CircuitEffect | Offence]:
+    def frame(self, leg: Leg, frame: Frame, now: float) -> Sequence[CircuitEffect | Offence | Stated]:
         """A circuit's frame from a peer."""
         kind, wire = frame
         passage = self._legs.get(leg)
@@ -114,7 +114,7 @@ class PassingCircuits:
             return [*bill, closing(passage.back, reason)]
         return self.close(passage, Close.PROTOCOL)
 
-    def _open(self, back: Leg, body: bytes, now: float) -> Sequence[CircuitEffect | Offence]:
+    def _open(self, back: Leg, body: bytes, now: float) -> Sequence[CircuitEffect | Offence | Stated]:
         link, circuit = back
         if back in self._legs:
             return self.close(self._legs[back], Close.PROTOCOL)
@@ -125,6 +125,10 @@ class PassingCircuits:
         passage, effects = self._opened(back, body, source, now)
         if passage is not None:
             self._add(passage)
+            if said := passage.statement:
+                passage.statement = b""
+                slack = self._billing.under_way(self._of_payer[passage.payer])
+                return [*effects, Stated(b"", passage.payer, said, b"", slack)]
             return effects
         return [*effects, *self._opens.refused(source, peer, now)]
 
@@ -152,6 +156,7 @@ class PassingCircuits:
         passage = Passage(
             payer, back, None, Layer(key, True), Layer(key, False), Control(key), Bill(told_at=now), now, source
         )
+        passage.statement = hop.statement
         ended = self._room(passage, now)
         if ended is None or not self._opens.remember(name, hop.expires, source):
             return None, [*(ended or ()), *self._billing.last_words(passage, Close.OVERLOADED)]
