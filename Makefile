@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ANVIL := @foundry-rs/anvil@1.7.1
 ARGS ?=
 
-.PHONY: help setup setup-dev tools demo test fuzz attack coverage check format bench bench-wan release pages vendor images image lock clean
+.PHONY: help setup setup-dev tools demo test fuzz attack mesh coverage check format bench bench-wan release pages vendor images image lock clean
 
 help:  ## What can be made.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -62,6 +62,9 @@ coverage: setup-dev  ## How much of each module of the core its own tests cover;
 attack: $(VENV)/.fuzz  ## All attacks of rogue peers in full, and a million strange inputs, with the figures: some minutes.
 	$(BIN)/python -m pytest tests/attacks -m "" -v $(ARGS)
 	$(BIN)/python -m tests.fuzz.run --inputs 1000000 --seconds 6 --directory .fuzz
+
+mesh:  ## Meshes that grow, and lose a third, of many seeds, with the figures: an hour.
+	$(BIN)/python -m pytest tests/simulation/test_mesh_growth.py -m "" -s $(ARGS)
 
 fuzz: $(VENV)/.fuzz  ## Fuzz everything that reads bytes from outside, for about ten minutes. ARGS="--seconds 600 hop"
 	$(BIN)/python -m tests.fuzz.run --inputs 10000000 --seconds 20 --directory .fuzz $(ARGS)

@@ -158,6 +158,8 @@ class Tell:
     key: PublicKey
     endpoint: Endpoint
     message: Gossip | GossipFailure
+    secure: bool | None = None
+    """Whether it speaks over secure links, where its record was shown to us; it may not be known yet."""
 
 
 @dataclass(frozen=True, slots=True)

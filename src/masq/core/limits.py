@@ -133,6 +133,10 @@ DATAGRAM_BYTES_TOTAL: Final = 16 * MIB
 
 # --- joining (neighborhood.md 2) ---
 
+MAX_BOOK: Final = 256
+"""Addresses of Nodes that are remembered, in case neighbors are lost."""
+BOOK_PER_NET: Final = 16
+"""Of these, in one /16, or /32 of IPv6: who owns a network fills no book."""
 MAX_PASSES: Final = 32
 """Nodes that we are passed on to in a minute: who passes us on without end makes us dial no more."""
 
@@ -249,6 +253,10 @@ MAX_LEAVES: Final = 6
 """Neighbors that accept no connections: the network's own tests have six of them at one Node."""
 MAX_LISTED: Final = 16
 """Neighbors that we list, confirmed or not."""
+SPLIT_EVERY: Final = 1.0
+"""Seconds from one newcomer that is taken between us and a neighbor to the next."""
+SPLIT_WITHIN: Final = 10.0
+"""Seconds in which that neighbor has to part from us for it."""
 NEIGHBORS_PER_PREFIX: Final = 2
 """Neighbors in one /24 (`prefix`). Who owns a network of 256 addresses gets no more of our places than that."""
 NEIGHBORS_PER_WALLET: Final = 1
@@ -271,6 +279,12 @@ MAX_SETTLED: Final = 4_096
 """Accounts of which it is known what was ever paid of them."""
 STATEMENT_EVERY: Final = 10.0
 """Seconds between two statements of one account that are made, and that are looked at: each takes 0.1 ms."""
+
+
+def net(ip: str) -> str:
+    """What addresses of one provider share most often: the /16 of an IPv4 address, the /32 of an IPv6 address."""
+    address = ipaddress.ip_address(ip)
+    return str(ipaddress.ip_network((address, 16 if address.version == 4 else 32), strict=False))
 
 
 def prefix(ip: str) -> str:

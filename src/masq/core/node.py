@@ -583,6 +583,7 @@ class Node:
         except CryptoError as error:
             return [Log("warning", "gossip_not_sent", f"{tell.endpoint}: {error}")]
         known = self._speaks_securely(tell.key)
+        known = tell.secure if known is None else known
         return self._carry(self.links.send(tell.endpoint, tell.key, package, GOSSIP_FLOW, known, now), now)
 
     def _forward(self, key: PublicKey, package: Package, flow: bytes, now: float) -> list[NodeEffect]:
@@ -612,6 +613,7 @@ class Node:
         except UnavailableError as error:
             found, self._why_not, self._compromise = False, str(error), None
         effects: list[NodeEffect] = []
+        self.neighborhood.contacts.tell_route(found, now)
         if found != self.has_route:
             self.has_route = found
             text = f"a route over {self.hops} hops was found" if found else "there is no route any more"

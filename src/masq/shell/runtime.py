@@ -287,17 +287,17 @@ def _keys(settings: Settings, store: Store) -> tuple[Keys, Keys, int]:
 
 
 def _contacts(settings: Settings, store: Store, keys: Keys) -> tuple[Contact, ...]:
-    if settings.neighbors:
-        return tuple(
-            Contact(keys.first_contact_key(neighbor.key), neighbor.address)
-            for neighbor in settings.neighbors
-            if neighbor.address and neighbor.key != keys.fragment()
-        )
-    contacts = []
+    """Those that the user names, then the neighbors of before: the ones may be gone, and the others live."""
+    contacts = [
+        Contact(keys.first_contact_key(neighbor.key), neighbor.address)
+        for neighbor in settings.neighbors
+        if neighbor.address and neighbor.key != keys.fragment()
+    ]
+    named = {contact.address.ip for contact in contacts}
     for line in (store.get("past_neighbors") or "").split(","):
         key, _, endpoint = line.partition("@")
         ip, _, port = endpoint.rpartition(":")
-        if key and port.isdecimal():
+        if key and port.isdecimal() and ip not in named:
             contacts.append(Contact(bytes.fromhex(key), NodeAddress(ip, (int(port),))))
     return tuple(contacts)
 

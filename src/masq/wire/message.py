@@ -7,6 +7,7 @@ import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Final
 
 from masq.crypto import Keys
@@ -23,6 +24,8 @@ MAX_NEIGHBORS: Final = 64
 """Neighbors that one record may list."""
 MAX_RECORD: Final = 6 * 1024
 """Bytes that a record may sign: 64 neighbors, the fields that are known, and a kilobyte of others' additions."""
+MAX_DECODED: Final = 2_048
+"""Records that are kept decoded: as many as a Node knows, of a kilobyte each, at most 12 MiB."""
 MAX_KEY: Final = 64
 """Bytes of a public key."""
 MAX_COUNTRY: Final = 8
@@ -275,8 +278,14 @@ class NodeRecord:
     def decode(cls, signed_data: bytes, signature: bytes) -> NodeRecord:
         """The record in a signed body, the signature still unverified.
 
-        MalformedError if it doesn't parse; OversizedError if it is larger than a Node has reason to make it.
+        MalformedError if it doesn't parse; OversizedError if it is larger than a Node has reason to make it. Most
+        records that come were here before, so the last ones are remembered.
         """
+        return _decoded(signed_data, signature)
+
+    @classmethod
+    def parse(cls, signed_data: bytes, signature: bytes) -> NodeRecord:
+        """As `decode`, which remembers what it made."""
         if len(signed_data) > MAX_RECORD:
             raise OversizedError(f"node record: {len(signed_data)} bytes are more than {MAX_RECORD}")
         value = cbor.decode(signed_data)
@@ -304,6 +313,11 @@ class NodeRecord:
     def verify(self, keys: Keys) -> bool:
         """Whether the key in the record signed it, for our chain."""
         return keys.verify(self.signed_data, self.signature, self.public_key)
+
+
+@lru_cache(MAX_DECODED)
+def _decoded(signed_data: bytes, signature: bytes) -> NodeRecord:
+    return NodeRecord.parse(signed_data, signature)
 
 
 def _key(value: Any, what: str) -> PublicKey:

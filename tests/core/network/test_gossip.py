@@ -68,10 +68,13 @@ def test_a_known_node_may_leave_its_address_out_where_it_is_known(accepts: bool)
     assert kind_of(LINKED, ALPHA, ALPHA.hidden(ROOT.key, version=2, accepts=accepts)) is GossipKind.STANDARD
 
 
-@pytest.mark.parametrize("accepts", [True, False])
-def test_a_known_node_may_not_leave_its_address_out_elsewhere(accepts: bool) -> None:
+def test_a_known_node_that_accepts_connections_may_not_leave_its_address_out_elsewhere() -> None:
     with pytest.raises(GossipRefused, match="no address"):
-        kind_of(LINKED, BETA, ALPHA.hidden(ROOT.key, version=2, accepts=accepts))
+        kind_of(LINKED, BETA, ALPHA.hidden(ROOT.key, version=2))
+
+
+def test_a_known_node_without_a_listener_debuts_from_wherever_it_is_now() -> None:
+    assert kind_of(LINKED, BETA, ALPHA.hidden(ROOT.key, version=2, accepts=False)) is GossipKind.DEBUT
 
 
 def test_a_stranger_that_accepts_connections_has_to_say_where() -> None:

@@ -169,14 +169,14 @@ def test_listed_are_all_that_somebody_lists_and_the_root() -> None:
 def test_the_root_is_never_forgotten() -> None:
     graph = graph_of(ROOT.record())
     graph.forget(ROOT.key)
-    assert graph.cull(1e9) == []
+    assert graph.cull(1e9, 3) == []
     assert ROOT.key in graph
 
 
 def test_a_node_out_of_reach_is_forgotten_after_a_while() -> None:
     graph = graph_of(ROOT.record(ALPHA.key), ALPHA.shown(BETA.key), BETA.shown(), GAMMA.shown(ROOT.key))
-    assert graph.cull(ISOLATED_GRACE - 0.1) == []
-    assert graph.cull(ISOLATED_GRACE) == [GAMMA.key]
+    assert graph.cull(ISOLATED_GRACE - 0.1, 3) == []
+    assert graph.cull(ISOLATED_GRACE, 3) == [GAMMA.key]
     assert GAMMA.key not in graph
     assert graph.at(GAMMA.ip) is None
     assert ALPHA.key in graph
@@ -185,26 +185,26 @@ def test_a_node_out_of_reach_is_forgotten_after_a_while() -> None:
 
 def test_dead_nodes_that_list_each_other_are_forgotten_too() -> None:
     graph = graph_of(ROOT.record(), ALPHA.shown(BETA.key), BETA.shown(ALPHA.key))
-    assert set(graph.cull(ISOLATED_GRACE)) == {ALPHA.key, BETA.key}
+    assert set(graph.cull(ISOLATED_GRACE, 3)) == {ALPHA.key, BETA.key}
 
 
 def test_a_record_that_was_renewed_has_its_time_anew() -> None:
     graph = graph_of(ROOT.record(), ALPHA.shown())
     graph.update(ALPHA.record(version=2), None, 20.0)
-    assert graph.cull(ISOLATED_GRACE) == []
-    assert graph.cull(20.0 + ISOLATED_GRACE) == [ALPHA.key]
+    assert graph.cull(ISOLATED_GRACE, 3) == []
+    assert graph.cull(20.0 + ISOLATED_GRACE, 3) == [ALPHA.key]
 
 
-@given(st.lists(st.lists(st.integers(0, 6), max_size=4), min_size=7, max_size=7))
-def test_what_is_culled_is_what_lists_do_not_lead_to(lists: list[list[int]]) -> None:
+@given(st.lists(st.lists(st.integers(0, 6), max_size=4), min_size=7, max_size=7), st.integers(1, 6))
+def test_what_is_culled_is_what_lists_do_not_lead_to(lists: list[list[int]], radius: int) -> None:
     nodes = [ROOT, *peers(6)]
     listed = [[nodes[other].key for other in row] for row in lists]
     graph = graph_of(ROOT.record(*listed[0]), *(node.hidden(*listed[at]) for at, node in enumerate(nodes) if at))
     reached = {0}
-    for _ in nodes:
+    for _ in range(radius):
         reached |= {other for at in reached for other in lists[at]}
-    assert set(graph.cull(ISOLATED_GRACE)) == {node.key for at, node in enumerate(nodes) if at not in reached}
-    assert graph.cull(1e9) == []
+    assert set(graph.cull(ISOLATED_GRACE, radius)) == {node.key for at, node in enumerate(nodes) if at not in reached}
+    assert graph.cull(1e9, radius) == []
 
 
 class AnyChanges(RuleBasedStateMachine):

@@ -8,7 +8,7 @@ import pytest
 from tests.network_ends import STEP, Ours, Peer, peers, told_keys, told_record
 
 from masq.core.limits import MAX_DEGREE, MAX_KNOWN
-from masq.core.network.rounds import REFRESH, ROUND_DELAY
+from masq.core.network.rounds import REFRESH, ROUND_DELAY, ROUND_EVERY
 from masq.types import NodeAddress, RatePack
 from masq.wire.message import GossipRecord
 
@@ -217,7 +217,7 @@ def test_a_lone_record_without_address_is_told_to_those_alone_who_take_it(
     assert len(ours.hears(ALPHA, answer)) == told
     assert ours.lists(ALPHA)
     ours.hears(ALPHA, replace(answer, record=ALPHA.record(ours.key, BETA.key, version=2)), BETA.hidden(), NOISE)
-    (tell,) = ours.waits(0.1)
+    (tell,) = ours.waits(ROUND_EVERY + 0.1)
     assert told_keys(tell) == [ours.key, BETA.key]
     assert told_record(tell, ours.key).address is None
 

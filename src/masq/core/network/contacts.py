@@ -7,16 +7,30 @@ from typing import Final
 
 from masq.core.effects import SaveConfig, Tell
 from masq.core.limits import MAX_DEGREE, MAX_LISTED
+from masq.core.network.book import Book
+from masq.core.network.gossip import may_be_dialled
 from masq.core.network.own_record import OwnRecord
+from masq.crypto import Random
 from masq.types import Endpoint, NodeAddress, PublicKey
-from masq.wire.message import Gossip
+from masq.wire.circuit import EXTENSION
+from masq.wire.message import Gossip, GossipRecord, NodeRecord
 
 SOLICITED: Final = 60.0
 """Seconds after a Debut of ours in which a Pass or Introduction from there is obeyed."""
 FIRST_RETRY: Final = 0.5
 LAST_RETRY: Final = 600.0
-WANTED_NEIGHBORS: Final = 2
+PATIENCE: Final = 3.0
+"""Seconds that what a contact has sent us to has the time to take us in."""
+CUT_OFF: Final = 10.0
+"""Seconds without a route, after which Nodes are looked for that we know nothing of."""
+FIRST_SEARCH: Final = 1.0
+LAST_SEARCH: Final = 60.0
+"""Seconds from one Node of the book that is asked to the next: at first, and at last."""
+WANTED_NEIGHBORS: Final = 3
 """With fewer full neighbors than this, contacts are debuted to again."""
+WANTED_IN_SMALL: Final = 2
+SMALL: Final = MAX_DEGREE + 2
+"""With as few known Nodes as this, ourselves among them, two neighbors are enough."""
 
 
 @dataclass(slots=True)
@@ -37,7 +51,7 @@ class Contact:
 class Contacts:
     """Those that the operator gave, and neighbors that were lost; by IP address, as there is one Node at each."""
 
-    def __init__(self, own: OwnRecord, given: list[Contact]) -> None:
+    def __init__(self, own: OwnRecord, given: list[Contact], random: Random, now: float) -> None:
         self._own = own
         self._graph = own.graph
         self.by_ip = {contact.address.ip: contact for contact in given}
@@ -45,6 +59,12 @@ class Contacts:
         """Addresses of contacts that the operator gave: no event makes us forget these."""
         self._debuts: dict[str, tuple[float, PublicKey]] = {}
         """When we debuted to an address, and to whose: a key, or the first half of one."""
+        self._random = random
+        self._book = Book(random, own.profile.diverse)
+        self._search_at = now + FIRST_SEARCH
+        self._searches = 0
+        self._had = 0
+        self._no_route_since = float("inf")
         self._saved: frozenset[PublicKey] = frozenset()
 
     # --- who there is ---
@@ -71,6 +91,8 @@ class Contacts:
         """The last link to an address ended. Whether it is a contact's, who is asked later then."""
         contact = self.by_ip.get(ip)
         if contact is not None:
+            if self._graph.at(ip) in self._graph.root.neighbors:
+                contact.attempts = 0
             _postpone(contact, now)
         return contact is not None
 
@@ -83,33 +105,131 @@ class Contacts:
             del self.by_ip[lost[0]]
         self.by_ip[address.ip] = Contact(key, address, 1, now + FIRST_RETRY)
 
+    def look_for(self, key: PublicKey, address: NodeAddress, now: float) -> None:
+        """Somebody that was our neighbor may be it again: it is asked until it answers, if there is a place."""
+        if key in self._graph.root.neighbors or self._full() >= MAX_DEGREE:
+            return
+        contact = self.by_ip.get(address.ip)
+        if contact is None:
+            self.add_lost(key, address, now)
+        elif contact.is_of(key):
+            contact.answered, contact.attempts, contact.due = False, 1, now + FIRST_RETRY
+
+    def named(self) -> set[PublicKey]:
+        """Neighbors at addresses that the operator gave."""
+        return {key for ip in self._given if (key := self._graph.at(ip)) in self._graph.root.neighbors and key}
+
+    def tell_route(self, found: bool, now: float) -> None:
+        """Whether there is a route."""
+        self._no_route_since = float("inf") if found else min(self._no_route_since, now)
+
     def at_hand(self) -> int:
         """How many are our neighbors."""
         return sum(self._graph.at(ip) in self._graph.root.neighbors for ip in self.by_ip)
 
     # --- Debuts ---
 
-    def wanted(self) -> list[Contact]:
+    def wanted(self, now: float) -> list[Contact]:
         """Whom to debut to when their time comes: who has never answered, and everybody if neighbors are few."""
-        full = len(self._graph.full_neighbors(self._graph.root_key))
+        full = self._full()
+        if full >= MAX_DEGREE:
+            return []
+        few, keys = self._few(full), self._known_halves(now)
         return [
             contact
             for contact in self.by_ip.values()
-            if full < WANTED_NEIGHBORS or (not contact.answered and full < MAX_DEGREE)
+            if few or not contact.answered or (keys is not None and contact.key[:32] not in keys)
             if self._graph.at(contact.address.ip) not in self._graph.root.neighbors
         ]
 
     def tick(self, now: float) -> list[Tell]:
         debuts = []
-        for contact in self.wanted():
+        for contact in self.wanted(now):
             if now >= contact.due:
                 _postpone(contact, now)
                 debuts.append(self.debut_to(contact.key, contact.address, now))
-        return debuts
+        return debuts + self._search(now)
 
-    def debut_to(self, key: PublicKey, address: NodeAddress, now: float) -> Tell:
+    def wakes(self, now: float) -> list[float]:
+        """When `tick` has something to do, if nothing happens before."""
+        times = [contact.due for contact in self.wanted(now)]
+        return [*times, self._search_at] if self._looks(now) else times
+
+    def _looks(self, now: float) -> bool:
+        """Whether those are asked of whom we only heard."""
+        full = self._full()
+        return self._few(full) or (bool(self._book) and (self._is_cut_off(now) and full < MAX_DEGREE))
+
+    def _full(self) -> int:
+        return len(self._graph.full_neighbors(self._graph.root_key))
+
+    def _few(self, full: int) -> bool:
+        """Whether we want more neighbors. In a small network more of them would leave nobody to be an exit."""
+        return full < (WANTED_NEIGHBORS if len(self._graph) > SMALL else WANTED_IN_SMALL)
+
+    def _is_cut_off(self, now: float) -> bool:
+        """Whether there has been no route for a while: then those are looked for of whom nobody tells us."""
+        return now - self._no_route_since >= CUT_OFF
+
+    def _known_halves(self, now: float) -> set[bytes] | None:
+        """Of the keys of all known Nodes, as much as a descriptor shows; None unless others are looked for."""
+        return {known.record.public_key[:32] for known in self._graph} if self._is_cut_off(now) else None
+
+    def _search(self, now: float) -> list[Tell]:
+        full = self._full()
+        if full != self._had:
+            self._had, self._searches = full, 0
+            self._search_at = min(self._search_at, now + FIRST_SEARCH)
+        if now < self._search_at or not self._looks(now):
+            return []
+        self._searches += 1
+        self._search_at = now + min(LAST_SEARCH, FIRST_SEARCH * 2 ** min(self._searches, 10))
+        graph = self._graph
+        neighbors = {place.ip for key in graph.root.neighbors if (place := graph.address(key))}
+        known = frozenset() if self._few(full) else {known.record.public_key for known in graph}
+        heard = self._book.next(neighbors | self.by_ip.keys(), known)
+        if heard is not None and (now - heard.asked > SOLICITED or not self._few(full)):
+            return [self.debut_to(heard.key, heard.address, now)]
+        return self._ask_neighbor(now) if self._few(full) and len(graph) > SMALL else []
+
+    def _ask_neighbor(self, now: float) -> list[Tell]:
+        """A Debut to a neighbor of ours: it passes us on, if it is of our kind. 0.9.1 would ignore it."""
+        graph = self._graph
+        full = graph.full_neighbors(graph.root_key)
+        able = [record for record in full if EXTENSION in record.extensions and graph.address(record.public_key)]
+        if not able:
+            return []
+        one = min(able, key=lambda record: self._random(8))
+        address = graph.address(one.public_key)
+        return [self.debut_to(one.public_key, address, now, one)] if address else []
+
+    @property
+    def are_enough(self) -> bool:
+        """Whether more neighbors would do more harm than good: in a small network, where an exit is to be none."""
+        return self._full() >= WANTED_IN_SMALL and len(self._graph) <= SMALL
+
+    def look_on(self, now: float) -> None:
+        """Somebody sent us where we have been: ask elsewhere."""
+        self._search_at = min(self._search_at, now)
+
+    def hear_of(self, item: GossipRecord, now: float) -> None:
+        """A Node that accepts connections, and where: somebody to turn to one day."""
+        address = item.address
+        if address and item.record.accepts_connections and may_be_dialled(address, self._graph.root_address):
+            self._book.add(item.record.public_key, address)
+
+    def wait_for_answer(self, ip: str, now: float) -> None:
+        """A contact has sent us elsewhere: what comes of it is waited for before it is asked again."""
+        contact = self.by_ip.get(ip)
+        if contact is not None:
+            contact.due = max(contact.due, now + PATIENCE)
+
+    def debut_to(self, key: PublicKey, address: NodeAddress, now: float, record: NodeRecord | None = None) -> Tell:
+        """`record`: of that Node, if we were shown it: it says how to speak to it."""
         self._debuts[address.ip] = now, key
-        return Tell(key, address.endpoint, Gossip((self._own.shown(),)))
+        self._book.tried(address.ip, now)
+        secure = None if record is None else EXTENSION in record.extensions
+        return Tell(key, address.endpoint, Gossip((self._own.shown(),)), secure)
 
     def solicited(self, ip: str, now: float, key: PublicKey = b"") -> bool:
         """Whether we debuted there a moment ago; with `key`, whether it was to that Node."""

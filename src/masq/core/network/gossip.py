@@ -87,7 +87,7 @@ def _classify_one(item: GossipRecord, source: Endpoint, graph: Graph) -> GossipK
     if address is None:
         if known and graph.at(source.ip) == record.public_key:
             return GossipKind.STANDARD  # 0.9.1 refuses this; it is all that a lone Node without a listener can say.
-        if known or record.accepts_connections:
+        if record.accepts_connections:
             raise GossipRefused("a Node that accepts connections shows no address")
         return GossipKind.DEBUT
     if address.ip != source.ip:

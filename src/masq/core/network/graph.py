@@ -151,19 +151,18 @@ class Graph:
             keys |= known.record.neighbors
         return keys
 
-    def cull(self, now: float) -> list[PublicKey]:
-        """Forget Nodes that the root can't reach over anybody's list, after a grace; returns their keys.
+    def cull(self, now: float, radius: int) -> list[PublicKey]:
+        """Forget Nodes that the root can't reach over `radius` lists, after a grace; returns their keys.
 
-        Reachability rather than mere reference: dead Nodes that list each other go, too.
+        Reachability rather than mere reference: dead Nodes that list each other go, too. Farther away nobody tells us
+        what becomes of them.
         """
         reached = {self.root_key}
-        edge = [self.root_key]
-        while edge:
-            known = self._known.get(edge.pop())
-            for key in known.record.neighbors if known else ():
-                if key not in reached:
-                    reached.add(key)
-                    edge.append(key)
+        edge = {self.root_key}
+        for _ in range(radius):
+            lists = [known.record.neighbors for key in edge if (known := self._known.get(key))]
+            edge = set[PublicKey]().union(*lists) - reached
+            reached |= edge
         gone = [k for k, known in self._known.items() if k not in reached and now - known.updated >= ISOLATED_GRACE]
         for key in gone:
             self.forget(key)

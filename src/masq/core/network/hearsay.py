@@ -33,6 +33,7 @@ class Hearsay:
         changed = self._welcome(gossip, source, now, sender)
         speaker = self._speakers.speaker(gossip, source, sender)
         changed = self._adopt(speaker, source, now) or changed
+        was_full = speaker is not None and graph.is_full(graph.root_key, speaker)
         reached = patch(gossip, graph, self._radius)
         taken = self._worth_taking(reached, source, now, speaker)
         for item in taken:
@@ -59,6 +60,8 @@ class Hearsay:
                 else:
                     changed = True
         self._belief.took(teller, new, now)
+        if was_full and speaker is not None and not graph.is_full(graph.root_key, speaker):
+            self._own.part(speaker, now)  # It says itself that it lists us no more.
         changed = self._adopt(speaker, source, now) or changed
         if changed and self._own.dirty_since is None:
             self._own.dirty_since = now
@@ -141,6 +144,8 @@ class Hearsay:
             or speaker in self._graph.root.neighbors
             or speaker == self._graph.root_key
         ):
+            return False
+        if self._own.has_parted(speaker, now):
             return False
         chosen, place = self._contacts.solicited(source.ip, now, speaker), NodeAddress(source.ip, (source.port,))
         if self._places.held(source.ip, speaker, source) or not self._places.has_place(record, place, now, chosen):

@@ -32,18 +32,23 @@ class Joining:
         # Over JSON nothing shows who passes us on: that it is where we asked has to do.
         if not self._contacts.solicited(source.ip, now, sender):
             return [Log("info", "pass_unsolicited", f"Pass from {source} ignored: we did not debut there")]
+        self._contacts.wait_for_answer(source.ip, now)
+        if self._contacts.are_enough:
+            return [Log("debug", "pass_refused", f"Pass from {source} ignored: there are enough neighbors")]
         passes = self._passes
         if len(passes) >= MAX_PASSES and sum(now - then <= SOLICITED for then in passes.values()) >= MAX_PASSES:
             return [Log("info", "pass_refused", f"Pass from {source} ignored: there were enough of them")]
         before = passes.get(target.ip)
         passes[target.ip] = now
         if before is not None and now - before <= SOLICITED:
+            self._contacts.look_on(now)
             return [Log("debug", "pass_loop", f"Pass from {source} to {target.endpoint} ignored: tried a moment ago")]
         graph = self._graph
         if not may_be_dialled(target, graph.root_address) or item.record.public_key in graph.root.neighbors:
             return [Log("info", "pass_refused", f"Pass from {source} to {target.endpoint} ignored")]
         self._own.verify(item)
-        return [self._contacts.debut_to(item.record.public_key, target, now)]
+        self._contacts.hear_of(item, now)
+        return [self._contacts.debut_to(item.record.public_key, target, now, item.record)]
 
     def introduced(self, gossip: Gossip, source: Endpoint, now: float) -> list[Tell | Log]:
         graph = self._graph
@@ -56,6 +61,7 @@ class Joining:
             text = f"Introduction from {source} ignored: we did not debut there"
             return [Log("info", "introduction_unsolicited", text)]
         self._own.verify(introducee)
+        self._contacts.wait_for_answer(source.ip, now)
         held = self._places.held(source.ip, key, source)
         if held or not self._places.has_place(introducer.record, introducer.address, now, True):
             return []
@@ -78,4 +84,5 @@ class Joining:
             return []
         if not may_be_dialled(introducee.address, graph.root_address):
             return [Log("info", "introduction_refused", f"{introducee.address.endpoint} is not a place to dial")]
-        return [self._contacts.debut_to(introducee.record.public_key, introducee.address, now)]
+        self._contacts.hear_of(introducee, now)
+        return [self._contacts.debut_to(introducee.record.public_key, introducee.address, now, introducee.record)]

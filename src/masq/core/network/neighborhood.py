@@ -16,7 +16,7 @@ from masq.core.network.speakers import Speakers, check_speaker
 from masq.core.network.visitors import Visitors
 from masq.core.offence import Offence, Rule
 from masq.core.view import NeighborView
-from masq.crypto import Keys
+from masq.crypto import Keys, Random
 from masq.types import Endpoint, NodeAddress, PublicKey
 from masq.wire.message import Gossip, GossipFailure
 
@@ -46,18 +46,20 @@ class Neighborhood:
         first_version: int,
         now: float,
         is_linked: IsLinked = lambda key, ip, but: False,
+        random: Random = bytes,
     ) -> None:
         """`radius`: how many hops of gossip are believed, at least 3. `first_version`: above any used before."""
         own = OwnRecord(keys, profile, first_version, now)
         self.own = own
         self.graph = own.graph
-        self.contacts = Contacts(own, contacts)
+        self.contacts = Contacts(own, contacts, random, now)
         self._places = Places(own, self.contacts, is_linked)
         self.speakers = Speakers(own)
         self._rounds = Rounds(own, now)
-        self._visitors = Visitors(own, self.contacts, self._places, self._rounds)
+        self._visitors = Visitors(own, self.contacts, self._places, self._rounds, random)
         self._joining = Joining(own, self.contacts, self._places)
         self._hearsay = Hearsay(own, self.contacts, self._places, self.speakers, max(3, radius))
+        self._radius = max(3, radius)
         self._culled = now
 
     # --- inputs ---
@@ -100,7 +102,10 @@ class Neighborhood:
             case GossipKind.INTRODUCTION:
                 return [*self._joining.introduced(message, source, now)]
             case GossipKind.STANDARD:
-                return [*self._hearsay.heard(message, source, now, sender)]
+                heard: list[NeighborhoodEffect] = [*self._hearsay.heard(message, source, now, sender)]
+                if len(message.records) == 1 and sender == message.records[0].record.public_key:
+                    heard += self._visitors.another(message.records[0], source, now)
+                return heard
 
     def _failed(
         self, failure: GossipFailure, source: Endpoint, now: float, sender: PublicKey
@@ -145,11 +150,12 @@ class Neighborhood:
 
     def tick(self, now: float) -> list[NeighborhoodEffect]:
         """Does what is due: rounds, Debuts, and forgetting."""
+        self._places.end_splits(now)
         for key in self.own.unconfirmed(now, CONFIRM):
             self.own.drop_neighbor(key, now)
         if now - self._culled >= CULL_EVERY:
             self._culled = now
-            self.graph.cull(now)
+            self.graph.cull(now, self._radius)
             self._joining.forget(now)
             self.contacts.forget(now)
             self._hearsay.forget(now)
@@ -157,7 +163,7 @@ class Neighborhood:
 
     def next_wake(self, now: float) -> float:
         """When `tick` has something to do, if nothing happens before."""
-        times = [now + 10.0, *self._rounds.wakes(), *(contact.due for contact in self.contacts.wanted())]
+        times = [now + 10.0, *self._rounds.wakes(), *self.contacts.wakes(now), *self._places.split_wakes()]
         return max(now, min(times))
 
     # --- what others ask ---

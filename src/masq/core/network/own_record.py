@@ -15,6 +15,8 @@ from masq.wire.message import Gossip, GossipRecord, NodeRecord
 
 EXTENSIONS: Final = ("flow1", "circuit1", "pace1")
 """What we advertise beyond 0.9.1 (protocol.md 14.1)."""
+PARTED_FOR: Final = 60.0
+"""Seconds in which a neighbor that parted from us isn't taken up again for what it tells."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +47,10 @@ class OwnRecord:
         """Neighbors that we debuted to. The others are visitors: they came to us."""
         self.dirty_since: float | None = None
         """Since when a round is due."""
+        self.since: dict[PublicKey, float] = {}
+        """When we listed each neighbor, the first one first."""
+        self.parted: dict[PublicKey, float] = {}
+        """Neighbors that have now somebody between us, and since when: told once more, not taken up again at once."""
         self.untold: float | None = None
         """Since when an introducer of ours doesn't know that we list it."""
         self._split_version = False  # A peer was sent a shortened record of our present version.
@@ -57,15 +63,27 @@ class OwnRecord:
             self.graph.set_root(self._sign(root.neighbors | {key}, root.version + 1))
             self._split_version = False
             self.listed[key] = now
+            self.since[key] = now
+            self.parted.pop(key, None)
 
     def drop_neighbor(self, key: PublicKey, now: float) -> None:
         root = self.graph.root
         self.listed.pop(key, None)
         self.chosen.pop(key, None)
+        self.since.pop(key, None)
         if key in root.neighbors:
             self.graph.set_root(self._sign(root.neighbors - {key}, root.version + 1))
             self._split_version = False
             self.dirty_since = self.dirty_since or now
+
+    def part(self, key: PublicKey, now: float) -> None:
+        """A neighbor is none any more, though its link stands."""
+        self.drop_neighbor(key, now)
+        self.parted = {other: then for other, then in self.parted.items() if now - then < PARTED_FOR}
+        self.parted[key] = now
+
+    def has_parted(self, key: PublicKey, now: float) -> bool:
+        return now - self.parted.get(key, float("-inf")) < PARTED_FOR
 
     def unconfirmed(self, now: float, confirm: float) -> list[PublicKey]:
         """Whom we have listed for longer than `confirm` seconds, and who doesn't list us."""

@@ -13,6 +13,8 @@ from masq.core.limits import (
     MAX_VISITORS,
     NEIGHBORS_PER_PREFIX,
     NEIGHBORS_PER_WALLET,
+    SPLIT_EVERY,
+    SPLIT_WITHIN,
     prefix,
 )
 from masq.core.network.contacts import Contacts
@@ -34,6 +36,12 @@ class Places:
         self.is_linked = is_linked
         self._left: dict[PublicKey, str] = {}
         """IP addresses of neighbors that were lost."""
+        self._splits: dict[PublicKey, float] = {}
+        self._between: dict[PublicKey, dict[PublicKey, NodeAddress]] = {}
+        """Neighbors that were taken between us and others, and those: they are asked again when the former leave."""
+        self._split_at = float("-inf")
+        self._crowded_since: float | None = None
+        """Since when there are more full neighbors than places."""
 
     def has_place(self, record: NodeRecord, address: NodeAddress | None, now: float, chosen: bool) -> bool:
         """Whether there is a place for one more neighbor. For a visitor a place is made, if one that came before it
@@ -55,6 +63,106 @@ class Places:
         self._own.drop_neighbor(stale, now)
         graph.forget_address(stale)
         return True
+
+    def has_room(self, record: NodeRecord) -> bool:
+        """Whether a visitor would find a free place."""
+        return record.public_key in self._graph.root.neighbors or self._room(record.accepts_connections) > 0
+
+    def anchors(self) -> set[PublicKey]:
+        """Neighbors that no newcomer takes the place of: the longest there, and those that the operator named."""
+        graph = self._graph
+        full = {record.public_key for record in graph.full_neighbors(graph.root_key) if record.accepts_connections}
+        oldest = [key for key in self._own.since if key in full][:KEPT_PLACES]
+        return {*oldest, *self._contacts.named()}
+
+    def may_split(self, newcomer: NodeRecord, address: NodeAddress, now: float) -> bool:
+        """Whether a newcomer may be taken though all places are: between us and a neighbor, which takes it for us."""
+        graph = self._graph
+        full = sum(record.accepts_connections for record in graph.full_neighbors(graph.root_key))
+        if not newcomer.accepts_connections or self._splits or now - self._split_at < SPLIT_EVERY:
+            return False
+        if full > MAX_DEGREE or len(graph.root.neighbors) >= MAX_LISTED:
+            return False
+        return not self._own.profile.diverse or self._is_diverse(newcomer, address)
+
+    def split(self, newcomer: PublicKey, other: PublicKey, now: float) -> None:
+        """A newcomer was taken beyond our places, and introduced to a neighbor that is to part from us for it."""
+        self._remember(newcomer, other)
+        self._splits[newcomer] = now
+        self._split_at = now
+
+    def end_splits(self, now: float) -> None:
+        """Who was taken beyond our places, and nobody parted from us for it, goes again. So does one of those whom we
+        and others took up in the same moment. Whom we parted from for somebody that is gone is asked again."""
+        for newcomer in [key for key, since in self._splits.items() if now - since >= SPLIT_WITHIN]:
+            del self._splits[newcomer]
+        graph = self._graph
+        full = {record.public_key for record in graph.full_neighbors(graph.root_key) if record.accepts_connections}
+        if len(full) <= MAX_DEGREE:
+            self._crowded_since = None
+        elif self._crowded_since is None:
+            self._crowded_since = now
+        elif now - self._crowded_since >= SPLIT_WITHIN:
+            self._crowded_since = None
+            self._part_from_one(full, now)
+        for newcomer in self._gone():
+            others = self._between.pop(newcomer)
+            after = next((each for each in self._between.values() if newcomer in each), None)
+            if after is not None and len(after) + len(others) <= MAX_LISTED:
+                after.update(others)  # There is somebody between us and the newcomer now.
+                continue
+            for other, address in others.items():
+                self._contacts.look_for(other, address, now)
+
+    def _part_from_one(self, full: set[PublicKey], now: float) -> None:
+        """The latest neighbor but for anchors, and rather one that has others."""
+        graph, anchors = self._graph, self.anchors()
+        latest = [key for key in reversed(self._own.since) if key in full]
+        may_go = [key for key in latest if key not in anchors]
+        if may_go:
+            leaving = next((key for key in may_go if graph.degree(key) > KEPT_PLACES + 1), may_go[0])
+            self._remember(latest[0], leaving)
+            self._own.part(leaving, now)
+
+    def _remember(self, newcomer: PublicKey, other: PublicKey) -> None:
+        address = self._graph.address(other)
+        if address is not None and newcomer != other:
+            self._between.setdefault(newcomer, {})[other] = address
+
+    def _gone(self) -> list[PublicKey]:
+        return [key for key in self._between if key not in self._graph.root.neighbors]
+
+    def split_wakes(self) -> list[float]:
+        since = [*self._splits.values(), *([] if self._crowded_since is None else [self._crowded_since])]
+        return [*(each + SPLIT_WITHIN for each in since), *([0.0] if self._gone() else [])]
+
+    def gives_way(self, newcomer: NodeRecord, address: NodeAddress, now: float) -> PublicKey | None:
+        """The neighbor that parts from us for a newcomer which it introduced: both list each other, by their own word.
+
+        It would have the newcomer as a neighbor in any case, so that it gains nothing by it. And it has no place
+        free: else one newcomer could part it from all of its neighbors.
+        """
+        graph = self._graph
+        if now - self._split_at < SPLIT_EVERY or not newcomer.accepts_connections:
+            return None
+        if self._own.profile.diverse and not self._is_diverse(newcomer, address):
+            return None
+        kept = self.anchors()
+        for record in graph.full_neighbors(graph.root_key):
+            key = record.public_key
+            linked = key in newcomer.neighbors and newcomer.public_key in record.neighbors
+            if linked and key not in kept and sum(map(self._accepts, record.neighbors)) >= MAX_DEGREE:
+                return key
+        return None
+
+    def split_from(self, newcomer: PublicKey) -> PublicKey | None:
+        """The neighbor that a newcomer was introduced to when it was taken beyond our places."""
+        return next(iter(self._between.get(newcomer, ())), None)
+
+    def give_way(self, neighbor: PublicKey, newcomer: PublicKey, now: float) -> None:
+        self._split_at = now
+        self._remember(newcomer, neighbor)
+        self._own.part(neighbor, now)
 
     def _room(self, accepting: bool) -> int:
         """How many more visitors there are places for, of those that accept connections or of those that don't."""

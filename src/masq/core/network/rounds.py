@@ -12,6 +12,8 @@ from masq.wire.message import NodeRecord
 
 ROUND_DELAY: Final = 0.05
 """Seconds that changes are gathered before a round."""
+ROUND_EVERY: Final = 1.0
+"""Seconds from one round to the next, if nobody waits for it."""
 REFRESH: Final = 600.0
 """Seconds between full rounds that repair what was lost on the way."""
 WITHHOLD: Final = 5.0
@@ -26,6 +28,9 @@ class Rounds:
     def __init__(self, own: OwnRecord, now: float) -> None:
         self._own = own
         self._refreshed = now
+        self._last = float("-inf")
+        self._told: dict[PublicKey, float] = {}
+        """Of those who parted from us: the last ones that were told so."""
         self.introduced: dict[PublicKey, tuple[PublicKey, float]] = {}
         """Newcomers, to whom we introduced them, and until when that one's record is kept from them."""
 
@@ -38,18 +43,22 @@ class Rounds:
             own.dirty_since = now if own.dirty_since is None else own.dirty_since
         if now - self._refreshed >= REFRESH:
             own.dirty_since = own.dirty_since or now - ROUND_DELAY
-        if own.dirty_since is not None and now - own.dirty_since >= ROUND_DELAY:
+        if own.dirty_since is not None and now >= self._due(own.dirty_since):
             effects += self.round(now)
         if own.untold is not None and now - own.untold >= TELL_AFTER:
             effects += self.round(now)
         return effects
+
+    def _due(self, dirty_since: float) -> float:
+        """Soon after the first change, and not too often: a round tells everybody everything."""
+        return max(dirty_since + ROUND_DELAY, self._last + ROUND_EVERY)
 
     def wakes(self) -> list[float]:
         """When `tick` has something to do, if nothing happens before."""
         own = self._own
         times = [until for _, until in self.introduced.values()]
         if own.dirty_since is not None:
-            times.append(own.dirty_since + ROUND_DELAY)
+            times.append(self._due(own.dirty_since))
         if own.untold is not None:
             times.append(own.untold + TELL_AFTER)
         return times
@@ -57,10 +66,13 @@ class Rounds:
     def round(self, now: float) -> list[Tell]:
         """Tell every neighbor everything, now."""
         own, graph = self._own, self._own.graph
-        own.dirty_since, self._refreshed, own.untold = None, now, None
+        own.dirty_since, own.untold = None, None
+        self._refreshed = self._last = now
         own.renew_if_split()
         effects: list[Tell] = []
-        for key in sorted(graph.root.neighbors):
+        parted = {key: then for key, then in own.parted.items() if self._told.get(key) != then}
+        self._told = dict(own.parted)
+        for key in sorted(graph.root.neighbors | parted.keys()):
             address, record = graph.address(key), graph.record(key)
             if address is None or record is None:
                 continue

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from masq.core.effects import Log, Tell
+from masq.core.limits import KEPT_PLACES, MAX_ASKERS, MAX_DEGREE
 from masq.core.network.contacts import Contacts
 from masq.core.network.own_record import OwnRecord
 from masq.core.network.places import Places
 from masq.core.network.rounds import ROUND_DELAY, WITHHOLD, Rounds
 from masq.core.network.shown import Shown
 from masq.core.offence import Offence, Rule
+from masq.crypto import Random
 from masq.types import Endpoint, NodeAddress, PublicKey
+from masq.wire.circuit import EXTENSION
 from masq.wire.message import Gossip, GossipFailure, GossipRecord, NodeRecord
+
+ASKED_FOR: Final = 60.0
+"""Seconds in which a newcomer that comes again was sent away in vain."""
+ROOM_WITHIN: Final = 4
+"""Links from us in which room is looked for: nobody knows more of the network."""
 
 VisitorsEffect = Tell | Log | Offence
 
@@ -18,13 +28,16 @@ VisitorsEffect = Tell | Log | Offence
 class Visitors:
     """Answers Debuts."""
 
-    def __init__(self, own: OwnRecord, contacts: Contacts, places: Places, rounds: Rounds) -> None:
+    def __init__(self, own: OwnRecord, contacts: Contacts, places: Places, rounds: Rounds, random: Random) -> None:
         self._own = own
         self._graph = own.graph
         self._contacts = contacts
         self._places = places
         self._rounds = rounds
         self._shown = Shown()
+        self._random = random
+        self._asked: dict[PublicKey, float] = {}
+        """Who found no place here, and when."""
 
     def debut(self, item: GossipRecord, source: Endpoint, now: float, sender: PublicKey) -> list[VisitorsEffect]:
         graph, debuter = self._graph, item.record
@@ -36,15 +49,27 @@ class Visitors:
         if self._places.held(address.ip, key, source):
             text = f"a Debut from {source} was refused: another Node is known there"
             return [Log("info", "debut_refused", text), Tell(key, address.endpoint, GossipFailure.MANUAL_REJECTION)]
+        others = debuter.neighbors - {self._graph.root_key}
+        if key in graph and key not in graph.root.neighbors and len(others) > 1 and self._contacts.are_enough:
+            text = f"a Debut from {source} was refused: this network is small, and both have neighbors enough"
+            return [Log("info", "debut_refused", text)]
         candidates = self._candidates(debuter)
+        leaving = None if self._places.has_room(debuter) else self._places.gives_way(debuter, address, now)
+        if leaving is not None:
+            self._places.give_way(leaving, key, now)
         better = next((record for record in candidates if graph.degree(record.public_key) > 2), None)
         asks_anew = key not in graph.root.neighbors
-        if asks_anew and better is not None and graph.degree(better.public_key) < graph.degree(graph.root_key):
+        if (
+            leaving is None
+            and asks_anew
+            and better is not None
+            and graph.degree(better.public_key) < graph.degree(graph.root_key)
+        ):
             return self._pass_on(key, address, better.public_key, now)
         chosen = self._contacts.solicited(source.ip, now, key)
-        if not self._places.has_place(debuter, address, now, chosen):
-            target = candidates[0].public_key if candidates else None
-            return self._pass_on(key, address, target, now)
+        # Whoever gives way leaves its place to this one, whatever else there are places kept for.
+        if leaving is None and not self._places.has_place(debuter, address, now, chosen):
+            return self._no_place(debuter, address, candidates, now)
         self._places.displace(address.ip, key, now)
         graph.add(debuter, address, now)
         self._own.add_neighbor(key, now, chosen)
@@ -55,6 +80,17 @@ class Visitors:
             return [*self._rounds.round(now)]
         return self._introduce(key, address, candidates, now)
 
+    def another(self, item: GossipRecord, source: Endpoint, now: float) -> list[VisitorsEffect]:
+        """A neighbor that says what we know asks for one more, if it has few: it is passed on."""
+        record = item.record
+        address = item.address
+        few = len(record.neighbors) < MAX_DEGREE - KEPT_PLACES
+        if address is None or not few or not self._graph.is_full(self._graph.root_key, record.public_key):
+            return []
+        candidates = self._candidates(record)
+        ways = self._towards_room(record, candidates) or sorted(candidates, key=lambda each: self._random(8))
+        return self._pass_on(record.public_key, address, ways[0].public_key, now) if ways else []
+
     def _candidates(self, debuter: NodeRecord) -> list[NodeRecord]:
         """Neighbors whom a debuter may be sent to, those with the fewest neighbors first."""
         graph = self._graph
@@ -64,14 +100,67 @@ class Visitors:
             for record in graph.full_neighbors(graph.root_key)
             if record.public_key not in excluded and record.accepts_connections and graph.address(record.public_key)
         ]
-        return sorted(candidates, key=lambda record: (graph.degree(record.public_key), record.public_key))
+        return sorted(candidates, key=lambda record: (graph.degree(record.public_key), self._random(8)))
+
+    def _no_place(
+        self, debuter: NodeRecord, address: NodeAddress, candidates: list[NodeRecord], now: float
+    ) -> list[VisitorsEffect]:
+        """To where there is room, as far as we know; else between us and a neighbor; else to anybody."""
+        key = debuter.public_key
+        again = now - self._asked.pop(key, float("-inf")) < ASKED_FOR
+        self._asked[key] = now
+        if len(self._asked) > MAX_ASKERS:
+            del self._asked[next(iter(self._asked))]
+        ways = self._towards_room(debuter, candidates)
+        if (again or not ways) and self._places.may_split(debuter, address, now):
+            anchors = self._places.anchors()
+            for candidate in reversed(candidates):
+                other = candidate.public_key
+                knows = EXTENSION in candidate.extensions and other not in anchors
+                if knows and self._may_show(address.ip, other, now):
+                    return self._split(debuter, address, other, now)
+        ways = ways or sorted(candidates, key=lambda record: self._random(8))
+        return self._pass_on(key, address, ways[0].public_key if ways else None, now)
+
+    def _towards_room(self, debuter: NodeRecord, candidates: list[NodeRecord]) -> list[NodeRecord]:
+        """Those candidates that are nearest to a Node with room, by what we know; none if there is no such Node."""
+        graph = self._graph
+        edges = {record.public_key: {record.public_key} for record in candidates}
+        seen = {graph.root_key, debuter.public_key, *debuter.neighbors}
+        for _ in range(ROOM_WITHIN):
+            near = [record for record in candidates if any(map(self._has_room, edges[record.public_key]))]
+            if near:
+                return sorted(near, key=lambda record: self._random(8))
+            for key, edge in edges.items():
+                seen |= edge
+                edges[key] = {
+                    other for one in edge if (record := graph.record(one)) for other in record.neighbors
+                } - seen
+        return []
+
+    def _has_room(self, key: PublicKey) -> bool:
+        record = self._graph.record(key)
+        return record is not None and record.accepts_connections and self._graph.degree(key) < MAX_DEGREE
+
+    def _split(self, debuter: NodeRecord, address: NodeAddress, other: PublicKey, now: float) -> list[VisitorsEffect]:
+        """Take a newcomer beyond our places, and introduce it to a neighbor, which parts from us for it: a - b becomes
+        a - new - b. Our round tells that neighbor of it before the newcomer comes there."""
+        key = debuter.public_key
+        self._places.displace(address.ip, key, now)
+        self._graph.add(debuter, address, now)
+        self._own.add_neighbor(key, now)
+        self._places.split(key, other, now)
+        self._rounds.introduced[key] = (other, now + WITHHOLD)
+        introduction = Tell(key, address.endpoint, self._gossip_about(self._graph.root_key, other))
+        return [introduction, *self._rounds.round(now)]
 
     def _introduce(
         self, key: PublicKey, address: NodeAddress, candidates: list[NodeRecord], now: float
     ) -> list[VisitorsEffect]:
+        before = self._places.split_from(key)  # It comes again: to another one it would cost us that neighbor, too.
         for candidate in candidates:
             introducee = candidate.public_key
-            if self._may_show(address.ip, introducee, now):
+            if before in (None, introducee) and self._may_show(address.ip, introducee, now):
                 self._rounds.introduced[key] = (introducee, now + WITHHOLD)
                 return [Tell(key, address.endpoint, self._gossip_about(self._graph.root_key, introducee))]
         greed = self._greed(address.ip, now) if candidates else []
@@ -84,6 +173,8 @@ class Visitors:
         if known is None:
             return None
         listed = key in self._graph.root.neighbors
+        if not sender and not debuter.accepts_connections and self._own.must_prove(debuter):
+            return "that Node proves its key"
         linked = place is not None and listed and self._places.is_linked(key, place.ip, source)
         if not sender and linked and place is not None and place.ip != address.ip:
             return f"that Node is linked at {place.ip}"
