@@ -73,6 +73,15 @@ def test_charges_are_gathered_for_a_second_and_saved_whole() -> None:
     assert books.tick(7.0) == []
 
 
+def test_charges_are_saved_within_a_second_though_a_search_finds_nothing_meanwhile() -> None:
+    desk = Desk()
+    desk.scan(Scan.RECEIVABLES)
+    desk.books.charge(False, CREDITORS[0], 5, 1.0)
+    desk.scan(Scan.RECEIVABLES, now=1.5)
+    desk.tick(2.0)
+    assert desk.memory.entries[False, CREDITORS[0]].wei == 5
+
+
 # --- the order of questions
 
 

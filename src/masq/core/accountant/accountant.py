@@ -103,7 +103,6 @@ class Accountant:
             config.sign,
             self.ledger,
             Payments(saved.payments, config.confirmations),
-            config.confirmations,
             Search(Way.OUT, saved.outgo_block, saved.known_outgo),
             config.thresholds,
             Fees(config.most_gas_price),
@@ -242,6 +241,14 @@ class Accountant:
         self._earning.income.begin_at(block)
         return self.scan(Scan.RECEIVABLES, now)
 
+    def _unheard(self, scan: Scan, head: Head, now: float) -> list[AccountantEffect] | None:
+        """What to do instead of hearing an answer: nothing for one that nobody waits for, and a failure for one with a
+        head that isn't believed. None: it is heard."""
+        if not self._scans.runs(scan):
+            return []
+        problem = self._heads.problem(head, self._clock(now), now)
+        return None if problem is None else self.failed(scan, problem, now)
+
     def _ask_transfers(self, scan: Scan, way: Way) -> AskTransfers:
         return AskTransfers(scan, way, self._search(way).first, self._range.most)
 
@@ -253,11 +260,9 @@ class Accountant:
     ) -> list[AccountantEffect]:
         """Transfers in the blocks up to `last`; None: the first block that was asked for isn't there yet."""
         scan, way, clock = asked.scan, asked.way, self._clock(now)
-        if not self._scans.runs(scan):
-            return []
-        problem = self._heads.problem(head, clock, now)
-        if problem is not None:
-            return self.failed(scan, problem, now)
+        unheard = self._unheard(scan, head, now)
+        if unheard is not None:
+            return unheard
         search = self._search(way)
         if last is None:
             return self._nothing_there(asked, search, head, clock, now)
@@ -266,7 +271,6 @@ class Accountant:
         cut_short = full and last < head.number
         self._range.went_well(full)
         if way is Way.IN:
-            self._unsaved_since = None
             effects = self._earning.take(found, last, cut_short, head.number, clock, self._heads)
         else:
             before = search.next
@@ -312,12 +316,10 @@ class Accountant:
 
     def terms(self, terms: Terms, now: float) -> list[AccountantEffect]:
         """The chain's answer before a payment: sign what can be afforded, save it, send it."""
-        if not self._scans.runs(Scan.PAYABLES):
-            return []
+        unheard = self._unheard(Scan.PAYABLES, terms.head, now)
+        if unheard is not None:
+            return unheard
         clock = self._clock(now)
-        problem = self._heads.problem(terms.head, clock, now)
-        if problem is not None:
-            return self.failed(Scan.PAYABLES, problem, now)
         effects = self._paying.terms(terms, clock, now)
         if effects is None and self._paying.looks_again:
             return [self._ask_transfers(Scan.PAYABLES, Way.OUT)]
@@ -339,16 +341,11 @@ class Accountant:
 
     def receipts(self, look: Look, now: float) -> list[AccountantEffect]:
         """What became of the payments that are kept."""
-        if not self._scans.runs(Scan.PENDING_PAYABLES):
-            return []
-        clock = self._clock(now)
-        problem = self._heads.problem(look.head, clock, now)
-        if problem is not None:
-            return self.failed(Scan.PENDING_PAYABLES, problem, now)
+        unheard = self._unheard(Scan.PENDING_PAYABLES, look.head, now)
+        if unheard is not None:
+            return unheard
         before = [(each.hash, each.state) for each in self._paying.payments]
-        effects = self._paying.look(look, clock, now)
-        if any(isinstance(effect, Save) for effect in effects):
-            self._unsaved_since = None
+        effects = self._paying.look(look, self._clock(now), now)
         if before != [(each.hash, each.state) for each in self._paying.payments]:
             self._scans.anew(Scan.PENDING_PAYABLES)
         if self._paying.payments.under_way:

@@ -103,7 +103,6 @@ class Paying:
         sign: Signer | None,
         ledger: Ledger,
         payments: Payments,
-        confirmations: int,
         outgo: Search,
         thresholds: PaymentThresholds,
         fees: Fees,
@@ -113,7 +112,6 @@ class Paying:
         self._sign = sign
         self._ledger = ledger
         self.payments = payments
-        self._confirmations = confirmations
         self.outgo = outgo
         """Transfers from the wallet, as blocks show them."""
         self._thresholds = thresholds
@@ -197,10 +195,10 @@ class Paying:
             return True
         if self._unsure is None or self._unsure[0] != nonce:
             self._unsure = nonce, head, now
-            self.looks_again = not self._confirmations
+            self.looks_again = not self.payments.confirmations
             return False
         _, since, when = self._unsure
-        self._sure = head - since >= self._confirmations or now - when >= SURE_AFTER
+        self._sure = head - since >= self.payments.confirmations or now - when >= SURE_AFTER
         self._earlier = {hash for hash, _ in self.outgo.visible}
         self.looks_again = False
         return self._sure
@@ -423,7 +421,7 @@ class Paying:
     def used(self, hash: bytes, user: bytes | None, block: int, head: int) -> bool:
         """What used the nonce of a payment: a transaction, in a block. Whether that displaces the payment for good."""
         payment = self.payments.get(hash)
-        if payment is None or user is None or block > head - self._confirmations:
+        if payment is None or user is None or block > head - self.payments.confirmations:
             return False
         # Whether it did what it should, a receipt will show, or a log.
         return all(variant.hash != user for variant in payment.variants)

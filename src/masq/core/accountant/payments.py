@@ -80,7 +80,7 @@ class Payments:
     """Payments that are kept, by hash."""
 
     def __init__(self, saved: Iterable[Payment], confirmations: int) -> None:
-        self._confirmations = confirmations
+        self.confirmations = confirmations
         self._all = {payment.hash: payment for payment in saved}
         self.shown: dict[bytes, int] = {}
         """Blocks in which logs have shown variants; receipts may be missing for long where logs aren't."""
@@ -117,7 +117,7 @@ class Payments:
 
     def see(self, payment: Payment, look: Look, clock: int) -> tuple[Seen, Receipt | None] | None:
         """What a look shows of a payment, and the receipt that shows it; None: it can't be told."""
-        depth = look.head.number - self._confirmations
+        depth = look.head.number - self.confirmations
         for variant in reversed(payment.variants):
             receipt = look.receipts.get(variant.hash)
             if receipt is not None:
@@ -145,7 +145,7 @@ class Payments:
         return (Seen.WAITING if free else Seen.USED), None
 
     def _how_deep(self, payment: Payment, block: int, look: Look, clock: int) -> Seen:
-        buried = max(BURIED, 4 * self._confirmations)
+        buried = max(BURIED, 4 * self.confirmations)
         old = payment.state is State.SETTLED and clock - payment.made > BURIED_FOR
         return Seen.BURIED if look.head.number - block >= buried or old else Seen.DEEP
 
