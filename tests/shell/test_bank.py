@@ -185,6 +185,32 @@ def test_a_provider_s_limit_is_kept_and_no_block_left_out(tmp_path: Path) -> Non
     assert sum(last == 100 for _, last in asked) >= 5, "the last blocks are searched again each time"
 
 
+def test_all_of_one_question_is_asked_of_one_provider(tmp_path: Path) -> None:
+    """The next one's turn may come while an answer is waited for."""
+    asked: dict[str, list[str]] = {"one": [], "other": []}
+
+    async def scenario() -> None:
+        def answering(name: str) -> Callable[[str, list[Any]], Any]:
+            def answer(method: str, params: list[Any]) -> Any:
+                asked[name].append(method)
+                books.bank._turns += 1
+                return honest(method, params)
+
+            return answer
+
+        async with (
+            provider(answering("one")) as one,
+            provider(answering("other")) as other,
+            opened(tmp_path, f"{one},{other}") as books,
+        ):
+            await books.scan(Scan.RECEIVABLES)
+
+    asyncio.run(scenario())
+    question = ["eth_chainId", "eth_getBlockByNumber", "eth_getLogs"]
+    assert all(methods == question * (len(methods) // 3) for methods in asked.values())
+    assert sum(map(len, asked.values())) == 6
+
+
 @pytest.mark.parametrize("url", [None, "http://127.0.0.1:1/", "ftp://nowhere"])
 def test_without_a_provider_nothing_is_paid_and_nothing_ends(tmp_path: Path, url: str | None) -> None:
     async def scenario() -> None:

@@ -184,8 +184,7 @@ class Bank:
 
     async def _terms(self) -> Sequence[NodeEffect]:
         wallet = self._paying_wallet()
-        head = await self._head()
-        rpc = self._chain_client
+        rpc, head = await self._provider()
         terms = Terms(
             head,
             await rpc.prices(head),
@@ -203,8 +202,7 @@ class Bank:
         await asyncio.sleep(PURSE_FIRST)
         while True:
             try:
-                await self._head()
-                rpc = self._chain_client
+                rpc, _ = await self._provider()
                 tokens = await rpc.token_balance(self._chain.contract, wallet)
                 self._turn.node.accountant.look_into_purse(tokens, await rpc.balance(wallet), self._turn.now)
             except (UnavailableError, LocalError):
@@ -216,16 +214,18 @@ class Bank:
             raise UnavailableError("there is no consuming wallet")
         return self._wallet
 
-    async def _head(self) -> Head:
-        """The newest block. UnavailableError if the provider serves another chain.
+    async def _provider(self) -> tuple[RpcClient, Head]:
+        """The provider whose turn it is, for all of one question, and its newest block. UnavailableError if it serves
+        another chain.
 
         There the wallet has another nonce, and blocks have other numbers: payments would seem to be displaced and be
-        made again.
+        made again. So it would be with the head of one provider and the receipts of another.
         """
-        chain_id = await self._chain_client.chain_id()
+        rpc = self._chain_client
+        chain_id = await rpc.chain_id()
         if chain_id != self._chain.id:
             raise UnavailableError(f"the provider serves chain {chain_id}, not {self._chain.name} ({self._chain.id})")
-        return await self._chain_client.head()
+        return rpc, await rpc.head()
 
     async def _send(self, effect: SendPayments) -> Sequence[NodeEffect]:
         latest = [payment.latest for payment in effect.payments]
@@ -238,8 +238,7 @@ class Bank:
         return self._turn.node.sent(problems, effect.payments, self._turn.now)
 
     async def _receipts(self, hashes: Sequence[bytes], wallets: Sequence[Address]) -> Sequence[NodeEffect]:
-        head = await self._head()
-        rpc = self._chain_client
+        rpc, head = await self._provider()
         # The count before the receipts: what is mined in between has a receipt, and isn't missing.
         nonces = {wallet: (await rpc.nonce(wallet, "latest"), await rpc.nonce(wallet, "pending")) for wallet in wallets}
         prices = await rpc.prices(head)
@@ -254,7 +253,7 @@ class Bank:
 
     async def _transfers(self, asked: AskTransfers) -> Sequence[NodeEffect]:
         turn = self._turn
-        head = await self._head()
+        rpc, head = await self._provider()
         start = head.number if asked.first is None else asked.first
         if start > head.number:
             return turn.node.transfers(asked, (), None, head, turn.now)
@@ -263,21 +262,20 @@ class Bank:
             query = TransferQuery(self._chain.contract, self._earning_wallet, start, last)
         else:
             query = TransferQuery(self._chain.contract, None, start, last, self._paying_wallet())
-        found = await self._chain_client.logs(query)
+        found = await rpc.logs(query)
         if asked.way is Way.IN and last == head.number:
             self._turns += 1  # What one provider leaves out, another may show.
         return turn.node.transfers(asked, found, last, head, turn.now)
 
     async def _used(self, asked: AskUse) -> Sequence[NodeEffect]:
-        head = await self._head()
-        user = await self._chain_client.user_of(asked.sender, asked.nonce, head)
+        rpc, head = await self._provider()
+        user = await rpc.user_of(asked.sender, asked.nonce, head)
         hash, block = user or (None, 0)
         return self._turn.node.used(asked.payment, hash, block, head.number, self._turn.now)
 
     async def _gone(self, places: Sequence[Place]) -> Sequence[NodeEffect]:
         """Only what both says so of is gone: another block is where its block was, and no block has it."""
-        rpc = self._chain_client
-        await self._head()
+        rpc, _ = await self._provider()
         answers = await rpc.receipts([each.hash for each in places])
         missing = [each for each, answer in zip(places, answers, strict=True) if answer is None]
         gone = [each.hash for each in missing if (await rpc.block(each.block)).hash != each.block_hash]
