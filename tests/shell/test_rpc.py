@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
+from tests.anvil import bare_anvil
 
 from masq.chain.erc20 import TransferQuery, sign_transfer
 from masq.chain.jsonrpc import Call
@@ -32,7 +31,6 @@ from masq.shell.rpc import (
 )
 from masq.types import CHAINS
 
-ANVIL = Path(__file__).parents[2] / ".tools" / "node_modules" / ".bin" / "anvil"
 CHAIN = CHAINS["base-sepolia"]
 ETHER = 10**18
 GWEI = 10**9
@@ -48,19 +46,9 @@ TRANSACTIONS = [SignedTransaction(bytes([number]), bytes([number]) * 32, number)
 
 @pytest.fixture
 def anvil() -> Iterator[str]:
-    """The URL of an anvil with the demo's token at its place: all of it belongs to RICH."""
-    if not ANVIL.exists():
-        pytest.fail("anvil is missing: run `make tools`")
-    command = [str(ANVIL), "--port", "0", "--chain-id", str(CHAIN.id), "--accounts", "1"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            if line.startswith("Listening on "):
-                break
-        else:
-            pytest.fail("anvil ended before it listened")
-        yield "http://" + line.removeprefix("Listening on ").strip()
-        process.kill()
+    """The URL of an anvil that mines by itself; `place_token` gives it the demo's token, all of which is RICH's."""
+    with bare_anvil(CHAIN) as url:
+        yield url
 
 
 async def wait_until_mined(rpc: RpcClient, hashes: list[bytes]) -> None:
