@@ -88,6 +88,12 @@ def only(who: Patient, about: str, offline: bool = True) -> Finding:
     return found
 
 
+def test_each_of_several_providers_is_asked(tmp_path: Path, provider: str) -> None:
+    who = patient(tmp_path, blockchain_service_url=f"{provider},http://127.0.0.1:9", consuming_private_key=KEY)
+    found = [each for each in findings(who, offline=False) if each.about == "provider"]
+    assert [each.state for each in found] == ["ok", "bad"]
+
+
 def test_a_healthy_node_to_be_has_nothing_bad(tmp_path: Path, provider: str) -> None:
     tmp_path.chmod(0o700)
     with socket.create_server(("127.0.0.1", 0)) as neighbor:

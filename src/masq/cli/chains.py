@@ -37,8 +37,8 @@ def check(
     from masq.shell.provider_check import ProviderCheck
 
     settings = settings_of(data_directory, chain)
-    text = ask_secret("blockchain-service-url", "URL: ") if ask else settings.blockchain_service_url
-    urls = [url.strip() for url in (text or "").split(",") if url.strip()]
+    asked = ask_secret("blockchain-service-url", "URL: ").split(",") if ask else settings.providers
+    urls = [url.strip() for url in asked if url.strip()]
     if not urls:
         raise SettingError("blockchain-service-url", "none is set: set it, or give one with --ask")
     key = settings.consuming_private_key

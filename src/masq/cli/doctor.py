@@ -112,7 +112,7 @@ async def examine(patient: Patient, offline: bool = False) -> AsyncIterator[Find
             yield finding
     if offline or patient.mode is Mode.ZERO_HOP:
         return
-    async for finding in _provider(patient):
+    async for finding in _providers(patient):
         yield finding
     async for finding in _neighbors(patient):
         yield finding
@@ -249,16 +249,21 @@ def _inbound(patient: Patient) -> Iterator[Finding]:
 # --- others ---
 
 
-async def _provider(patient: Patient) -> AsyncIterator[Finding]:
+async def _providers(patient: Patient) -> AsyncIterator[Finding]:
+    if not patient.settings.providers:
+        words = "it is not known here which one the Node has" if patient.status else "none is set"
+        yield Finding("provider", "warning" if patient.status else "bad", words, "give --blockchain-service-url")
+    for url in patient.settings.providers:
+        async for finding in _provider(patient, url):
+            yield finding
+
+
+async def _provider(patient: Patient, url: str) -> AsyncIterator[Finding]:
     from masq.shell.rpc import RpcClient
 
     settings = patient.settings
-    if settings.blockchain_service_url is None:
-        words = "it is not known here which one the Node has" if patient.status else "none is set"
-        yield Finding("provider", "warning" if patient.status else "bad", words, "give --blockchain-service-url")
-        return
     try:
-        async with RpcClient(settings.blockchain_service_url, ASK) as rpc:
+        async with RpcClient(url, ASK) as rpc:
             chain = await rpc.chain_id()
             if chain != settings.chain.id:
                 words = f"it serves chain {chain}; {settings.chain.name} is chain {settings.chain.id}"

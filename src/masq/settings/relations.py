@@ -95,7 +95,7 @@ def _warnings(settings: Settings, given: frozenset[str]) -> list[str]:
         warnings.append(
             f"entry-ip: everyone who reaches {settings.entry_ip} can use this Node, at the cost of its consuming wallet"
         )
-    if settings.blockchain_service_url and not all(map(_is_private_way, settings.blockchain_service_url.split(","))):
+    if not all(map(_is_private_way, settings.providers)):
         warnings.append(
             "blockchain-service-url: http:// is not encrypted: everybody on the way reads which wallets are yours, and "
             "can lie about payments; use https://"

@@ -568,6 +568,11 @@ class Settings:
     warnings: tuple[str, ...] = ()
     """What works and still deserves a second thought, one line each."""
 
+    @property
+    def providers(self) -> tuple[str, ...]:
+        """The URLs in `blockchain_service_url`."""
+        return tuple(self.blockchain_service_url.split(",")) if self.blockchain_service_url else ()
+
 
 SETTINGS: dict[str, Setting] = {
     row.name: row for row in (entry.metadata.get("setting") for entry in fields(Settings)) if isinstance(row, Setting)

@@ -248,7 +248,7 @@ def _driver_config(settings: Settings, place: Place, wallet: Wallet | None, limi
     return DriverConfig(
         bank=BankConfig(
             chain=settings.chain,
-            urls=tuple((settings.blockchain_service_url or "").split(",")) if settings.blockchain_service_url else (),
+            urls=settings.providers,
             consuming_wallet=wallet.address if wallet else None,
             earning_wallet=settings.earning_wallet,
         ),
