@@ -14,9 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from masq.core.accountant.effects import Payment, Save, Variant
+from masq.chain.erc20 import sign_transfer
+from masq.chain.wallet import Wallet
+from masq.core.accountant.effects import Paid, Payment, Save, Variant
 from masq.core.accountant.ledger import BookEntry
 from masq.shell.store import SCHEMA, Store, StoreBusyError, StoreError
+from masq.types import CHAINS
 
 WALLET, OTHER = b"a" * 20, b"b" * 20
 PAYMENT = Payment(
@@ -112,6 +115,29 @@ def test_a_missing_key_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "node.key").unlink()
     with pytest.raises(StoreError, match=r"node\.key is missing"):
         Store.open(tmp_path, None)
+
+
+def test_payments_of_schema_1_are_taken_over_with_their_sender_and_price(tmp_path: Path) -> None:
+    payer = Wallet(b"\x01" * 32)
+    old = sign_transfer(payer, CHAINS["dev"], nonce=3, gas_price=7 * 10**9, recipient=OTHER, amount=10**20)
+    store = Store.open(tmp_path, None)
+    store.save(SAVE)
+    for table in ("payments", "paid", "earned"):
+        store._connection.execute(f"DROP TABLE {table}")
+    store._connection.execute(
+        "CREATE TABLE payments (hash BLOB PRIMARY KEY, creditor BLOB NOT NULL, wei TEXT NOT NULL, nonce INTEGER NOT "
+        "NULL, raw BLOB NOT NULL, made INTEGER NOT NULL) STRICT, WITHOUT ROWID"
+    )
+    row = (old.hash, OTHER, str(10**20), 3, old.raw, 9)
+    store._connection.execute("INSERT INTO payments VALUES (?, ?, ?, ?, ?, ?)", row)
+    store._connection.pragma("user_version", 1)
+    store.close()
+    again = Store.open(tmp_path, None)
+    variant = Variant(old.raw, old.hash, 7 * 10**9, None, 9)
+    assert again.load().payments == (Payment(OTHER, 10**20, 3, 9, payer.address, (variant,)),)
+    assert set(again.load().entries) == set(SAVE.entries)
+    again.save(Save(ended_payments=(old.hash,), paid=(Paid(old.hash, OTHER, 10**20, 5, 1, 9),)))
+    again.close()
 
 
 def test_a_store_of_a_newer_program_is_left_alone(tmp_path: Path) -> None:

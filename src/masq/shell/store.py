@@ -32,37 +32,29 @@ SNAPSHOT: Final = "node.snapshot"
 PAGES_AT_ONCE: Final = 64
 """Of a snapshot: a save waits some milliseconds for them at most."""
 
-_TABLES: Final = """
+_SINCE_2: Final = """
+CREATE TABLE payments (
+    hash BLOB PRIMARY KEY, creditor BLOB NOT NULL, wei TEXT NOT NULL, nonce INTEGER NOT NULL,
+    made INTEGER NOT NULL, sender BLOB NOT NULL, variants TEXT NOT NULL, state TEXT NOT NULL,
+    block INTEGER) STRICT, WITHOUT ROWID;
+CREATE TABLE paid (
+    hash BLOB NOT NULL, creditor BLOB NOT NULL, wei TEXT NOT NULL, block INTEGER NOT NULL, fee TEXT,
+    time INTEGER NOT NULL) STRICT;
+CREATE TABLE earned (
+    hash BLOB NOT NULL, debtor BLOB NOT NULL, wei TEXT NOT NULL, block INTEGER NOT NULL,
+    time INTEGER NOT NULL) STRICT;
+"""
+"""What schema 1 has not, or otherwise."""
+
+_TABLES: Final = f"""
 CREATE TABLE config (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE accounts (
     payable INTEGER NOT NULL, wallet BLOB NOT NULL, wei TEXT NOT NULL, since INTEGER NOT NULL,
     PRIMARY KEY (payable, wallet)) STRICT, WITHOUT ROWID;
-CREATE TABLE payments (
-    hash BLOB PRIMARY KEY, creditor BLOB NOT NULL, wei TEXT NOT NULL, nonce INTEGER NOT NULL,
-    made INTEGER NOT NULL, sender BLOB NOT NULL, variants TEXT NOT NULL, state TEXT NOT NULL,
-    block INTEGER) STRICT, WITHOUT ROWID;
 CREATE TABLE banned (wallet BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;
-CREATE TABLE paid (
-    hash BLOB NOT NULL, creditor BLOB NOT NULL, wei TEXT NOT NULL, block INTEGER NOT NULL, fee TEXT,
-    time INTEGER NOT NULL) STRICT;
-CREATE TABLE earned (
-    hash BLOB NOT NULL, debtor BLOB NOT NULL, wei TEXT NOT NULL, block INTEGER NOT NULL,
-    time INTEGER NOT NULL) STRICT;
-"""
+{_SINCE_2}"""
 
-_FROM_1: Final = """
-ALTER TABLE payments RENAME TO payments_1;
-CREATE TABLE payments (
-    hash BLOB PRIMARY KEY, creditor BLOB NOT NULL, wei TEXT NOT NULL, nonce INTEGER NOT NULL,
-    made INTEGER NOT NULL, sender BLOB NOT NULL, variants TEXT NOT NULL, state TEXT NOT NULL,
-    block INTEGER) STRICT, WITHOUT ROWID;
-CREATE TABLE paid (
-    hash BLOB NOT NULL, creditor BLOB NOT NULL, wei TEXT NOT NULL, block INTEGER NOT NULL, fee TEXT,
-    time INTEGER NOT NULL) STRICT;
-CREATE TABLE earned (
-    hash BLOB NOT NULL, debtor BLOB NOT NULL, wei TEXT NOT NULL, block INTEGER NOT NULL,
-    time INTEGER NOT NULL) STRICT;
-"""
+_FROM_1: Final = f"ALTER TABLE payments RENAME TO payments_1;{_SINCE_2}"
 
 _BUSY: Final = (
     apsw.CantOpenError,
