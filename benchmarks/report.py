@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from benchmarks import namespace, tor
 from benchmarks.measures import Figures
+from benchmarks.plot import new_pyplot
 from benchmarks.results import Machine
 
 PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
@@ -159,15 +159,9 @@ def place(separate: bool) -> str:
 
 def draw(found: dict[str, Figures]) -> None:
     """Bars, one panel a measure, on scales that begin at 0 and end at the largest of them."""
-    try:
-        import matplotlib
-    except ImportError:
-        print("no plot: matplotlib is not installed", file=sys.stderr)
+    pyplot = new_pyplot()
+    if pyplot is None:
         return
-    matplotlib.use("svg")
-    matplotlib.rcParams |= {"svg.fonttype": "none", "svg.hashsalt": "masq", "font.size": 8}
-    from matplotlib import pyplot
-
     panels = [row for row in ROWS if row.must is not None and not row.absolute]
     kinds = [*found, REFERENCE]
     colours = dict(zip(kinds, ("#7d4698", "#1b7f5c", "#5fb894", "#a9d8c3", "#999999"), strict=False))

@@ -18,15 +18,10 @@ from masq.chain.transaction import SignedTransaction
 from masq.chain.wallet import Wallet
 from masq.core.accountant.accountant import AccountantConfig
 from masq.core.accountant.effects import (
-    AskGone,
-    AskReceipts,
-    AskTerms,
-    AskTransfers,
-    AskUse,
     Notice,
+    Question,
     Save,
     Scan,
-    SendPayments,
 )
 from masq.core.accountant.fees import Fee
 from masq.core.accountant.thresholds import PaymentThresholds
@@ -129,7 +124,7 @@ class Books:
     def _perform(self, effect: NodeEffect) -> None:
         if isinstance(effect, Notice):
             self.notices.append(effect.text)
-        elif isinstance(effect, Save | AskTerms | SendPayments | AskReceipts | AskTransfers | AskUse | AskGone):
+        elif isinstance(effect, Save | Question):
             self.bank.perform(effect)
 
     async def scan(self, *scans: Scan) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from benchmarks.measures import Figures
+from benchmarks.plot import new_pyplot
 from benchmarks.report import PAGE, machine
 from benchmarks.wan.hosts import Setting
 
@@ -58,15 +58,9 @@ def part(rate: float | None, most: float) -> str:
 
 
 def draw(found: Found, settings: Sequence[Setting]) -> None:
-    try:
-        import matplotlib
-    except ImportError:
-        print("no plot: matplotlib is not installed", file=sys.stderr)
+    pyplot = new_pyplot()
+    if pyplot is None:
         return
-    matplotlib.use("svg")
-    matplotlib.rcParams |= {"svg.fonttype": "none", "svg.hashsalt": "masq", "font.size": 8}
-    from matplotlib import pyplot
-
     shown = [setting for setting in settings if setting.name in found]
     kinds = list(dict.fromkeys(kind for setting in shown for kind in found[setting.name]))
     figure, axes = pyplot.subplots(1, 2, figsize=(11, 2.8), layout="constrained", sharey=True)

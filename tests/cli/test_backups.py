@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.cli.test_wallets import environment
+from tests.cli.test_wallets import masq
 from tests.running import Running
 
 from masq.core.accountant.effects import Save
@@ -17,18 +15,6 @@ from masq.shell.store import Store, StoreError
 
 ENTRY = BookEntry(True, b"a" * 20, 7, 5)
 NUMBER = 91
-
-
-def masq(*words: str, home: Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "masq.cli.main", *words],
-        input=stdin,
-        capture_output=True,
-        encoding="utf-8",
-        timeout=60,
-        cwd=home,
-        env=environment(home),
-    )
 
 
 @pytest.fixture

@@ -31,8 +31,12 @@ def environment(home: Path) -> dict[str, str]:
 
 
 def wallet(*words: str, home: Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    return masq("wallet", *words, home=home, stdin=stdin)
+
+
+def masq(*words: str, home: Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "masq.cli.main", "wallet", *words],
+        [sys.executable, "-m", "masq.cli.main", *words],
         input=stdin,
         capture_output=True,
         encoding="utf-8",
