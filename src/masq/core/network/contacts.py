@@ -28,9 +28,6 @@ LAST_SEARCH: Final = 60.0
 """Seconds from one Node of the book that is asked to the next: at first, and at last."""
 WANTED_NEIGHBORS: Final = 3
 """With fewer full neighbors than this, contacts are debuted to again."""
-WANTED_IN_SMALL: Final = 2
-SMALL: Final = MAX_DEGREE + 2
-"""With as few known Nodes as this, ourselves among them, two neighbors are enough."""
 
 
 @dataclass(slots=True)
@@ -134,7 +131,7 @@ class Contacts:
         full = self._full()
         if full >= MAX_DEGREE:
             return []
-        few, keys = self._few(full), self._known_halves(now)
+        few, keys = full < WANTED_NEIGHBORS, self._known_halves(now)
         return [
             contact
             for contact in self.by_ip.values()
@@ -158,14 +155,10 @@ class Contacts:
     def _looks(self, now: float) -> bool:
         """Whether those are asked of whom we only heard."""
         full = self._full()
-        return self._few(full) or (bool(self._book) and (self._is_cut_off(now) and full < MAX_DEGREE))
+        return full < WANTED_NEIGHBORS or (bool(self._book) and (self._is_cut_off(now) and full < MAX_DEGREE))
 
     def _full(self) -> int:
         return len(self._graph.full_neighbors(self._graph.root_key))
-
-    def _few(self, full: int) -> bool:
-        """Whether we want more neighbors. In a small network more of them would leave nobody to be an exit."""
-        return full < (WANTED_NEIGHBORS if len(self._graph) > SMALL else WANTED_IN_SMALL)
 
     def _is_cut_off(self, now: float) -> bool:
         """Whether there has been no route for a while: then those are looked for of whom nobody tells us."""
@@ -186,11 +179,11 @@ class Contacts:
         self._search_at = now + min(LAST_SEARCH, FIRST_SEARCH * 2 ** min(self._searches, 10))
         graph = self._graph
         neighbors = {place.ip for key in graph.root.neighbors if (place := graph.address(key))}
-        known = frozenset() if self._few(full) else {known.record.public_key for known in graph}
+        known = frozenset() if full < WANTED_NEIGHBORS else {known.record.public_key for known in graph}
         heard = self._book.next(neighbors | self.by_ip.keys(), known)
-        if heard is not None and (now - heard.asked > SOLICITED or not self._few(full)):
+        if heard is not None and (now - heard.asked > SOLICITED or not full < WANTED_NEIGHBORS):
             return [self.debut_to(heard.key, heard.address, now)]
-        return self._ask_neighbor(now) if self._few(full) and len(graph) > SMALL else []
+        return self._ask_neighbor(now) if full < WANTED_NEIGHBORS and graph.size > len(graph.root.neighbors) + 1 else []
 
     def _ask_neighbor(self, now: float) -> list[Tell]:
         """A Debut to a neighbor of ours: it passes us on, if it is of our kind. 0.9.1 would ignore it."""
@@ -202,11 +195,6 @@ class Contacts:
         one = min(able, key=lambda record: self._random(8))
         address = graph.address(one.public_key)
         return [self.debut_to(one.public_key, address, now, one)] if address else []
-
-    @property
-    def are_enough(self) -> bool:
-        """Whether more neighbors would do more harm than good: in a small network, where an exit is to be none."""
-        return self._full() >= WANTED_IN_SMALL and len(self._graph) <= SMALL
 
     def look_on(self, now: float) -> None:
         """Somebody sent us where we have been: ask elsewhere."""

@@ -35,6 +35,9 @@ class Graph:
         self._full: dict[PublicKey, list[NodeRecord]] = {}
         self._full_at = 0
         """The revision for which `_full` holds."""
+        self._size = 1
+        self._size_at = 0
+        """The revision for which `_size` holds."""
 
     def __contains__(self, key: PublicKey) -> bool:
         return key in self._known
@@ -44,6 +47,13 @@ class Graph:
 
     def __len__(self) -> int:
         return len(self._known)
+
+    @property
+    def size(self) -> int:
+        """How many Nodes are known, or listed by one that is: the network is at least so large."""
+        if self._size_at != self.revision:
+            self._size, self._size_at = len(self.listed() | self._known.keys()), self.revision
+        return self._size
 
     @property
     def root(self) -> NodeRecord:

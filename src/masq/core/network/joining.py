@@ -33,8 +33,6 @@ class Joining:
         if not self._contacts.solicited(source.ip, now, sender):
             return [Log("info", "pass_unsolicited", f"Pass from {source} ignored: we did not debut there")]
         self._contacts.wait_for_answer(source.ip, now)
-        if self._contacts.are_enough:
-            return [Log("debug", "pass_refused", f"Pass from {source} ignored: there are enough neighbors")]
         passes = self._passes
         if len(passes) >= MAX_PASSES and sum(now - then <= SOLICITED for then in passes.values()) >= MAX_PASSES:
             return [Log("info", "pass_refused", f"Pass from {source} ignored: there were enough of them")]

@@ -49,10 +49,6 @@ class Visitors:
         if self._places.held(address.ip, key, source):
             text = f"a Debut from {source} was refused: another Node is known there"
             return [Log("info", "debut_refused", text), Tell(key, address.endpoint, GossipFailure.MANUAL_REJECTION)]
-        others = debuter.neighbors - {self._graph.root_key}
-        if key in graph and key not in graph.root.neighbors and len(others) > 1 and self._contacts.are_enough:
-            text = f"a Debut from {source} was refused: this network is small, and both have neighbors enough"
-            return [Log("info", "debut_refused", text)]
         candidates = self._candidates(debuter)
         leaving = None if self._places.has_room(debuter) else self._places.gives_way(debuter, address, now)
         if leaving is not None:
