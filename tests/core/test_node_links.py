@@ -213,7 +213,7 @@ def test_an_honest_neighbor_that_says_nothing_is_kept() -> None:
     nodes, (user, *_) = row()
     nodes.run(3 * DEAD_AFTER, 1.0)
     assert user.node.stage == "RouteFound"
-    assert speech(user) == ["secure"]
+    assert set(speech(user)) == {"secure"}
 
 
 # --- links that are better, and links too many ---
