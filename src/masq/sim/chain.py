@@ -39,7 +39,8 @@ class SimulatedChain:
     """Whether it can't be asked: every scan fails."""
     _nonces: dict[Address, int] = field(default_factory=dict)
     _receipts: dict[bytes, Receipt] = field(default_factory=dict)
-    _transfers: list[Transfer] = field(default_factory=list)
+    _transfers: dict[tuple[Way, Address], list[Transfer]] = field(default_factory=dict)
+    """By way and wallet, the first first."""
     _users: dict[tuple[Address, int], tuple[bytes, int]] = field(default_factory=dict)
     """By wallet and nonce: the transaction that has it, and its block."""
 
@@ -79,7 +80,9 @@ class SimulatedChain:
         if succeeded:
             self.tokens[sender] -= wei
             self.tokens[recipient] = self.tokens.get(recipient, 0) + wei
-            self._transfers.append(Transfer(self.head, 0, hash, sender, wei, recipient))
+            transfer = Transfer(self.head, 0, hash, sender, wei, recipient)
+            for way, wallet in ((Way.IN, recipient), (Way.OUT, sender)):
+                self._transfers.setdefault((way, wallet), []).append(transfer)
             self.accepted.append(hash)
         return None
 
@@ -97,8 +100,7 @@ class SimulatedChain:
         self._users[wallet, nonce] = keccak256(b"other" + wallet + nonce.to_bytes(8, "big")), self.head
 
     def transfers(self, way: Way, wallet: Address, first: int, last: int) -> list[Transfer]:
-        found = [transfer for transfer in self._transfers if first <= transfer.block <= last]
-        return [each for each in found if (each.recipient if way is Way.IN else each.sender) == wallet]
+        return [each for each in self._transfers.get((way, wallet), ()) if first <= each.block <= last]
 
 
 def _read(raw: bytes) -> tuple[Address, int, Address, int]:

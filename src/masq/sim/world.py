@@ -22,7 +22,7 @@ from masq.crypto import CryptDE
 from masq.sim.chain import SimulatedChain
 from masq.sim.clock import EPOCH, Clock
 from masq.sim.host import SimNode, Surroundings
-from masq.sim.invariants import every
+from masq.sim.invariants.every import Check
 from masq.sim.memory import Memory, Owner, address_of
 from masq.sim.network import Conditions, Network
 from masq.sim.servers import Internet
@@ -47,6 +47,7 @@ class World:
         self.datagram_servers = internet.datagram_servers
         self.names = internet.names
         self._trace = Trace()
+        self._invariants = Check()
         self._around = Surroundings(
             clock=self.clock, network=self.network, internet=internet, chain=self.chain, note=self.note
         )
@@ -66,7 +67,7 @@ class World:
         return self.clock.run_until(holds, seconds)
 
     def _check(self) -> None:
-        every.check(self.hosts, self.chain)
+        self._invariants(self.hosts, self.chain)
 
     def note(self, number: int, effect: NodeEffect) -> None:
         """Hears each effect, before it is carried out."""
