@@ -33,6 +33,7 @@ from masq.core.tab import Tab
 from masq.crypto import Keys, Random
 from masq.types import Address, Endpoint, LinkPolicy, Mode, PackagePolicy, PublicKey
 from masq.wire.circuit import EXTENSION, PACE
+from masq.wire.message import Spelling
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +67,7 @@ class NodeConfig:
     exits: ExitWish = field(default_factory=ExitWish)
     statements: tuple[str | None, ...] = ()
     """What was saved of statements of account."""
+    spelling: Spelling = field(default_factory=Spelling)
 
 
 def build_node(config: NodeConfig, saved: SavedState, random: Random, now: float) -> Node:
@@ -135,7 +137,7 @@ def build_node(config: NodeConfig, saved: SavedState, random: Random, now: float
     )
     statements = Statements(us, accountant.ledger, config.statements, config.epoch)
     sockets, tab, proofs = Sockets(config.limits), Tab(), Proofs(keys, config.wallet, statements.for_creditor)
-    package_relay = PackageRelay(keys, config.alias, proofs, charges=not zero_hop)
+    package_relay = PackageRelay(keys, config.alias, proofs, not zero_hop, config.spelling)
     package_entry = PackageEntry(keys, config.alias, routes, proofs, hops, sockets, tab, random)
     package_exit = PackageExit(keys, profile.rates, sockets, tab, config.limits)
     billing = Billing(profile.rates, tab, accountant.owed_by, statements.for_debtor)
@@ -172,6 +174,7 @@ def build_node(config: NodeConfig, saved: SavedState, random: Random, now: float
         bans=bans,
         reputation=reputation,
         statements=statements,
+        spelling=config.spelling,
     )
     return Node(keys, rules, parts, now)
 

@@ -50,7 +50,7 @@ from masq.errors import CryptoError, PeerError, UnavailableError
 from masq.types import Address, Endpoint, Mode, PackagePolicy, PublicKey, RatePack, address_text
 from masq.wire.circuit import EXTENSION, Addresses, circuit_of
 from masq.wire.frame import unmask
-from masq.wire.message import encode_message
+from masq.wire.message import Spelling
 from masq.wire.package import Package, single_hop
 from masq.wire.secure_link import Frame, FrameType
 
@@ -97,6 +97,7 @@ class Parts:
     bans: Bans
     reputation: Reputation
     statements: Statements
+    spelling: Spelling
 
 
 class Node:
@@ -122,6 +123,7 @@ class Node:
         self.bans = parts.bans
         self.reputation = parts.reputation
         self.statements = parts.statements
+        self._spelling = parts.spelling
         self._route_revision = -1
         self.has_route = False
         self._why_not: str | None = None
@@ -579,7 +581,9 @@ class Node:
 
     def _tell(self, tell: Tell, now: float) -> list[NodeEffect]:
         try:
-            package = Package(single_hop(self.keys, tell.key), self.keys.seal(tell.key, encode_message(tell.message)))
+            package = Package(
+                single_hop(self.keys, tell.key), self.keys.seal(tell.key, self._spelling.encode(tell.message))
+            )
         except CryptoError as error:
             return [Log("warning", "gossip_not_sent", f"{tell.endpoint}: {error}")]
         known = self._speaks_securely(tell.key)

@@ -28,7 +28,7 @@ TURNS: Final = 10
 
 
 class Check:
-    """Looks at a world again and again. Of many Nodes, it looks at who was touched since, and at the others in turns."""
+    """Looks at a world again and again. Of many Nodes, at those touched since, and the others in turns."""
 
     def __init__(self) -> None:
         self._turn = 0
