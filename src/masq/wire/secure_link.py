@@ -24,7 +24,7 @@ BODY: Final = LENGTH + 1
 PING_FRAME: Final = BODY + 8 + TAG
 """Bytes of a PING or PONG."""
 MAX_PONGS: Final = 4
-"""PINGs that are answered of one read: an honest peer sends one in 15 s."""
+"""PINGs that are answered of one read: an honest peer sends the next once the last was answered."""
 MAX_PACKAGE: Final = 16 * 1024 * 1024
 MAX_HANDSHAKE: Final = 4_096
 """Bytes of a handshake message that are waited for."""
