@@ -153,6 +153,8 @@ class LinkUp:
 
     key: PublicKey
     port: int
+    seen: str = ""
+    """Where it says that we come from, if we dialled it."""
 
 
 LinkArrival = bytes | Package | Frame | LinkUp
@@ -402,7 +404,7 @@ class Links:
         self._look_at(known, out)
         if known.speech is LinkSpeech.UNKNOWN:
             if data[0] == MAGIC[0] and self._secure_allowed:
-                known.speech, known.secure = LinkSpeech.SECURE, self._new_secure()
+                known.speech, known.secure = LinkSpeech.SECURE, self._new_secure(known.peer.ip)
             else:
                 known.speech, known.up = LinkSpeech.JSON, True
         if known.secure is None:
@@ -459,7 +461,7 @@ class Links:
                 continue  # It carries what is sent to another address.
             # The other one is read on, and closed by nobody: what is under way on it must not be lost.
             self._by_ip[known.peer.ip] = known.id if known.outbound == lower else other.id
-        yield LinkUp(event.key, event.port)
+        yield LinkUp(event.key, event.port, event.seen if known.outbound else "")
 
     # --- sending ---
 
@@ -517,9 +519,9 @@ class Links:
     def _secure_allowed(self) -> bool:
         return self._policy is not LinkPolicy.MASQ and self._keys.links_securely
 
-    def _new_secure(self) -> SecureLink:
+    def _new_secure(self, visitor: str = "") -> SecureLink:
         assert isinstance(self._keys, CryptDE)
-        return SecureLink(self._keys, self._contract, self._port, self._extensions, self._random)
+        return SecureLink(self._keys, self._contract, self._port, self._extensions, self._random, visitor)
 
     def write(self, link: Link, item: Waiting, flow: Flow) -> list[Written]:
         """Write at once, or let it wait its turn.
