@@ -17,6 +17,7 @@ from masq.cli.bans import bans
 from masq.cli.chains import chain_commands
 from masq.cli.options import AsJson, ChainName, DataDirectory, directory_of, print_json, settings_of
 from masq.cli.scan import scan
+from masq.cli.sim import sim
 from masq.cli.wallets import wallet
 from masq.cli.window import open_window
 from masq.errors import LocalError, SettingError
@@ -70,6 +71,7 @@ app.command()(scan)
 app.command()(node.stop)
 app.command()(backups.backup)
 app.command()(backups.restore)
+app.command()(sim)
 
 
 @app.command("exit-policy")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 from masq.core.accountant.effects import (
@@ -64,6 +64,7 @@ class SimNode:
     """One Node from its start to its crash. Its owner may start another one, which remembers what this one saved."""
 
     def __init__(self, around: Surroundings, node: Node, owner: Owner) -> None:
+        self._around = around
         self.node = node
         self.owner = owner
         self.number = owner.number
@@ -90,6 +91,12 @@ class SimNode:
     def carry(self, effects: Iterable[NodeEffect]) -> None:
         """Carry out effects, in order."""
         self.turn.carry(effects)
+
+    def move(self, ip: str) -> None:
+        """Its machine gets another address; nobody tells the Node."""
+        self.ip = ip
+        self.owner = replace(self.owner, ip=ip)
+        self._around.network.move(self.links, ip)
 
     def lose_links(self) -> None:
         """All connections break."""

@@ -59,7 +59,9 @@ class Owner:
     consuming: Wallet
     earning: Wallet
     memory: Memory
+    ip: str
 
-    @property
-    def ip(self) -> str:
-        return f"10.0.{self.number // 250}.{self.number % 250 + 1}"
+
+def address_of(number: int) -> str:
+    """Where a Node is, unless it is somewhere else on purpose."""
+    return f"10.0.{number // 250}.{number % 250 + 1}"

@@ -14,6 +14,8 @@ from masq.types import Endpoint
 
 HIGH_WATER: Final = 256 * 1024
 """Bytes written and not yet on their way, from which on a Node is told to stop, as the shell's driver tells it."""
+UNANSWERED: Final = 5.0
+"""Seconds after which a dial that nobody answers is given up, as the shell's driver gives it up."""
 LOW_WATER: Final = HIGH_WATER // 4
 
 
@@ -45,6 +47,8 @@ class Network:
         self._wires: dict[Wire, None] = {}
         """In the order in which they were laid: which one breaks must not change between runs."""
         self._breaking = False
+        self.written = 0
+        """Bytes that Nodes have written to links so far."""
 
     @property
     def conditions(self) -> Conditions:
@@ -72,6 +76,9 @@ class Network:
         if not turn.alive:
             return
         target = self._nodes.get(endpoint.ip)
+        if target is not None and not dialler.reaches(target):
+            self.clock.later(lambda: turn.carry(turn.node.dial_failed(link, "no answer", turn.now)), UNANSWERED)
+            return
         refused = self._conditions.refuse and self.random.random() < self._conditions.refuse
         theirs = None
         if target is not None and not refused:
@@ -85,6 +92,21 @@ class Network:
             self._wires[wire] = None
             wire.owner.wires[wire.link] = wire
         turn.carry(turn.node.dialled(link, turn.now))
+
+    def move(self, links: NodeLinks, ip: str) -> None:
+        """A Node has another address. Nothing arrives over its connections any more, and neither end is told."""
+        if self._nodes.get(links.ip) is links:
+            del self._nodes[links.ip]
+        links.ip = ip
+        self._nodes[ip] = links
+        for wire in links:
+            wire.stale = wire.other.stale = True
+
+    def deliver(self) -> None:
+        """Silence or a partition is over: what waited for it arrives, as it was sent again and again meanwhile."""
+        for wire in tuple(self._wires):
+            wire.send_again()
+            wire.other.send_again()
 
     def forget(self, wire: Wire) -> None:
         wire.open = False
@@ -112,7 +134,17 @@ class NodeLinks:
         self.wires: dict[int, Wire] = {}
         self.bandwidth: float | None = None
         """Bytes per second of each direction of each of them, if this Node differs from the network."""
+        self.latency = 0.0
+        """Seconds by which it is farther away than the network's latency says."""
+        self.silent = False
+        """Whether all packets from and to it are lost, without a word."""
+        self.side = 0
+        """On which side of a partition it is."""
         self._network = network
+
+    def reaches(self, other: NodeLinks) -> bool:
+        """Whether packets from here arrive there."""
+        return not (self.silent or other.silent) and self.side == other.side
 
     def __iter__(self) -> Iterator[Wire]:
         """Those that stand now; they may be closed meanwhile."""
@@ -171,8 +203,12 @@ class Wire:
         """When all that was written is on its way."""
         self._arrival = 0.0
         self.open = True
+        self.stale = False
+        """Whether it leads to an address that its Node has no more."""
         self._unread: list[bytes | None] | None = None
         """What has arrived while it isn't read; None: it is."""
+        self._lost: list[bytes | None] = []
+        """What was sent while the other end couldn't be reached."""
 
     def set_reading(self, on: bool) -> None:
         if not on:
@@ -184,6 +220,7 @@ class Wire:
 
     def write(self, data: bytes) -> None:
         network = self._network
+        network.written += len(data)
         conditions = network.conditions
         bandwidth = conditions.bandwidth if self.owner.bandwidth is None else self.owner.bandwidth
         if bandwidth is not None:
@@ -235,8 +272,21 @@ class Wire:
     def _send(self, data: bytes | None) -> None:
         """Let it arrive, after all that was written before; None is the end."""
         clock, other = self._clock, self.other
-        self._arrival = max(self._arrival, max(self._free, clock.now) + self._network.conditions.latency)
+        if self.stale:
+            return
+        if self._lost or not self.owner.reaches(other.owner):
+            self._lost.append(data)
+            return
+        latency = self._network.conditions.latency + self.owner.latency + other.owner.latency
+        self._arrival = max(self._arrival, max(self._free, clock.now) + latency)
         clock.at(self._arrival, lambda: other.arrive(data))
+
+    def send_again(self) -> None:
+        """What was lost arrives now, if it can."""
+        if self._lost and self.owner.reaches(self.other.owner):
+            lost, self._lost = self._lost, []
+            for data in lost:
+                self._send(data)
 
     def arrive(self, data: bytes | None) -> None:
         if not self.open:

@@ -23,7 +23,7 @@ from masq.sim.chain import SimulatedChain
 from masq.sim.clock import EPOCH, Clock
 from masq.sim.host import SimNode, Surroundings
 from masq.sim.invariants import every
-from masq.sim.memory import Memory, Owner
+from masq.sim.memory import Memory, Owner, address_of
 from masq.sim.network import Conditions, Network
 from masq.sim.servers import Internet
 from masq.sim.trace import Trace
@@ -84,7 +84,7 @@ class World:
 
     # --- Nodes ---
 
-    def add(
+    def add(  # noqa: PLR0913 - a Node has many settings
         self,
         neighbors: Iterable[SimNode] = (),
         *,
@@ -96,10 +96,14 @@ class World:
         link_policy: str = "auto",
         package_policy: str = "auto",
         tokens: int = 10**24,
+        ip: str | None = None,
         replacing: SimNode | None = None,
     ) -> SimNode:
-        """A Node that joins by the descriptors of others; `replacing` starts a crashed one again from its memory."""
-        owner = replacing.owner if replacing else self._owner()
+        """A Node that joins by the descriptors of others, at an address of its own or at `ip`.
+
+        `replacing` starts a crashed one again from its memory.
+        """
+        owner = replacing.owner if replacing else self._owner(ip)
         own_random = random.Random(self.random.getrandbits(64)).randbytes
         keys, alias = CryptDE(CHAIN.contract, own_random), CryptDE(CHAIN.contract, own_random)
         config = NodeConfig(
@@ -136,10 +140,11 @@ class World:
             self.run(every)
         return self.hosts
 
-    def _owner(self) -> Owner:
+    def _owner(self, ip: str | None) -> Owner:
         """Somebody new, with wallets of its own."""
         consuming, earning = Wallet(self.random.randbytes(32)), Wallet(self.random.randbytes(32))
-        return Owner(len(self.hosts), consuming, earning, Memory())
+        number = len(self.hosts)
+        return Owner(number, consuming, earning, Memory(), ip or address_of(number))
 
 
 def _profile(owner: Owner, mode: Mode, rates: RatePack) -> Profile:
