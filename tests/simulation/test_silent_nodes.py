@@ -1,4 +1,4 @@
-"""A Node of which nothing comes any more, and no reset: others go on without it (neighborhood.md 11)."""
+"""A Node of which nothing comes any more, and no reset: others go on without it (protocol.md 15.2, 15.4)."""
 
 from __future__ import annotations
 
