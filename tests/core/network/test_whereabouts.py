@@ -55,6 +55,9 @@ def test_who_was_never_seen_at_its_address_keeps_it() -> None:
     node.is_seen(ALPHA, NEW)
     node.is_seen(BETA, NEW)
     assert at(node) == before, "behind some routers one comes from elsewhere"
+    assert node.events().count("address_doubted") == 1
+    node.is_seen(GAMMA, NEW)
+    assert node.events().count("address_doubted") == 1, "told once"
 
 
 def test_one_voice_against_others_is_nothing() -> None:

@@ -135,10 +135,14 @@ class Neighborhood:
 
     def _seen(self, ip: str, key: PublicKey, seen: str, now: float) -> list[NeighborhoodEffect]:
         """Somebody whom we dialled says where we are: perhaps somewhere else than before."""
+        doubted, before = self._whereabouts.doubted, self.graph.root_address
         place = self._whereabouts.told(ip, key, seen)
         if place is None:
-            return []
-        before = self.graph.root_address
+            other = self._whereabouts.doubted
+            if other in (None, doubted):
+                return []
+            words = f"others see this Node at {other}, and it tells them {before and before.ip}: is that right (`ip`)?"
+            return [Log("warning", "address_doubted", words)]
         self.own.move(place, now)
         self.contacts.ask_all(now)
         return [Log("warning", "moved", f"this Node's IP address is {place} now, and was {before and before.ip}")]

@@ -28,6 +28,8 @@ class Whereabouts:
         self._voices: dict[str, tuple[PublicKey, str]] = {}
         """By the address of who speaks: its key, and where it sees us."""
         self._was_here = False
+        self.doubted: str | None = None
+        """Where all see us who was asked, though nobody ever saw us at the address that we tell."""
 
     def told(self, ip: str, key: PublicKey, seen: str) -> str | None:
         """Somebody at `ip` says where it sees us. Our new address, if that is what follows."""
@@ -47,7 +49,12 @@ class Whereabouts:
         if place == present:
             self._was_here = True
             return None
-        return str(place) if self._was_here and self._all_say(str(place)) else None
+        if not self._all_say(str(place)):
+            return None
+        if self._was_here:
+            return str(place)
+        self.doubted = str(place)
+        return None
 
     def left(self, ip: str) -> None:
         """No link to that address is left."""
