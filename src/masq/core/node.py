@@ -248,7 +248,7 @@ class Node:
         if isinstance(arrival, LinkUp):
             if self.bans.banned_key(arrival.key, now):
                 return self._end_link(link.id, now)
-            return self._carry(self.neighborhood.proven(arrival.key, link.peer, arrival.port, now), now)
+            return self._carry(self.neighborhood.proven(arrival.key, link.peer, arrival.port, now, arrival.seen), now)
         relay = self.package_relay
         try:
             package = relay.open(unmask(arrival)) if isinstance(arrival, bytes) else arrival
