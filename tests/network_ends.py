@@ -68,10 +68,11 @@ class Peer:
         routes: bool = True,
         rates: RatePack = DEFAULT_RATE_PACK,
         extensions: tuple[str, ...] = ("flow1",),
+        country: str | None = None,
     ) -> NodeRecord:
         """What it says of itself: by default that it speaks JSON, where nobody proves a key."""
         return NodeRecord.sign(
-            self.keys, bytes(20), rates, frozenset(listed), accepts, routes, version, None, extensions
+            self.keys, bytes(20), rates, frozenset(listed), accepts, routes, version, country, extensions
         )
 
     def shown(self, *listed: PublicKey, version: int = 1, accepts: bool = True, routes: bool = True) -> GossipRecord:

@@ -35,6 +35,8 @@ complete -c masq -n '__fish_seen_subcommand_from run' -l link-policy -r -f -a 'a
 complete -c masq -n '__fish_seen_subcommand_from run' -l package-policy -r -f -a 'auto circuits masq' -d 'How this user s streams travel'
 complete -c masq -n '__fish_seen_subcommand_from run' -l package-data -r -d 'Bytes of data in one package of MASQ Node 0.9.1, between Nodes that take more than that version sends'
 complete -c masq -n '__fish_seen_subcommand_from run' -l country -r -d 'The country that this Node says it is in'
+complete -c masq -n '__fish_seen_subcommand_from run' -l exit-location -r -d 'The countries in which the exits of this Node s user are to be, such as DE,AT|CH  the first group that has one is used'
+complete -c masq -n '__fish_seen_subcommand_from run' -l fallback-routing -r -f -a 'on off' -d 'Whether an exit in another country is taken when there is none where exit-location wants it'
 complete -c masq -n '__fish_seen_subcommand_from run' -l max-bandwidth -r -d 'MB per second that this Node takes in from other Nodes and from servers at most (as much goes out); 0  any amount'
 complete -c masq -n '__fish_seen_subcommand_from run' -l max-traffic-per-month -r -d 'GB in and out, of a calendar month, after which this Node serves nobody else until the next one; its own user s traffic'
 complete -c masq -n '__fish_seen_subcommand_from run' -l blockchain-service-url -r -d 'The JSON-RPC service of the chain'

@@ -96,6 +96,20 @@ def test_countries_are_shown(own: Page) -> None:
     expect(own.locator(".map path.has, .map path.used").first).to_be_attached()
 
 
+def test_the_country_of_exits_is_chosen(own: Page) -> None:
+    go(own, "map")
+    countries = own.get_by_role("region", name="Countries")
+    box = countries.get_by_role("checkbox", name="Exit in Japan")
+    expect(box).to_be_visible(timeout=PATIENCE)
+    box.check()
+    expect(own.get_by_text("New connections leave in Japan.")).to_be_visible(timeout=PATIENCE)
+    expect(countries.get_by_role("row", name="Japan")).to_contain_text("in use", timeout=PATIENCE)
+    picture(own, "map")
+    expect(own.get_by_label("exit-location", exact=True)).to_have_value("JP")
+    box.uncheck()
+    expect(own.get_by_text("New connections leave anywhere.")).to_be_visible(timeout=PATIENCE)
+
+
 def test_an_error_says_what_to_do(own: Page) -> None:
     go(own, "streams")
     entry = own.locator("main code").first.inner_text()

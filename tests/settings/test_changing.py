@@ -71,4 +71,5 @@ def test_each_value_is_shown_as_it_is_written() -> None:
         assert row["at_once"] == (row["name"] == "log-level")
     assert text_of(SETTINGS["max-price-per-gb"], 5 * 10**16) == "0.05"
     assert text_of(SETTINGS["max-bandwidth"], 2_500_000) == "2.5"
+    assert text_of(SETTINGS["exit-location"], (frozenset(("DE", "AT")), frozenset(("CH",)))) == "AT,DE|CH"
     assert text_of(SETTINGS["scans"], True) == "on"

@@ -19,6 +19,7 @@ from masq.settings import (
 )
 from masq.settings.command_line import split
 from masq.settings.reference import reference
+from masq.settings.values import exit_location
 from masq.types import (
     CHAINS,
     DEFAULT_EARNING_WALLET,
@@ -118,6 +119,20 @@ def test_the_command_line_of_an_operator_of_0_9_1() -> None:
     assert "--db-password-file" in settings.warnings[1]
 
 
+@pytest.mark.parametrize(
+    ("text", "groups"),
+    [
+        ("", ()),
+        ("de", ({"DE"},)),
+        ("DE,at|CH", ({"DE", "AT"}, {"CH"})),
+        ("CH:2|DE,AT:1", ({"DE", "AT"}, {"CH"})),
+        ("CZ:1|SK:1|PL:7", ({"CZ", "SK"}, {"PL"})),
+    ],
+)
+def test_countries_of_exits_come_in_groups_by_preference(text: str, groups: tuple[set[str], ...]) -> None:
+    assert exit_location(text) == groups
+
+
 WRONG = {
     "chain": ["bitcoin", "DEV"],
     "neighborhood-mode": ["relay"],
@@ -137,6 +152,8 @@ WRONG = {
     "package-policy": ["none"],
     "package-data": ["1023", "65537"],
     "country": ["DEU", "1", "ÄÖ"],
+    "exit-location": ["DEU", "DE,", "DE||AT", "DE,DE", "DE|AT,DE", "DE:0", "DE:x", "DE:1001", "|", ":1"],
+    "fallback-routing": ["yes", "On"],
     "blockchain-service-url": ["127.0.0.1:8545", "ftp://x", "http://", "http://x:y", "http://[", "http://a b"],
     "consuming-private-key": [KEY[:-1], KEY + "0", "g" * 64, "0x" + KEY, "0" * 64, "f" * 64],
     "consuming-private-key-file": ["no-such-file", "\0", "", "."],

@@ -9,7 +9,7 @@ from typing import cast
 
 import pytest
 
-from masq.core.network.routing import Ceiling
+from masq.core.network.routing import Ceiling, ExitWish
 from masq.errors import LocalError, SettingError
 from masq.settings import Settings
 from masq.settings.exit_rules import exit_rules
@@ -25,7 +25,10 @@ class Stage:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.told: list[tuple[str, object]] = []
         self.fresh = Settings(data_directory=Path("/d"))
-        node = SimpleNamespace(pay_at_most=lambda ceiling, most: self.told.append(("pay", (ceiling, most))))
+        node = SimpleNamespace(
+            pay_at_most=lambda ceiling, most: self.told.append(("pay", (ceiling, most))),
+            exit_in=lambda wish: self.told.append(("exit in", wish)),
+        )
         servers = SimpleNamespace(judge_by=lambda policy: self.told.append(("policy", list(policy.lines())[-1])))
         driver = cast(Driver, SimpleNamespace(servers=servers, turn=SimpleNamespace(node=node)))
         monkeypatch.setattr(reload, "configure", lambda config: self.told.append(("log", config.level)))
@@ -50,10 +53,12 @@ def test_each_setting_that_counts_at_once_is_used(stage: Stage) -> None:
         max_rate_pack=RatePack(1, 2, 3, 4),
         max_price_per_gb=5,
         max_spending_per_hour=0,
+        exit_location=(frozenset(("DE",)),),
     )
     told = stage.reloading.again()
     assert told["after_restart"] == []
     unchanged = {
+        "fallback_routing",
         "max_bandwidth",
         "max_traffic_per_month",
         "exit_allow_private",
@@ -67,6 +72,7 @@ def test_each_setting_that_counts_at_once_is_used(stage: Stage) -> None:
         ("log", "debug"),
         ("policy", "reject *:*"),
         ("pay", (Ceiling(RatePack(1, 2, 3, 4), 5), None)),
+        ("exit in", ExitWish((frozenset(("DE",)),), True)),
     ]
     assert stage.reloading.again()["changed"] == []
 

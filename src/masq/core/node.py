@@ -37,7 +37,7 @@ from masq.core.links.links import GOSSIP_FLOW, Link, Links, LinksEffect, LinkUp,
 from masq.core.network.bans import Bans
 from masq.core.network.neighborhood import Neighborhood
 from masq.core.network.reputation import Reputation
-from masq.core.network.routing import Ceiling, Routes
+from masq.core.network.routing import Ceiling, ExitWish, Routes
 from masq.core.offence import Offence, Rule
 from masq.core.packages.entry import PackageEntry
 from masq.core.packages.exit import PackageExit
@@ -636,6 +636,13 @@ class Node:
         self.routes.pay_at_most(ceiling)
         self.accountant.budget.per_hour = per_hour
         self._route_revision = -1
+
+    def exit_in(self, wish: ExitWish) -> None:
+        """Other countries for exits: new streams take new routes, those that there are go on."""
+        self.routes.exits = wish
+        self._route_revision = -1
+        self.own_circuits.renew(leave=False)
+        self.package_entry.renew()
 
     def proven(self, group: str, now: float) -> bool:
         """Whether a stream of this group goes a way that has answered before, or one that never tells."""

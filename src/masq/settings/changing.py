@@ -112,6 +112,8 @@ def text_of(setting: Setting, value: object) -> str:
         return address_text(value)
     if isinstance(value, RatePack | ScanIntervals | PaymentThresholds):
         return "|".join(str(each) for each in value)
+    if isinstance(value, tuple) and any(isinstance(each, frozenset) for each in value):
+        return "|".join(",".join(sorted(group)) for group in value)
     if isinstance(value, tuple):
         return ",".join(str(each) for each in value)
     return str(value)

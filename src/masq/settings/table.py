@@ -225,6 +225,25 @@ class Settings:
         default_help="follows from the IP address",
         bare="refused",
     )
+    exit_location: tuple[frozenset[str], ...] = _setting(
+        "exit-location",
+        values.exit_location,
+        "country codes of two letters, separated by commas, in groups separated by |",
+        "The countries in which the exits of this Node's user are to be, such as DE,AT|CH: the first group that has "
+        "one is used. Nodes say themselves where they are. Nothing: anywhere.",
+        "Network",
+        default="",
+        default_help="anywhere",
+        bare="refused",
+    )
+    fallback_routing: bool = _setting(
+        "fallback-routing",
+        values.on_off,
+        ON_OFF,
+        "Whether an exit in another country is taken when there is none where exit-location wants it.",
+        "Network",
+        default="on",
+    )
     blockchain_service_url: str | None = _setting(
         "blockchain-service-url",
         values.urls,

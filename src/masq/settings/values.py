@@ -275,6 +275,21 @@ def country(text: str) -> str:
     return text.upper()
 
 
+def exit_location(text: str) -> tuple[frozenset[str], ...]:
+    """Groups of countries, the first preferred: `DE,AT|CH`. The numbers of 0.9.1 sort them: `CH:2|DE,AT:1`."""
+    groups: dict[int, frozenset[str]] = {}
+    named: list[str] = []
+    for at, part in enumerate(text.split("|") if text else (), 1):
+        codes, colon, priority = part.partition(":")
+        place = number(priority, 1, 1_000) if colon else at
+        countries = [country(code) for code in codes.split(",")]
+        groups[place] = groups.get(place, frozenset()).union(countries)
+        named += countries
+    if len(named) != len(set(named)):
+        raise ValueError("a country is named twice")
+    return tuple(groups[place] for place in sorted(groups))
+
+
 def path(text: str) -> Path:
     """A path; a leading `~` is the user's home. Not made absolute: what it is relative to depends on the setting."""
     if "\0" in text:

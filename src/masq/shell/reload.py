@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final
 
-from masq.core.network.routing import Ceiling
+from masq.core.network.routing import Ceiling, ExitWish
 from masq.errors import LocalError, SettingError
 from masq.settings import Settings
 from masq.shell.driver import Driver
@@ -27,6 +27,8 @@ AT_ONCE: Final = frozenset(
         "max_rate_pack",
         "max_price_per_gb",
         "max_spending_per_hour",
+        "exit_location",
+        "fallback_routing",
     }
 )
 """Settings that take effect without a restart."""
@@ -90,6 +92,8 @@ class Reloading:
         if changed & {"max_rate_pack", "max_price_per_gb", "max_spending_per_hour"}:
             ceiling = Ceiling(fresh.max_rate_pack, fresh.max_price_per_gb)
             driver.turn.node.pay_at_most(ceiling, fresh.max_spending_per_hour or None)
+        if changed & {"exit_location", "fallback_routing"}:
+            driver.turn.node.exit_in(ExitWish(fresh.exit_location, fresh.fallback_routing))
         if "max_bandwidth" in changed:
             driver.turn.traffic.slow_down(fresh.max_bandwidth)
         if "max_traffic_per_month" in changed:

@@ -24,7 +24,7 @@ from masq.core.failure import printable
 from masq.core.limits import Limits
 from masq.core.network.contacts import Contact
 from masq.core.network.own_record import Profile
-from masq.core.network.routing import Ceiling
+from masq.core.network.routing import Ceiling, ExitWish
 from masq.core.verdict import verdict
 from masq.crypto import CryptDE, Keys, NullCryptDE
 from masq.errors import CryptoError, LocalError, SettingError
@@ -139,6 +139,7 @@ async def _start(
         package_policy=settings.package_policy,
         epoch=time.time() - started,
         ceiling=Ceiling(settings.max_rate_pack, settings.max_price_per_gb),
+        exits=ExitWish(settings.exit_location, settings.fallback_routing),
         bans=store.get("bans"),
         reputation=store.get("reputation"),
         statements=tuple(store.get(name) for name in SHARDS),

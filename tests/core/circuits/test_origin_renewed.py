@@ -39,6 +39,13 @@ def test_new_streams_leave_and_open_ones_stay() -> None:
     assert socket
 
 
+def test_new_streams_may_get_the_exit_that_they_had_if_nobody_wants_to_leave_it() -> None:
+    entry, nodes, _ = answered()
+    assert entry.own.renew(leave=False) == 1
+    entry.open(b"more")
+    assert [own.route.exit.key for own in entry.own] == [nodes.pairs[-1].public_key] * 2
+
+
 def test_the_same_exit_is_taken_again_if_there_is_no_other() -> None:
     entry, nodes, _ = started(b"x", Nodes())
     entry.own.renew()

@@ -33,8 +33,10 @@ class Net:
         rates: dict[int, RatePack] | None = None,
         silent: Collection[int] = (),
         unable: Collection[int] = (),
+        countries: dict[int, str] | None = None,
     ) -> None:
         """`silent` route no data, `unable` know no circuits."""
+        self.countries = countries or {}
         self.edges = {frozenset(edge) for edge in edges}
         self.nodes = [ROOT, *peers(max(max(edge) for edge in edges) if edges else 0)]
         self.rates = rates or {}
@@ -71,6 +73,7 @@ class Net:
             routes=at not in self.silent,
             rates=self.rates.get(at, DEFAULT_RATE_PACK),
             extensions=() if at in self.unable else (EXTENSION,),
+            country=self.countries.get(at),
         )
 
 

@@ -265,13 +265,13 @@ class OwnCircuits:
     def _young(own: OwnCircuit, now: float) -> bool:
         return now - own.opened < own.life and not own.overbilled
 
-    def renew(self) -> int:
-        """New streams get new circuits, to other exits where there are any: how many are left to those they have."""
+    def renew(self, leave: bool = True) -> int:
+        """New streams get new circuits: how many are left to those they have. `leave`: to other exits, if there are."""
         left = [own for group in self._groups.values() for own in group]
         self._groups.clear()
         for own in left:
             own.opened -= LIFE  # It is closed with its last stream.
-        latest = sorted({own.route.exit.key for own in left})
+        latest = sorted({own.route.exit.key for own in left}) if leave else []
         self._left = tuple(dict.fromkeys([*latest, *self._left]))[:MOST_LEFT]
         return len(left)
 

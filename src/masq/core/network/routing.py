@@ -288,7 +288,8 @@ class Routes:
         if dear := sum(not self._affordable(each.record) for each in graph):
             words += f"; {dear} of them ask for more than max-rate-pack"
         if self.exits.groups and not self.exits.fallback:
-            words += "; exit-location allows some countries only"
+            places = ", ".join(sorted(code for group in self.exits.groups for code in group))
+            words += f"; no exit is known in {places}, where exit-location wants it, and fallback-routing is off"
         if self._diverse:
             words += "; no two Nodes of a route may have one wallet or be of one network"
         return words

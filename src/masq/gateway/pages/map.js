@@ -1,5 +1,7 @@
 // Nodes by the country that they say they are in.
 import { html, useEffect, useMemo, useState } from "./vendor/preact.js";
+import { ask } from "./api.js";
+import { Field, useRows } from "./settings.js";
 import { country } from "./text.js";
 
 let atlas;
@@ -33,8 +35,25 @@ function shapes(world, codes) {
   }));
 }
 
+/** The countries of a value of `exit-location`, whatever their order. */
+const chosenIn = (value) => (value || "").split("|").flatMap((group) => group.split(",")).filter(Boolean);
+
 export default function Map_({ store }) {
   const { status } = store;
+  const [settings, trouble, reload] = useRows();
+  const [said, setSaid] = useState({});
+  const row = (name) => (settings || []).find((each) => each.name === name);
+  const chosen = chosenIn(row("exit-location") && row("exit-location").value);
+  const choose = async (code) => {
+    const value = (chosen.includes(code) ? chosen.filter((each) => each !== code) : [...chosen, code]).join(",");
+    try {
+      await ask("PATCH", "/api/settings", { name: "exit-location", value });
+      setSaid({ good: value ? `New connections leave in ${value.split(",").map(country).join(", ")}.` : "New connections leave anywhere." });
+    } catch (error) {
+      setSaid({ bad: error.message });
+    }
+    reload();
+  };
   const [world, setWorld] = useState([]);
   const [problem, setProblem] = useState("");
   useEffect(() => { load().then(setWorld, () => setProblem("The map could not be loaded.")); }, []);
@@ -44,11 +63,16 @@ export default function Map_({ store }) {
   for (const each of status.exits || []) used[each.country || "?"] = (used[each.country || "?"] || 0) + each.circuits;
   const key = JSON.stringify([count, used]);
   const picture = useMemo(() => world.map((each) => html`<path d=${each.path} class=${used[each.code] ? "used" : count[each.code] ? "has" : ""}><title>${each.name}${count[each.code] ? `: ${count[each.code]} Nodes` : ""}</title></path>`), [world, key]);
+  for (const code of chosen) count[code] = count[code] || 0;
   const rows = Object.entries(count).sort((one, other) => other[1] - one[1]);
   return html`<h1>Map</h1><p class="quiet">Where Nodes say that they are. Nobody checks that: an exit's country is a claim.</p>
     ${problem && html`<p class="error" role="alert">${problem}</p>`}
     <section class="card"><svg class="map" viewBox="-180 -85 360 145" role="img" aria-label="A world map; the table below has the same figures.">${picture}</svg>
       <ul class="legend"><li><i style="background:var(--good)"></i>your exits now</li><li><i style="background:var(--accent)"></i>Nodes that could be exits</li></ul></section>
-    <section class="card"><h2>By country</h2><div class="scroll" tabindex="0" role="region" aria-label="Countries"><table><thead><tr><th scope="col">Country</th><th scope="col" class="number">Nodes</th><th scope="col">Your exits</th></tr></thead>
-      <tbody>${rows.map(([code, nodes]) => html`<tr key=${code}><td>${code === "?" ? "not said" : `${country(code)} (${code})`}</td><td class="number">${nodes}</td><td>${used[code] ? "in use" : ""}</td></tr>`)}</tbody></table></div></section>`;
+    <section class="card"><h2>By country</h2><div class="scroll" tabindex="0" role="region" aria-label="Countries"><table><thead><tr><th scope="col">Country</th><th scope="col" class="number">Nodes</th><th scope="col">Your exits</th><th scope="col">Exit here</th></tr></thead>
+      <tbody>${rows.map(([code, nodes]) => html`<tr key=${code}><td>${code === "?" ? "not said" : `${country(code)} (${code})`}</td><td class="number">${nodes}</td><td>${used[code] ? "in use" : ""}</td><td>${code !== "?" && settings && html`<input type="checkbox" aria-label=${`Exit in ${country(code)}`} checked=${chosen.includes(code)} onChange=${() => choose(code)} />`}</td></tr>`)}</tbody></table></div>
+      <p role="status" class=${said.bad ? "error" : "ok"}>${said.bad || said.good || ""}</p>
+      <p class="quiet">${chosen.length ? "Streams that are open stay where they are." : "None is chosen: your exits are anywhere."}${status.routes.compromise ? ` Now: ${status.routes.compromise}.` : ""}${status.routes.why_not ? ` Now: ${status.routes.why_not}.` : ""}</p></section>
+    <section class="card"><h2>Preferences</h2>${trouble && html`<p class="error" role="alert">${trouble}</p>`}
+      ${settings && ["exit-location", "fallback-routing"].map((name) => row(name) && html`<${Field} key=${`${name} ${row(name).value}`} row=${row(name)} saved=${reload} />`)}</section>`;
 }
