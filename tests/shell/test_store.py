@@ -16,12 +16,13 @@ import pytest
 
 from masq.chain.erc20 import sign_transfer
 from masq.chain.wallet import Wallet
+from masq.core.accountant.accountant import SavedState
 from masq.core.accountant.effects import Paid, Payment, Save, Variant
 from masq.core.accountant.ledger import BookEntry
 from masq.shell.store import SCHEMA, Store, StoreBusyError, StoreError
 from masq.types import CHAINS
 
-WALLET, OTHER = b"a" * 20, b"b" * 20
+WALLET, OTHER, PURSE = b"a" * 20, b"b" * 20, b"c" * 20
 PAYMENT = Payment(
     OTHER, 10**20, 3, 9, WALLET, (Variant(b"raw", b"h" * 32, 10**9, None, 9), Variant(b"w", b"i" * 32, 2**200, 7, 10))
 )
@@ -161,7 +162,7 @@ def test_each_wallet_has_books_of_its_own(tmp_path: Path) -> None:
     before = store.load()
     of_purse = Save(
         entries=(BookEntry(True, OTHER, 2**100, 9),),
-        payments=(PAYMENT,),
+        payments=(replace(PAYMENT, variants=(Variant(b"of", b"j" * 32, 1, None, 9),)),),
         config=(("outgo_block", "7"), ("known_outgo", "x"), ("head", "y")),
     )
     store.save(of_purse, PURSE)

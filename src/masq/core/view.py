@@ -327,6 +327,7 @@ VIEWS: Final = (
     LinkView,
     BanView,
     BooksView,
+    WalletView,
     AccountView,
     PaymentView,
     MoneyView,
