@@ -205,6 +205,12 @@ class Ours:
     def has_proof(self, key: PublicKey, at: Peer) -> list[Tell]:
         return self._take(self.core.proven(key, at.source, 6001, self.now))
 
+    def is_seen(self, peer: Peer, ip: str) -> list[Tell]:
+        """A Node that we dialled says where it sees us: the one thing that may change our address."""
+        effects = self.core.proven(peer.key, peer.source, 6001, self.now, ip)
+        self._address = self.graph.root_address
+        return self._take(effects)
+
     def loses(self, peer: Peer) -> list[Tell]:
         return self._take(self.core.link_lost(peer.ip, self.now))
 

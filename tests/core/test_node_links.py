@@ -13,7 +13,7 @@ from tests.secure_ends import Rogue, greeting, keys
 from masq.core.effects import CloseLink, CloseSocket, Connect, Dial, Forward, Log, Prove, Reading, Tell, WriteLink
 from masq.core.failure import Cause
 from masq.core.limits import LINKS_PER_ADDRESS, MAX_MALFORMED, UNKNOWN_FOR
-from masq.core.links.links import DEAD_AFTER, PING_AFTER, SPARE_FOR
+from masq.core.links.links import PATIENCE, PING_AFTER, SPARE_FOR
 from masq.types import Endpoint, LinkPolicy, Mode, PackagePolicy
 from masq.wire.frame import mask
 from masq.wire.message import Gossip, GossipFailure
@@ -202,16 +202,15 @@ def test_a_visitor_that_does_not_finish_its_handshake_is_closed() -> None:
 def test_a_silent_neighbor_is_pinged_and_at_last_left() -> None:
     nodes, (user, relay, _) = row()
     relay.mute = True
-    nodes.run(PING_AFTER + 1, 1.0)
     assert user.node.stage == "RouteFound"
-    nodes.run(DEAD_AFTER - PING_AFTER, 1.0)
-    assert user.node.stage == "NotConnected"
+    nodes.run(PING_AFTER + PATIENCE + 1, 1.0)
+    assert relay.node.keys.public_key not in user.node.neighborhood.graph.root.neighbors
     assert any("no route any more" in log.detail for log in user.take(Log))
 
 
 def test_an_honest_neighbor_that_says_nothing_is_kept() -> None:
     nodes, (user, *_) = row()
-    nodes.run(3 * DEAD_AFTER, 1.0)
+    nodes.run(10 * PING_AFTER, 1.0)
     assert user.node.stage == "RouteFound"
     assert set(speech(user)) == {"secure"}
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from masq.sim.invariants.every import FEW, TURNS, Check
 from masq.sim.network import HIGH_WATER
 from masq.sim.world import World
 
@@ -45,3 +46,18 @@ def test_a_node_that_crashed_may_be_in_any_state() -> None:
     miscount_a_queue(world)
     world.hosts[1].crash()
     world.run(1)
+
+
+def test_of_many_nodes_those_to_which_something_happened_are_looked_at_and_the_others_in_turns() -> None:
+    world = World(1)
+    world.join(FEW + 2, every=0.05)
+    for host in world.hosts:
+        host.turn.touched = False
+    check = Check()
+    miscount_a_queue(world)
+    with pytest.raises(AssertionError, match="Node 1: 1 B wait"):
+        for _ in range(TURNS):
+            check(world.hosts, world.chain)
+    world.hosts[1].turn.touched = True
+    with pytest.raises(AssertionError, match="Node 1: 1 B wait"):
+        Check()(world.hosts, world.chain)

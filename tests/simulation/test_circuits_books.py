@@ -132,10 +132,8 @@ def test_the_last_bills_are_what_the_originator_has_counted() -> None:
 def test_a_node_that_books_double_is_found_out_and_avoided() -> None:
     world = network(103)
     user = world.hosts[0]
-    greedy = client(user, "files.test", 80, b"20\n")
-    assert world.run_until(lambda: greedy.ended, 10)
-    own = circuit_of(user)
-    thief = hop_of(world, own, 1)
+    one = client(user, "files.test", 80, b"3000000\n")
+    thief = hop_of(world, circuit_of(user), 1)
     billing = thief.node.circuits._billing
     earn = billing.earn
 
@@ -143,10 +141,8 @@ def test_a_node_that_books_double_is_found_out_and_avoided() -> None:
         return earn(passage, size, as_exit, now) + earn(passage, size, as_exit, now)
 
     billing.earn = twice  # type: ignore[method-assign]
-    one = client(user, "files.test", 80, b"3000000\n")
     assert world.run_until(lambda: one.ended, 60)
     one.end()
-    greedy.end()
     world.run(LIFE + IDLE + 15)
     (found,) = user.node.own_circuits.audit.values()
     assert found.key == thief.node.keys.public_key

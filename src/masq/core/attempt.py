@@ -26,6 +26,11 @@ class Attempt:
     doubted: tuple[PublicKey, ...] = ()
     """Nodes of circuits that have failed: one of each may be why, so others are taken if there are any."""
 
+    @property
+    def open(self) -> bool:
+        """Whether it can be begun again over another way."""
+        return self.unanswered is not None and self.retries > 0
+
     def said(self, data: bytes | memoryview) -> None:
         """The client has said something."""
         if self.unanswered is None:

@@ -35,6 +35,7 @@ from masq.core.tab import Tab
 from masq.crypto import Keys, Random
 from masq.types import Address, Endpoint, LinkPolicy, Mode, PackagePolicy, PublicKey
 from masq.wire.circuit import EXTENSION, PACE
+from masq.wire.message import Spelling
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +83,7 @@ class NodeConfig:
     further: tuple[FurtherWallet, ...] = ()
     purses: str | None = None
     """What was saved of whose wallet is which."""
+    spelling: Spelling = field(default_factory=Spelling)
 
 
 def build_node(config: NodeConfig, saved: SavedState, random: Random, now: float) -> Node:
@@ -156,7 +158,7 @@ def build_node(config: NodeConfig, saved: SavedState, random: Random, now: float
         _desk(number, further, us, accountant, config.epoch) for number, further in enumerate(config.further, 1)
     )
     purses = _purses(config, proofs, desks)
-    package_relay = PackageRelay(keys, config.alias, proofs, charges=not zero_hop)
+    package_relay = PackageRelay(keys, config.alias, proofs, not zero_hop, config.spelling)
     package_entry = PackageEntry(keys, config.alias, routes, purses, hops, sockets, tab, random)
     package_exit = PackageExit(keys, profile.rates, sockets, tab, config.limits)
     billing = Billing(profile.rates, tab, accountant.owed_by, statements.for_debtor)
@@ -195,6 +197,7 @@ def build_node(config: NodeConfig, saved: SavedState, random: Random, now: float
         statements=statements,
         purses=purses,
         desks=desks,
+        spelling=config.spelling,
     )
     return Node(keys, rules, parts, now)
 

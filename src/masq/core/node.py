@@ -52,7 +52,7 @@ from masq.errors import CryptoError, PeerError, UnavailableError
 from masq.types import Address, Endpoint, Mode, PackagePolicy, PublicKey, RatePack, Wei, address_text
 from masq.wire.circuit import EXTENSION, Addresses, circuit_of
 from masq.wire.frame import unmask
-from masq.wire.message import encode_message
+from masq.wire.message import Spelling
 from masq.wire.package import Package, single_hop
 from masq.wire.secure_link import Frame, FrameType
 
@@ -101,6 +101,7 @@ class Parts:
     statements: Statements
     purses: Purses
     desks: tuple[Desk, ...]
+    spelling: Spelling
 
 
 class Node:
@@ -129,6 +130,7 @@ class Node:
         self.purses = parts.purses
         self.desks = parts.desks
         """Of the further consuming wallets."""
+        self._spelling = parts.spelling
         self._route_revision = -1
         self.has_route = False
         self._why_not: str | None = None
@@ -257,7 +259,7 @@ class Node:
         if isinstance(arrival, LinkUp):
             if self.bans.banned_key(arrival.key, now):
                 return self._end_link(link.id, now)
-            return self._carry(self.neighborhood.proven(arrival.key, link.peer, arrival.port, now), now)
+            return self._carry(self.neighborhood.proven(arrival.key, link.peer, arrival.port, now, arrival.seen), now)
         relay = self.package_relay
         try:
             package = relay.open(unmask(arrival)) if isinstance(arrival, bytes) else arrival
@@ -619,7 +621,9 @@ class Node:
 
     def _tell(self, tell: Tell, now: float) -> list[NodeEffect]:
         try:
-            package = Package(single_hop(self.keys, tell.key), self.keys.seal(tell.key, encode_message(tell.message)))
+            package = Package(
+                single_hop(self.keys, tell.key), self.keys.seal(tell.key, self._spelling.encode(tell.message))
+            )
         except CryptoError as error:
             return [Log("warning", "gossip_not_sent", f"{tell.endpoint}: {error}")]
         known = self._speaks_securely(tell.key)

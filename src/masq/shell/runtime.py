@@ -165,7 +165,7 @@ async def _start(
         driver,
         started=started,
         chain=settings.chain.name,
-        descriptor=str(Descriptor(settings.chain, keys.fragment(), place.address)),
+        descriptor=Descriptor(settings.chain, keys.fragment(), place.address),
         entry=Endpoint(*entry.place),
         dns=dns_at,
         window=url_of(looked_through) if looked_through else None,
@@ -181,7 +181,7 @@ async def _start(
     if place.listener is not None:
         services.callback((await driver.links.listen(place.listener)).close)
     print(status.descriptor, flush=True)
-    log.info("started", descriptor=status.descriptor, entry=str(status.entry))
+    log.info("started", descriptor=str(status.descriptor), entry=str(status.entry))
     driver.start()
     if settings.scans and wallet is not None and settings.neighborhood_mode is not Mode.ZERO_HOP:
         for bank in (driver.bank, *driver.further):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from masq.core.verdict import verdict
 from masq.core.view import BooksView, NodeView, ProcessView, TrafficView, as_json
 from masq.shell.driver import Driver
 from masq.types import Address, Endpoint, address_text
+from masq.wire.descriptor import Descriptor
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,8 @@ class Status:
     started: float
     """On the event loop's clock."""
     chain: str
-    descriptor: str
+    descriptor: Descriptor
+    """As of the start."""
     entry: Endpoint
     dns: Endpoint | None
     window: str | None
@@ -37,7 +39,7 @@ class Status:
 
     def view(self) -> ProcessView:
         return ProcessView(
-            descriptor=self.descriptor,
+            descriptor=str(self._descriptor()),
             chain=self.chain,
             uptime=self.driver.turn.now - self.started,
             pid=os.getpid(),
@@ -51,6 +53,12 @@ class Status:
             version=__version__,
             traffic=self._traffic(),
         )
+
+    def _descriptor(self) -> Descriptor:
+        """The Node may have moved since the start."""
+        if self.descriptor.address is None:
+            return self.descriptor
+        return replace(self.descriptor, address=self.driver.turn.node.neighborhood.graph.root_address)
 
     def _traffic(self) -> TrafficView:
         traffic, quota = self.driver.turn.traffic, self.driver.meter.quota

@@ -40,6 +40,10 @@ class SimulatedChain:
     _nonces: dict[Address, int] = field(default_factory=dict)
     _receipts: dict[bytes, Receipt] = field(default_factory=dict)
     _transfers: list[Transfer] = field(default_factory=list)
+    _by_wallet: dict[tuple[Way, Address], list[Transfer]] = field(default_factory=dict)
+    """Of those that `_indexed` counts."""
+    _indexed: tuple[int, int] = (0, 0)
+    """Which list of transfers, and how many of it."""
     _users: dict[tuple[Address, int], tuple[bytes, int]] = field(default_factory=dict)
     """By wallet and nonce: the transaction that has it, and its block."""
 
@@ -97,8 +101,19 @@ class SimulatedChain:
         self._users[wallet, nonce] = keccak256(b"other" + wallet + nonce.to_bytes(8, "big")), self.head
 
     def transfers(self, way: Way, wallet: Address, first: int, last: int) -> list[Transfer]:
-        found = [transfer for transfer in self._transfers if first <= transfer.block <= last]
-        return [each for each in found if (each.recipient if way is Way.IN else each.sender) == wallet]
+        if self._indexed != (id(self._transfers), len(self._transfers)):
+            self._index()
+        return [each for each in self._by_wallet.get((way, wallet), ()) if first <= each.block <= last]
+
+    def _index(self) -> None:
+        """Most wallets get nothing, and all are asked about again and again."""
+        same, known = self._indexed
+        if same != id(self._transfers) or known > len(self._transfers):
+            self._by_wallet, known = {}, 0
+        for each in self._transfers[known:]:
+            for key in ((Way.IN, each.recipient), (Way.OUT, each.sender)):
+                self._by_wallet.setdefault(key, []).append(each)
+        self._indexed = id(self._transfers), len(self._transfers)
 
 
 def _read(raw: bytes) -> tuple[Address, int, Address, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from masq.errors import UnavailableError
 from masq.sim.host import SimNode
@@ -12,7 +13,9 @@ from masq.sim.mesh import Graph, graph_of, parts
 from masq.sim.workloads.requests import FILES, PATIENCE, Request, Wish
 from masq.sim.world import World
 
-WANTED: int = 3
+FRESH: Final = 5.0
+"""Seconds that a user waits for the first route of a Node that was just started."""
+WANTED: Final = 3
 """Full neighbors that everybody should have."""
 
 
@@ -65,8 +68,10 @@ class Stage:
         """Seconds from its start until a Node had a route."""
         self.invented = 0
         """Records of Nodes that don't exist, which were told."""
-        self.circuits: dict[tuple[int, int], dict[int, None]] = {}
-        """Circuits of each user over each marked Node before it avoided that, by both numbers: their ids."""
+        self.circuits: dict[tuple[int, int], dict[tuple[int, float], None]] = {}
+        """Circuits of each user over each bad Node, by both numbers, that it opened before it avoided that one: what
+        they are known by, and when they were opened."""
+        self._bad_since: dict[int, float] = {}
         self.found: dict[tuple[int, int], float] = {}
         """When each user began to avoid a marked Node."""
 
@@ -92,6 +97,8 @@ class Stage:
 
     def mark(self, name: str, hosts: list[SimNode]) -> None:
         self.marked.setdefault(name, {}).update(dict.fromkeys(host.number for host in hosts))
+        if name == "bad":
+            self._bad_since |= dict.fromkeys((host.number for host in hosts), self.world.now)
 
     def tell(self, words: str, heals: bool = True) -> None:
         """Something happened. `heals`: whether the mesh is to recover from it."""
@@ -107,9 +114,10 @@ class Stage:
     # --- users ---
 
     def ask(self, wish: Wish) -> None:
-        """A user asks for something. One whose Node is down, or hostile, asks nothing."""
+        """A user asks for something. One whose Node is down, was started this moment, or is hostile, asks nothing."""
         host = self.world.hosts[wish.user]
-        if not host.alive or any(wish.user in self.marked.get(name, ()) for name in ("silent", "hostile")):
+        fresh = self.world.now - self.started.get(wish.user, -FRESH) < FRESH
+        if not host.alive or fresh or any(wish.user in self.marked.get(name, ()) for name in ("silent", "hostile")):
             return
         request = Request(host.number, wish.size, lambda: self.world.now, wish.bulk)
         self.requests.append(request)
@@ -163,7 +171,12 @@ class Stage:
                 pair = (host.number, bad.number)
                 if pair in self.found:
                     continue
-                over = [id(own) for own in host.node.own_circuits if key in own.keys]
+                since = self._bad_since[bad.number]
+                over = [
+                    (own.terminal.circuit, own.opened)
+                    for own in host.node.own_circuits
+                    if own.opened >= since and key in own.keys
+                ]
                 if over:
                     self.circuits.setdefault(pair, {}).update(dict.fromkeys(over))
                 if key in host.node.own_circuits.blame.keys(now):

@@ -29,6 +29,8 @@ class Turn:
         self.clock = clock
         self.after_latency = after_latency
         self.alive = True
+        self.touched = True
+        """Whether anything has happened to it since it was looked at last."""
         self._perform = perform
         self._wake = math.inf
         self._flushing = False
@@ -41,6 +43,7 @@ class Turn:
         """Carry out effects in their order, then see when the Node wants to be woken. A dead Node does nothing."""
         if not self.alive:
             return
+        self.touched = True
         perform = self._perform
         for effect in effects:
             perform(effect)

@@ -22,10 +22,11 @@ from masq.crypto import CryptDE
 from masq.sim.chain import SimulatedChain
 from masq.sim.clock import EPOCH, Clock
 from masq.sim.host import SimNode, Surroundings
-from masq.sim.invariants import every
+from masq.sim.invariants.every import Check
 from masq.sim.memory import Memory, Owner, address_of
 from masq.sim.network import Conditions, Network
 from masq.sim.servers import Internet
+from masq.sim.shared import Shared
 from masq.sim.trace import Trace
 from masq.types import CHAINS, DEFAULT_RATE_PACK, Address, LinkPolicy, Mode, NodeAddress, PackagePolicy, RatePack
 
@@ -47,6 +48,8 @@ class World:
         self.datagram_servers = internet.datagram_servers
         self.names = internet.names
         self._trace = Trace()
+        self._shared = Shared()
+        self._invariants = Check()
         self._around = Surroundings(
             clock=self.clock, network=self.network, internet=internet, chain=self.chain, note=self.note
         )
@@ -66,7 +69,7 @@ class World:
         return self.clock.run_until(holds, seconds)
 
     def _check(self) -> None:
-        every.check(self.hosts, self.chain)
+        self._invariants(self.hosts, self.chain)
 
     def note(self, number: int, effect: NodeEffect) -> None:
         """Hears each effect, before it is carried out."""
@@ -106,7 +109,8 @@ class World:
         """
         owner = replacing.owner if replacing else self._owner(ip, wallets)
         own_random = random.Random(self.random.getrandbits(64)).randbytes
-        keys, alias = CryptDE(CHAIN.contract, own_random), CryptDE(CHAIN.contract, own_random)
+        shared = self._shared
+        keys, alias = shared.keys(CHAIN.contract, own_random), shared.keys(CHAIN.contract, own_random)
         config = NodeConfig(
             keys=keys,
             alias=alias,
@@ -120,6 +124,7 @@ class World:
             link_policy=LinkPolicy(link_policy),
             package_policy=PackagePolicy(package_policy),
             epoch=EPOCH,
+            spelling=shared.spelling,
             bans=owner.memory.config.get("bans"),
             reputation=owner.memory.config.get("reputation"),
             statements=tuple(owner.memory.config.get(name) for name in SHARDS),

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from masq.crypto import Keys
 from masq.errors import MalformedError
@@ -427,6 +427,13 @@ def decode_message(data: bytes) -> Message:
                 break
             return _KINDS[name](cbor.decode(inner))
     return _decode_any_shape(data)
+
+
+class Spelling(NamedTuple):
+    """How a Node writes messages, and reads them. A simulator remembers what it has written."""
+
+    encode: Callable[[Message], bytes] = encode_message
+    decode: Callable[[bytes], Message] = decode_message
 
 
 def _decode_any_shape(data: bytes) -> Message:

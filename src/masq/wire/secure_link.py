@@ -24,8 +24,10 @@ BODY: Final = LENGTH + 1
 PING_FRAME: Final = BODY + 8 + TAG
 """Bytes of a PING or PONG."""
 MAX_PONGS: Final = 4
-"""PINGs that are answered of one read: an honest peer sends one in 15 s."""
+"""PINGs that are answered of one read: an honest peer sends the next once the last was answered."""
 MAX_PACKAGE: Final = 16 * 1024 * 1024
+MAX_ADDRESS: Final = 45
+"""Characters of an IP address."""
 MAX_HANDSHAKE: Final = 4_096
 """Bytes of a handshake message that are waited for."""
 
@@ -52,6 +54,8 @@ class Established:
     extensions: tuple[str, ...]
     port: int
     """Where it listens; 0: nowhere."""
+    seen: str = ""
+    """The IP address that it says we come from, if we dialled it; not looked at yet."""
 
 
 class Frame(NamedTuple):
@@ -74,10 +78,20 @@ Event = Established | Frame | Package
 class SecureLink:
     """One end. Any failure is a CryptoError or MalformedError after which the link has to be closed without a word."""
 
-    def __init__(self, keys: CryptDE, contract: bytes, port: int, extensions: tuple[str, ...], random: Random) -> None:
+    def __init__(
+        self,
+        keys: CryptDE,
+        contract: bytes,
+        port: int,
+        extensions: tuple[str, ...],
+        random: Random,
+        peer_ip: str = "",
+    ) -> None:
+        """`peer_ip`: where an initiator comes from, to be told so."""
         self._keys = keys
         self._prologue = MAGIC + contract
         self._hello = {"key": keys.public_key, "extensions": list(extensions), "port": port}
+        self._peer_ip = peer_ip
         self._random = random
         self._handshake: Handshake | None = None
         self._stage = "magic"
@@ -201,7 +215,8 @@ class SecureLink:
             payload = handshake.read_first(message)
             self._peer = _read_hello(payload, handshake.remote_static)
             signature = self._keys.sign_plain(b"masq-link-responder" + handshake.hash)
-            second = handshake.write_second(cbor.encode({**self._hello, "signature": signature}))
+            hello = {**self._hello, "signature": signature, **({"seen": self._peer_ip} if self._peer_ip else {})}
+            second = handshake.write_second(cbor.encode(hello))
             self.answer += _prefixed(second)
             self._handshake, self._stage = handshake, "third"
             self._out, self._in = handshake.split()
@@ -296,7 +311,9 @@ def _read_hello(payload: bytes, static: bytes) -> Established:
         raise CryptoError("the peer's key is not the one that the handshake proved")
     names = value.get("extensions")
     extensions = tuple(name for name in names if isinstance(name, str)) if isinstance(names, list) else ()
-    return Established(key, extensions[:32], cbor.unsigned(value.get("port"), "port", 16))
+    seen = value.get("seen")
+    seen = seen if isinstance(seen, str) and len(seen) <= MAX_ADDRESS else ""
+    return Established(key, extensions[:32], cbor.unsigned(value.get("port"), "port", 16), seen)
 
 
 def _proves(keys: CryptDE, data: bytes, signature: object, key: PublicKey) -> bool:

@@ -10,7 +10,20 @@ from tests.secure_ends import link as secure_end
 
 from masq.core.effects import CloseLink, Dial, Log, WriteLink
 from masq.core.limits import MAX_LINKS, UNKNOWN_FOR, Limits
-from masq.core.links.links import DEAD_AFTER, PING_AFTER, SPARE_FOR, TRY_FOR, Links, LinksEffect, LinkUp
+from masq.core.links.links import (
+    LONGEST_PATIENCE,
+    LOOK,
+    PATIENCE,
+    PING_AFTER,
+    PING_SOON,
+    SLOWEST,
+    SPARE_FOR,
+    STALLED,
+    TRY_FOR,
+    Links,
+    LinksEffect,
+    LinkUp,
+)
 from masq.crypto import NullCryptDE
 from masq.errors import PeerError
 from masq.types import Endpoint, LinkPolicy
@@ -179,20 +192,71 @@ def test_a_silent_link_is_pinged_and_the_answer_keeps_it() -> None:
     assert pings(ours, end.id, 16.0 + PING_AFTER)
 
 
-def test_pings_go_on_every_fifteen_seconds_until_the_link_is_dead() -> None:
+def watched(ours: Links, id: int, since: float, until: float) -> tuple[list[float], float | None]:
+    """When a link was pinged, and when it was found dead: looked at each tenth of a second."""
+    pinged = []
+    for tenth in range(round(since * 10), round(until * 10) + 1):
+        dead, effects = ours.tick(tenth / 10)
+        if written(effects, id):
+            pinged.append(tenth / 10)
+        if dead:
+            return pinged, tenth / 10
+    return pinged, None
+
+
+def test_an_idle_link_is_dead_within_twenty_seconds() -> None:
     ours = links()
     end = visited(ours, ALPHA)
-    times = [now for now in range(int(DEAD_AFTER)) if pings(ours, end.id, float(now))]
-    assert times == [15, 30]
-    assert ours.tick(DEAD_AFTER) == ([end.id], [])
+    assert watched(ours, end.id, 0.0, 30.0) == ([PING_AFTER], PING_AFTER + PATIENCE)
+
+
+def test_a_link_that_does_not_answer_what_was_sent_is_dead_within_five_seconds() -> None:
+    ours = links()
+    end = visited(ours, ALPHA)
+    send(ours, ALPHA)
+    pinged, dead = watched(ours, end.id, 0.0, 10.0)
+    assert pinged == [PING_SOON]
+    assert dead is not None
+    assert dead <= 5.1
+
+
+def test_who_has_much_to_read_has_longer_to_answer() -> None:
+    ours = links()
+    end = visited(ours, ALPHA)
+    ours.get(end.id).sent = 2 * SLOWEST  # type: ignore[union-attr]
+    assert watched(ours, end.id, 0.0, 20.0) == ([PING_SOON], PING_SOON + PATIENCE + 2)
+    later = links()
+    end = visited(later, ALPHA)
+    later.get(end.id).sent = 100 * SLOWEST  # type: ignore[union-attr]
+    assert watched(later, end.id, 0.0, 100.0) == ([PING_SOON], PING_SOON + LONGEST_PATIENCE)
 
 
 def test_anything_that_is_heard_counts_as_life() -> None:
     ours = links()
     end = visited(ours, ALPHA)
-    arrive(ours, end.id, end.theirs.package(PACKAGE), 40.0)
-    assert pings(ours, end.id, DEAD_AFTER) == b""
-    assert ours.tick(40.0 + DEAD_AFTER)[0] == [end.id]
+    send(ours, ALPHA)
+    assert watched(ours, end.id, 0.0, 4.0) == ([PING_SOON], None)
+    arrive(ours, end.id, end.theirs.package(PACKAGE), 4.0)
+    assert watched(ours, end.id, 4.1, 30.0) == ([4.0 + PING_AFTER], 4.0 + PING_AFTER + PATIENCE)
+
+
+def test_after_we_were_away_a_link_is_asked_again_before_it_is_judged() -> None:
+    ours = links()
+    end = visited(ours, ALPHA)
+    assert watched(ours, end.id, 0.0, PING_AFTER) == ([PING_AFTER], None)
+    late = PING_AFTER + LOOK + STALLED + 1
+    assert watched(ours, end.id, late, late + 10) == ([late], late + PATIENCE)
+
+
+def test_it_is_known_when_to_look_again() -> None:
+    ours = links()
+    end = visited(ours, ALPHA)
+    ours.tick(0.0)
+    assert ours.next_wake(0.0) == LOOK
+    send(ours, ALPHA)
+    assert ours.next_wake(0.1) == PING_SOON
+    assert written(ours.tick(PING_SOON)[1], end.id)
+    assert ours.next_wake(PING_SOON) == pytest.approx(PING_SOON + PATIENCE, abs=0.001)
 
 
 def test_a_ping_is_answered_with_its_eight_bytes() -> None:
@@ -207,13 +271,13 @@ def test_a_ping_is_answered_with_its_eight_bytes() -> None:
 def test_links_of_json_are_not_pinged() -> None:
     ours = links()
     json_visitor(ours, ALPHA)
-    assert ours.tick(10 * DEAD_AFTER) == ([], [])
+    assert ours.tick(10 * LONGEST_PATIENCE) == ([], [])
 
 
 def test_a_connection_that_is_not_made_yet_is_left_to_its_driver() -> None:
     ours = links()
     send(ours, ALPHA)
-    assert ours.tick(10 * DEAD_AFTER) == ([], [])
+    assert ours.tick(10 * LONGEST_PATIENCE) == ([], [])
 
 
 def test_a_handshake_that_was_dialled_has_ten_seconds() -> None:

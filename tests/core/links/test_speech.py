@@ -300,7 +300,7 @@ def test_an_answer_in_time_makes_a_secure_link_that_stays_one() -> None:
     (up,), rest = arrived(ours, id, theirs.take_answer(), 1.9)
     assert up == LinkUp(peer.public_key, 6001)
     assert heard(theirs, rest)[1:] == [PACKAGE], "what waited follows the proof"
-    assert ours.tick(TRY_FOR + 3) == ([], [])
+    assert ours.tick(TRY_FOR) == ([], [])
     assert ours.closed(id, 6.0) == (PEER.ip, [])
     tried(ours, peer, 7.0)
 

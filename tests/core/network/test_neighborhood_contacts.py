@@ -6,7 +6,15 @@ import pytest
 from tests.network_ends import STEP, Ours, Peer, peers, told_record
 
 from masq.core.limits import MAX_DEGREE, MAX_LISTED
-from masq.core.network.contacts import FIRST_RETRY, LAST_RETRY, WANTED_NEIGHBORS, Contact
+from masq.core.network.contacts import (
+    FIRST_RETRY,
+    LAST_RETRY,
+    OFTEN,
+    STEADY_RETRY,
+    WANTED_NEIGHBORS,
+    Contact,
+    retry_after,
+)
 
 ALPHA, BETA, GAMMA, DELTA = peers(4)
 HOST, OTHER = peers(2, 30)
@@ -35,8 +43,9 @@ def test_who_does_not_answer_is_debuted_to_with_growing_pauses() -> None:
     ours.starts()
     times = debuts(ours, HOST, 5_000.0)
     pauses = [later - earlier for earlier, later in zip([0.0, *times], times, strict=False)]
-    wanted = [min(LAST_RETRY, FIRST_RETRY * 2**number) for number in range(len(pauses))]
-    assert pauses == pytest.approx(wanted, abs=0.1)
+    assert pauses == pytest.approx([retry_after(number + 1) for number in range(len(pauses))], abs=0.1)
+    assert pauses[:6] == pytest.approx([FIRST_RETRY, 1.0, 2.0, 4.0, STEADY_RETRY, STEADY_RETRY], abs=0.1)
+    assert pauses[OFTEN : OFTEN + 2] == pytest.approx([2 * STEADY_RETRY, 4 * STEADY_RETRY], abs=0.1)
     assert pauses[-1] == pytest.approx(LAST_RETRY, abs=0.1), "and no longer than that"
 
 

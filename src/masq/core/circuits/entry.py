@@ -340,6 +340,7 @@ class CircuitEntry:
             if message.stream == own.pulse.probe and message.command in (Command.RESOLVED, Command.END):
                 self.vigil.proved(own.pulse, now)
                 self._timed(own, now)
+                return self._take_over(own, now)
             return []
         match message.command:
             case Command.CONNECTED if stream.kind is Wish.STREAM and not stream.connected:
@@ -408,10 +409,9 @@ class CircuitEntry:
         # If a relay is to blame, the exit may serve over another way; perhaps it is the only one.
         exit_failed = not own.suspects or (own.route.exit.key in own.suspects and failure.cause is not Cause.SILENT)
         effects: list[EntryEffect] = []
-        for stream in list(own.terminal.streams.values()):
-            if isinstance(stream, OwnStream):
-                stream.attempt.doubted += own.suspects
-                effects += self._failed(stream, failure, now, exit_failed)
+        for stream in _streams_of(own):
+            stream.attempt.doubted += own.suspects
+            effects += self._failed(stream, failure, now, exit_failed)
         return effects
 
     # --- time ---
@@ -439,8 +439,12 @@ class CircuitEntry:
         return effects
 
     def _look(self, now: float) -> list[EntryEffect]:
-        """Ask circuits that are silent whether they live, and give up those that don't say so."""
-        watched = {id(own.pulse): own for own in self.circuits if own.terminal.streams and own.closing is None}
+        """Ask silent circuits whether they live, try other ways beside them, and give up those that are dead."""
+        watched = {
+            id(own.pulse): own
+            for own in self.circuits
+            if (own.terminal.streams or own.pulse.probe) and own.closing is None
+        }
 
         def crowded(pulse: Pulse) -> bool:
             return self._crowded(watched[id(pulse)].terminal.link)
@@ -448,12 +452,48 @@ class CircuitEntry:
         pulses = [(own.pulse, own.terminal.under_way) for own in watched.values()]
         effects: list[EntryEffect] = []
         for own in [watched[id(pulse)] for pulse in self.vigil.look(pulses, crowded, now)]:
-            if own.pulse.probe:
+            if own.pulse.hedged:
                 effects += [self.circuits.died(own, Cause.SILENT, now), *self._abandon(own, Close.DONE, now)]
                 continue
-            self.vigil.probing(own.pulse, own.next_stream, now)
-            own.next_stream += 1
-            effects += self._send(own, [(own.pulse.probe, Command.RESOLVE, encode_resolve(PROBE_HOST))], now)
+            asked = bool(own.pulse.probe)
+            if not asked:
+                effects += self._probe(own, now)
+            # One that has never said anything may never have been opened.
+            if asked or not own.pulse.good:
+                self.vigil.hedging(own.pulse)
+                effects += self._try_beside(own, now)
+        return effects
+
+    def _probe(self, own: OwnCircuit, now: float) -> list[EntryEffect]:
+        self.vigil.probing(own.pulse, own.next_stream, now)
+        own.next_stream += 1
+        return self._send(own, [(own.pulse.probe, Command.RESOLVE, encode_resolve(PROBE_HOST))], now)
+
+    def _try_beside(self, own: OwnCircuit, now: float) -> list[EntryEffect]:
+        """Ask over another way. If that answers first, it takes over those streams that can be begun again."""
+        if not any(stream.attempt.open for stream in _streams_of(own)):
+            return []
+        try:
+            other, effects = self.circuits.choose(own.group, set(), now, own.keys)
+        except UnavailableError:
+            return []
+        if other is own or own in other.beside:
+            return []
+        other.beside.append(own)
+        return [*effects, *([] if other.pulse.probe else self._probe(other, now))]
+
+    def _take_over(self, own: OwnCircuit, now: float) -> list[EntryEffect]:
+        """A circuit answered that was tried beside others. Those may have answered before it did."""
+        effects: list[EntryEffect] = []
+        silent, own.beside = own.beside, []
+        for other in silent:
+            if other.closing is not None or not other.pulse.hedged:
+                continue
+            for stream in [stream for stream in _streams_of(other) if stream.attempt.open]:
+                if stream.begun:
+                    effects += self._send(other, [(stream.id, Command.END, encode_end(StreamEnd.STOPPED))], now)
+                stream.attempt.doubted += other.keys
+                effects += self._failed(stream, Failure(Cause.SILENT, SOME_HOP), now, exit_failed=False)
         return effects
 
     def _answered(self, own: OwnCircuit, now: float) -> None:
@@ -478,7 +518,7 @@ class CircuitEntry:
 
     def _attach(self, stream: OwnStream, now: float) -> list[EntryEffect]:
         own, effects = self.circuits.choose(stream.group, stream.attempt.tried, now, stream.attempt.doubted)
-        if not own.terminal.streams:
+        if not own.terminal.streams and not own.pulse.probe:
             own.pulse.rest()
         stream.id, own.next_stream = own.next_stream, own.next_stream + 1
         stream.circuit = own
@@ -573,6 +613,10 @@ class CircuitEntry:
         if stream.circuit is not None:
             _detach(stream.circuit, stream)
         return [] if stream.kind is Wish.RESOLUTION else [CloseSocket(stream.socket)]
+
+
+def _streams_of(own: OwnCircuit) -> list[OwnStream]:
+    return [stream for stream in own.terminal.streams.values() if isinstance(stream, OwnStream)]
 
 
 def _detach(own: OwnCircuit, stream: OwnStream) -> None:

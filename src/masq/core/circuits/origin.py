@@ -7,7 +7,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from masq.core.circuits.blame import Blame
@@ -124,6 +124,8 @@ class OwnCircuit:
     """Bytes per second, the last time that much came; 0: it never did."""
     life: float = LIFE
     """Seconds in which it takes new streams."""
+    beside: list[OwnCircuit] = field(default_factory=list)
+    """Silent circuits whose streams it takes over if it answers before they do."""
     closing: float | None = None
     """Since when we are through with it: what still comes is paid for, and the last bills are waited for."""
     purse: int = 0

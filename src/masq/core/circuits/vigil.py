@@ -19,6 +19,8 @@ SHORTEST: Final = 1.0
 """Seconds of silence after something was sent that are never too long."""
 SHORTEST_ANSWER: Final = 2.0
 """Seconds that a probe has at least: a Node that is busy for a moment isn't dead."""
+SHORTEST_HEDGE: Final = 0.5
+"""Seconds without an answer to the probe, at least, after which another way is tried beside: half of its time else."""
 UNKNOWN: Final = 3.0
 """Seconds for both, as long as no round trip was measured."""
 LONGEST: Final = 15.0
@@ -46,6 +48,8 @@ class Pulse:
     probe: int = 0
     """The stream id of a probe that isn't answered; 0: none."""
     probed: float = 0.0
+    hedged: bool = False
+    """Whether another way is tried beside it, as it is silent."""
     sent: int = 0
     """Bytes of cells in all."""
     proven: int = 0
@@ -62,7 +66,7 @@ class Pulse:
 
     def rest(self) -> None:
         """It has had no streams, and has some again: what was then is over."""
-        self.waits, self.probe = None, 0
+        self.waits, self.probe, self.hedged = None, 0, False
 
 
 class Vigil:
@@ -74,6 +78,8 @@ class Vigil:
         """Of all circuits: what a new one is measured by."""
         self._rate = float(SLOWEST)
         """Bytes per second that our ways carry, as far as credit that came back tells."""
+        self._queued = 0.0
+        """Seconds that what is queued on them takes at that rate, as of the last look."""
 
     # --- what happens ---
 
@@ -91,7 +97,7 @@ class Vigil:
             # It may be a server that took its time: such an answer only tells of short round trips.
             self._measured(pulse, now - pulse.waits)
         pulse.good = True
-        pulse.waits = None
+        pulse.waits, pulse.hedged = None, False
         if not pulse.probe:
             pulse.pause = PAUSE
         self.due = min(self.due, now + pulse.pause)
@@ -99,7 +105,7 @@ class Vigil:
     def proved(self, pulse: Pulse, now: float) -> None:
         """The probe was answered."""
         self._measured(pulse, now - pulse.probed)
-        pulse.probe = 0
+        pulse.probe, pulse.hedged = 0, False
         pulse.proven = pulse.sent_then
         pulse.pause = min(2 * pulse.pause, LONGEST_PAUSE)
 
@@ -112,7 +118,12 @@ class Vigil:
     def probing(self, pulse: Pulse, stream: int, now: float) -> None:
         """A probe is sent."""
         pulse.probe, pulse.probed, pulse.sent_then = stream, now, pulse.sent
-        self.due = min(self.due, now + self._patience(pulse, SHORTEST_ANSWER))
+        self.due = min(self.due, self._due(pulse))
+
+    def hedging(self, pulse: Pulse) -> None:
+        """Another way is tried beside."""
+        pulse.hedged = True
+        self.due = min(self.due, self._due(pulse))
 
     def _measured(self, pulse: Pulse, rtt: float) -> None:
         pulse.rtt = rtt if pulse.rtt is None else pulse.rtt + (rtt - pulse.rtt) * NEWEST
@@ -121,7 +132,7 @@ class Vigil:
     # --- what follows ---
 
     def look(self, pulses: Iterable[tuple[Pulse, int]], crowded: Callable[[Pulse], bool], now: float) -> list[Pulse]:
-        """Those of circuits with streams that need a probe, or are dead: whose probe has had its time.
+        """Those of circuits with streams that need a probe, or another way beside, or are dead.
 
         With each comes how many bytes may be on their way. `crowded`: whether what we send over it still waits here.
         """
@@ -129,23 +140,26 @@ class Vigil:
         self.due = math.inf
         watched = list(pulses)
         # All of it may go over one line: ours.
-        queued = sum(min(under_way, pulse.sent - pulse.proven) for pulse, under_way in watched) / self._rate
+        self._queued = sum(min(under_way, pulse.sent - pulse.proven) for pulse, under_way in watched) / self._rate
         found = []
         for pulse, _ in watched:
             if stalled or (pulse.probe and crowded(pulse)):
                 pulse.probed = now
                 pulse.waits = None if pulse.waits is None else now
-            due = self._due(pulse, queued)
+            due = self._due(pulse)
             if due <= now:
                 found.append(pulse)
             else:
                 self.due = min(self.due, due)
         return found
 
-    def _due(self, pulse: Pulse, queued: float) -> float:
+    def _due(self, pulse: Pulse) -> float:
         if pulse.probe:
             # Whatever has come since then shows that it lives.
-            return max(pulse.probed, pulse.heard) + self._patience(pulse, SHORTEST_ANSWER) + queued
+            asked = max(pulse.probed, pulse.heard) + self._queued
+            if pulse.hedged:
+                return asked + self._patience(pulse, SHORTEST_ANSWER)
+            return asked + max(SHORTEST_HEDGE, self._patience(pulse, 0.0) / 2)
         if pulse.waits is not None:
             return pulse.waits + self._patience(pulse, SHORTEST)
         return pulse.heard + pulse.pause

@@ -51,7 +51,18 @@ SPARE_FOR: Final = 60.0
 REMEMBER_JSON: Final = 3_600.0
 """Seconds that an address which did not answer a secure link is spoken JSON to."""
 PING_AFTER: Final = 15.0
-DEAD_AFTER: Final = 45.0
+"""Seconds of silence after which the other end is asked whether it is there."""
+PING_SOON: Final = 0.5
+"""The same if something was sent to it since it was heard."""
+PATIENCE: Final = 4.5
+"""Seconds that it has to answer, at least: a Node that is gone is known to be so within 5 s of traffic, or 20 s."""
+LONGEST_PATIENCE: Final = 45.0
+SLOWEST: Final = 1_000_000
+"""Bytes per second of what was sent before the PING, that it has as much longer for."""
+LOOK: Final = 5.0
+"""Seconds from one look at all links to the next, at most."""
+STALLED: Final = 1.0
+"""Seconds beyond that: it was us who weren't there, and nobody is judged for it."""
 
 Flow = bytes | int
 """What shares a bound and takes turns with others: a circuit's id, or the first element of a package's route."""
@@ -113,7 +124,12 @@ class Link:
     queued: int = 0
     dropped: int = 0
     heard: float = 0.0
-    pinged: float = 0.0
+    sent: int = 0
+    """Bytes written since then."""
+    pinged: float = float("-inf")
+    """When it was asked whether it is there; it has answered if something was heard since."""
+    dead_at: float = 0.0
+    """When its time for that is over."""
     carried: bool = False
     """Whether anything but PINGs has come or gone since the last look."""
     idle: float = 0.0
@@ -137,6 +153,8 @@ class LinkUp:
 
     key: PublicKey
     port: int
+    seen: str = ""
+    """Where it says that we come from, if we dialled it."""
 
 
 LinkArrival = bytes | Package | Frame | LinkUp
@@ -172,6 +190,7 @@ class Links:
         self._json_until: dict[str, float] = {}
         self._queued = 0
         self._next = 1
+        self._looked = float("inf")
 
     def __iter__(self) -> Iterator[Link]:
         return iter(self._links.values())
@@ -265,6 +284,8 @@ class Links:
         dead: list[int] = []
         effects: list[LinksEffect] = []
         self._json_until = {ip: until for ip, until in self._json_until.items() if until > now}
+        stalled = now - self._looked > LOOK + STALLED
+        self._looked = now
         for link in list(self._links.values()):
             if not link.connected:
                 continue
@@ -275,15 +296,19 @@ class Links:
             elif link.secure is not None and not link.secure.up:
                 pass  # It is overdue after UNKNOWN_FOR.
             elif link.secure is not None:
-                if now - link.heard >= DEAD_AFTER:
+                if now >= _silence_ends(link) and (stalled or link.pinged <= link.heard):
+                    effects.append(self._ping(link, link.secure, now))
+                elif now >= _silence_ends(link):
                     dead.append(link.id)
-                elif now - max(link.heard, link.pinged) >= PING_AFTER:
-                    link.pinged = now
-                    effects.append(WriteLink(link.id, link.secure.frame(FrameType.PING, self._random(8))))
             if link.resting and self._may_go_on(link, now):
                 link.resting = False
                 effects.append(ReadLink(link.id, self._read_size(link)))
         return dead, effects
+
+    def _ping(self, link: Link, secure: SecureLink, now: float) -> WriteLink:
+        link.pinged = now
+        link.dead_at = now + min(LONGEST_PATIENCE, PATIENCE + link.sent / SLOWEST)
+        return WriteLink(link.id, secure.frame(FrameType.PING, self._random(8)))
 
     def _overdue(self, link: Link, now: float) -> bool:
         """Whether a link is to end as it said nothing, or only the beginning of something."""
@@ -292,12 +317,15 @@ class Links:
         return bool(link.unfinished) and now - link.unfinished_since >= UNFINISHED_FOR
 
     def next_wake(self, now: float) -> float:
-        waiting = [
-            link.since + TRY_FOR for link in self._links.values() if link.speech is LinkSpeech.TRY and link.connected
-        ]
-        if any(link.resting for link in self._links.values()):
-            waiting.append(now + REST)
-        return max(now, min([now + 5.0, *waiting]))
+        due = now + LOOK
+        for link in self._links.values():
+            if link.resting:
+                due = min(due, now + REST)
+            if link.connected and link.speech is LinkSpeech.TRY:
+                due = min(due, link.since + TRY_FOR)
+            elif link.up and link.secure is not None:
+                due = min(due, _silence_ends(link))
+        return max(now, due)
 
     # --- what strangers may do ---
 
@@ -372,11 +400,11 @@ class Links:
         known = self._links.get(link)
         if known is None:
             return
-        known.heard = now
+        known.heard, known.sent = now, 0
         self._look_at(known, out)
         if known.speech is LinkSpeech.UNKNOWN:
             if data[0] == MAGIC[0] and self._secure_allowed:
-                known.speech, known.secure = LinkSpeech.SECURE, self._new_secure()
+                known.speech, known.secure = LinkSpeech.SECURE, self._new_secure(known.peer.ip)
             else:
                 known.speech, known.up = LinkSpeech.JSON, True
         if known.secure is None:
@@ -433,7 +461,7 @@ class Links:
                 continue  # It carries what is sent to another address.
             # The other one is read on, and closed by nobody: what is under way on it must not be lost.
             self._by_ip[known.peer.ip] = known.id if known.outbound == lower else other.id
-        yield LinkUp(event.key, event.port)
+        yield LinkUp(event.key, event.port, event.seen if known.outbound else "")
 
     # --- sending ---
 
@@ -491,9 +519,9 @@ class Links:
     def _secure_allowed(self) -> bool:
         return self._policy is not LinkPolicy.MASQ and self._keys.links_securely
 
-    def _new_secure(self) -> SecureLink:
+    def _new_secure(self, visitor: str = "") -> SecureLink:
         assert isinstance(self._keys, CryptDE)
-        return SecureLink(self._keys, self._contract, self._port, self._extensions, self._random)
+        return SecureLink(self._keys, self._contract, self._port, self._extensions, self._random, visitor)
 
     def write(self, link: Link, item: Waiting, flow: Flow) -> list[Written]:
         """Write at once, or let it wait its turn.
@@ -505,6 +533,7 @@ class Links:
         """
         if link.writable and link.up and not link.queues:
             data = self._encode(link, item)
+            link.sent += len(data)
             return [WriteLink(link.id, data)] if data else []
         size = len(item)
         waiting = link.waiting.get(flow, 0) + size
@@ -573,6 +602,7 @@ class Links:
             if data:
                 batch.append(WriteLink(link, data))
                 size += len(data)
+        known.sent += size
         return batch
 
     def send_frame(self, link: int, frame: bytearray | memoryview, circuit: int) -> list[Written]:
@@ -628,3 +658,10 @@ class Links:
         if outbound:  # What a visitor speaks has to be heard first.
             self._by_ip[peer.ip] = link.id
         return link
+
+
+def _silence_ends(link: Link) -> float:
+    """When a link that says nothing is asked whether it is there, or if it was, is dead."""
+    if link.pinged > link.heard:
+        return link.dead_at
+    return link.heard + (PING_SOON if link.sent else PING_AFTER)

@@ -18,7 +18,12 @@ from masq.wire.message import Gossip, GossipRecord, NodeRecord
 SOLICITED: Final = 60.0
 """Seconds after a Debut of ours in which a Pass or Introduction from there is obeyed."""
 FIRST_RETRY: Final = 0.5
+"""Seconds from the first Debut to who doesn't answer to the next one; from there on twice as long each time."""
+STEADY_RETRY: Final = 8.0
+"""But no longer than this for the first OFTEN times, five minutes: a network that fell in two is soon one again."""
+OFTEN: Final = 40
 LAST_RETRY: Final = 600.0
+"""And never longer."""
 PATIENCE: Final = 3.0
 """Seconds that what a contact has sent us to has the time to take us in."""
 CUT_OFF: Final = 10.0
@@ -111,6 +116,11 @@ class Contacts:
             self.add_lost(key, address, now)
         elif contact.is_of(key):
             contact.answered, contact.attempts, contact.due = False, 1, now + FIRST_RETRY
+
+    def ask_all(self, now: float) -> None:
+        """What we have said of ourselves was wrong: everybody hears the right thing soon."""
+        for contact in self.by_ip.values():
+            contact.answered, contact.attempts, contact.due = False, 0, now
 
     def named(self) -> set[PublicKey]:
         """Neighbors at addresses that the operator gave."""
@@ -253,4 +263,10 @@ def _line(key: PublicKey, endpoint: Endpoint) -> str:
 
 def _postpone(contact: Contact, now: float) -> None:
     contact.attempts += 1
-    contact.due = now + min(LAST_RETRY, FIRST_RETRY * 2 ** (contact.attempts - 1))
+    contact.due = now + retry_after(contact.attempts)
+
+
+def retry_after(attempts: int) -> float:
+    """Seconds from so many Debuts in vain to the next one."""
+    steady = min(STEADY_RETRY, FIRST_RETRY * 2.0 ** min(attempts - 1, 10))
+    return float(min(LAST_RETRY, steady * 2.0 ** min(10, max(0, attempts - OFTEN))))

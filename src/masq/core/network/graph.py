@@ -129,6 +129,18 @@ class Graph:
         self._known[self.root_key] = replace(known, record=record)
         self.revision += 1
 
+    def move_root(self, address: NodeAddress) -> None:
+        """We are somewhere else: who was known there is so no more."""
+        known = self._known[self.root_key]
+        if known.address and self._by_ip.get(known.address.ip) == self.root_key:
+            del self._by_ip[known.address.ip]
+        holder = self._by_ip.get(address.ip)
+        if holder is not None:
+            self.forget_address(holder)
+        known.address = address
+        self._by_ip[address.ip] = self.root_key
+        self.revision += 1
+
     # --- neighbors ---
 
     def is_full(self, one: PublicKey, other: PublicKey) -> bool:

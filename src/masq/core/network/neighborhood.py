@@ -14,6 +14,7 @@ from masq.core.network.places import IsLinked, Places
 from masq.core.network.rounds import Rounds
 from masq.core.network.speakers import Speakers, check_speaker
 from masq.core.network.visitors import Visitors
+from masq.core.network.whereabouts import Whereabouts
 from masq.core.offence import Offence, Rule
 from masq.core.view import NeighborView
 from masq.crypto import Keys, Random
@@ -59,6 +60,7 @@ class Neighborhood:
         self._visitors = Visitors(own, self.contacts, self._places, self._rounds, random)
         self._joining = Joining(own, self.contacts, self._places)
         self._hearsay = Hearsay(own, self.contacts, self._places, self.speakers, max(3, radius))
+        self._whereabouts = Whereabouts(own, self.contacts)
         self._radius = max(3, radius)
         self._culled = now
 
@@ -114,8 +116,8 @@ class Neighborhood:
         words = f"{source} could not take our Debut: {failure.value} ({REASONS[failure]})"
         return [Log("warning", "gossip_failure", words)]
 
-    def proven(self, key: PublicKey, peer: Endpoint, port: int, now: float) -> list[NeighborhoodEffect]:
-        """A secure link proved `key` at the other end, which listens at `port` (0: nowhere).
+    def proven(self, key: PublicKey, peer: Endpoint, port: int, now: float, seen: str = "") -> list[NeighborhoodEffect]:
+        """A secure link proved `key` at the other end, which listens at `port` (0: nowhere), and sees us at `seen`.
 
         A contact known by its descriptor is known wholly now, a Node is where its link comes from, and what was said
         for it over JSON counts.
@@ -127,12 +129,28 @@ class Neighborhood:
             free = not self._places.held(peer.ip, key, peer) and known.accepts_connections == bool(port)
             if free and key in self.graph.root.neighbors:
                 self.graph.learn_address(key, place)
+        effects = self._seen(peer.ip, key, seen, now) if seen else []
         waiting = self.speakers.proven(key, peer.ip, now)
-        return [] if waiting is None else self.receive(*waiting, now, key)
+        return effects if waiting is None else [*effects, *self.receive(*waiting, now, key)]
+
+    def _seen(self, ip: str, key: PublicKey, seen: str, now: float) -> list[NeighborhoodEffect]:
+        """Somebody whom we dialled says where we are: perhaps somewhere else than before."""
+        doubted, before = self._whereabouts.doubted, self.graph.root_address
+        place = self._whereabouts.told(ip, key, seen)
+        if place is None:
+            other = self._whereabouts.doubted
+            if other in (None, doubted):
+                return []
+            words = f"others see this Node at {other}, and it tells them {before and before.ip}: is that right (`ip`)?"
+            return [Log("warning", "address_doubted", words)]
+        self.own.move(place, now)
+        self.contacts.ask_all(now)
+        return [Log("warning", "moved", f"this Node's IP address is {place} now, and was {before and before.ip}")]
 
     def link_lost(self, ip: str, now: float) -> list[NeighborhoodEffect]:
         """The last link to this IP address ended, or none could be made."""
         graph = self.graph
+        self._whereabouts.left(ip)
         is_contact = self.contacts.lost(ip, now)
         key = graph.at(ip)
         if key is None or key == graph.root_key:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from masq.core.network.gossip import GossipRefused
@@ -81,6 +81,14 @@ class OwnRecord:
         self.drop_neighbor(key, now)
         self.parted = {other: then for other, then in self.parted.items() if now - then < PARTED_FOR}
         self.parted[key] = now
+
+    def move(self, ip: str, now: float) -> None:
+        """We are at another IP address, with the same ports."""
+        address = self.profile.address
+        assert address
+        self.profile = replace(self.profile, address=NodeAddress(ip, address.ports))
+        self.graph.move_root(NodeAddress(ip, address.ports))
+        self.dirty_since = self.dirty_since or now
 
     def has_parted(self, key: PublicKey, now: float) -> bool:
         return now - self.parted.get(key, float("-inf")) < PARTED_FOR

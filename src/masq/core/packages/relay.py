@@ -19,7 +19,7 @@ from masq.wire.message import (
     Gossip,
     GossipFailure,
     Message,
-    decode_message,
+    Spelling,
 )
 from masq.wire.package import Component, Hop, Package, open_hop, open_return_route_id, shift
 
@@ -79,12 +79,13 @@ _EXPECTED: Final = {
 class PackageRelay:
     """Opens packages with this Node's keys. Anything wrong is a PeerError, and concerns that package alone."""
 
-    def __init__(self, keys: Keys, alias: Keys, proofs: Proofs, charges: bool) -> None:
+    def __init__(self, keys: Keys, alias: Keys, proofs: Proofs, charges: bool, spelling: Spelling = Spelling()) -> None:
         """`charges` is False for a zero-hop Node, which serves itself without a wallet."""
         self._keys = keys
         self._alias = alias
         self._proofs = proofs
         self._charges = charges
+        self._spelling = spelling
         self._hops: dict[bytes, Hop] = {}
         self._return_ids: dict[bytes, int] = {}
         self._seen = Seen()
@@ -123,7 +124,7 @@ class PackageRelay:
 
     def _local(self, hop: Hop, package: Package) -> PackageArrival:
         keys = self._alias if hop.component is Component.PROXY_SERVER else self._keys
-        message: Message = decode_message(keys.open(package.payload))
+        message: Message = self._spelling.decode(keys.open(package.payload))
         if not isinstance(message, _EXPECTED[hop.component]):
             raise Misrouted(f"a {type(message).__name__} for the wrong component")
         if isinstance(message, ClientRequest):

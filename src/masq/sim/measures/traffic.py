@@ -89,7 +89,7 @@ def moved_again(stage: Stage) -> float | None:
 
 def circuits_to_find(stage: Stage) -> float | None:
     """Circuits over a marked Node until it was avoided: the median of users who found it."""
-    return percentile([len(stage.circuits.get(pair, {0: None})) for pair in stage.found], 0.5)
+    return percentile([len(stage.circuits.get(pair, [0])) for pair in stage.found], 0.5)
 
 
 def finders(stage: Stage) -> float | None:
