@@ -12,7 +12,7 @@ import typer
 
 from masq.chain.derivation import CONSUMING_PATH, EARNING_PATH, FURTHER_PATH
 from masq.cli.options import AsJson, ChainName, DataDirectory, ask_secret, print_json, settings_of
-from masq.core.purses import MAX_WALLETS
+from masq.core.limits import MAX_WALLETS
 from masq.errors import LocalError, SettingError
 from masq.settings.saving import save
 from masq.settings.sources import CONFIG_FILE

@@ -16,8 +16,6 @@ from masq.core.proofs import Proofs
 
 NAME: Final = "purses"
 """What is saved of it goes by this name."""
-MAX_WALLETS: Final = 16
-"""Consuming wallets of one Node: each is looked after on the chain by itself."""
 REMEMBERED: Final = 1_000
 """Groups, the latest: browsers make one per site. Saved they take 25 kB."""
 SAVE_AFTER: Final = 10.0

@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from masq.core.accountant.thresholds import PaymentThresholds
-from masq.core.purses import MAX_WALLETS
+from masq.core.limits import MAX_WALLETS
 from masq.errors import MalformedError
 from masq.types import CHAINS, Address, Chain, RatePack, parse_address
 from masq.wire.descriptor import MAX_PORT, MIN_PORT, Descriptor, parse_descriptor
