@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -29,7 +30,7 @@ HEAD: Final = """# The mesh, measured
 Made by `make bench-mesh`: each scenario that comes with `masq sim` ([simulator.md](simulator.md)), run with the seeds
 named, in virtual time. Figures are the median over these seeds, and the range. "Holds" counts the seeds in which it is
 as wanted; where that isn't all of them, that is the honest state, and the commands below a table show a run that falls
-short.
+short. "Commit": what was measured, as not all is measured anew with each change.
 """
 
 
@@ -44,16 +45,24 @@ def record(scenario: Scenario, outcomes: Sequence[Outcome]) -> dict[str, Any]:
         "broken": sorted({outcome.broken for outcome in outcomes if outcome.broken}),
         "nodes": scenario.nodes.count,
         "virtual": max(outcome.virtual for outcome in outcomes),
+        "commit": _commit(),
         "seconds": round(max(outcome.seconds for outcome in outcomes), 1),
     }
 
 
+def _commit() -> str:
+    """Of what was measured."""
+    command = ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+
+
 def page(kept: dict[str, dict[str, Any]]) -> str:
     """The whole page."""
-    lines = [HEAD, "| scenario | wanted | seeds | all hold in |", "|---|---|---|---|"]
+    lines = [HEAD, "| scenario | wanted | seeds | all hold in | commit |", "|---|---|---|---|---|"]
     for name, each in sorted(kept.items()):
         count = len(seeds_of(each["seeds"]))
-        lines.append(f"| [{name}](#{name}) | {each['wanted']} | {count} | {count - len(each['bad'])} of {count} |")
+        held = f"{count - len(each['bad'])} of {count}"
+        lines.append(f"| [{name}](#{name}) | {each['wanted']} | {count} | {held} | {each['commit']} |")
     for name, each in sorted(kept.items()):
         took = f"{each['virtual']:,.0f} virtual seconds of {each['nodes']:,} Nodes took up to {each['seconds']:,.1f} s"
         lines += ["", f"## {name}", "", f"{each['about']} Wanted: {each['wanted']}. Seeds {each['seeds']}; {took}."]

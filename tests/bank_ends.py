@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,13 +20,15 @@ from masq.chain.wallet import Wallet
 from masq.core.accountant.accountant import AccountantConfig
 from masq.core.accountant.effects import (
     Notice,
+    OfPurse,
     Question,
     Save,
     Scan,
 )
 from masq.core.accountant.fees import Fee
 from masq.core.accountant.thresholds import PaymentThresholds
-from masq.core.build import NodeConfig, build_node
+from masq.core.build import FurtherWallet, NodeConfig, build_node
+from masq.core.effects import SaveConfig
 from masq.core.network.own_record import Profile
 from masq.core.node import Node, NodeEffect
 from masq.crypto import CryptDE
@@ -66,12 +69,7 @@ class StillTurn(Turn):
 class Books:
     """A Node's Accountant with its hands and its store."""
 
-    def __init__(self, directory: Path, url: str | None, consuming: Wallet, earning: Address) -> None:
-        def sign(nonce: int, fee: Fee, recipient: Address, wei: int) -> SignedTransaction:
-            return sign_transfer(
-                consuming, CHAIN, nonce=nonce, gas_price=fee.most, tip=fee.tip, recipient=recipient, amount=wei
-            )
-
+    def __init__(self, directory: Path, url: str | None, consuming: Wallet, earning: Address, *further: Wallet) -> None:
         self.store = Store.open(directory, None)
         node = build_node(
             NodeConfig(
@@ -87,12 +85,12 @@ class Books:
                     address=None,
                 ),
                 wallet=consuming,
-                accountant=AccountantConfig(
-                    earning_wallet=earning,
-                    consuming_wallet=consuming.address,
-                    sign=sign,
-                    thresholds=THRESHOLDS,
-                    intervals=dict.fromkeys(Scan, 10.0),
+                accountant=_accountant(consuming, earning),
+                further=tuple(
+                    FurtherWallet(
+                        wallet=each, accountant=_accountant(each, earning), saved=self.store.load(each.address)
+                    )
+                    for each in further
                 ),
                 hops=3,
                 epoch=EPOCH,
@@ -108,6 +106,10 @@ class Books:
             chain=CHAIN, urls=urls, consuming_wallet=consuming.address, earning_wallet=earning
         )
         self.bank = Bank(self.turn, self.store, self.bank_config)
+        self.further = [
+            Bank(self.turn, self.store, replace(self.bank_config, consuming_wallet=each.address, purse=number))
+            for number, each in enumerate(further, 1)
+        ]
         self.notices: list[str] = []
 
     @property
@@ -126,11 +128,15 @@ class Books:
             self.notices.append(effect.text)
         elif isinstance(effect, Save | Question):
             self.bank.perform(effect)
+        elif isinstance(effect, OfPurse) and not isinstance(effect.effect, SaveConfig):
+            self.further[effect.purse - 1].perform(effect.effect)
 
     async def scan(self, *scans: Scan) -> None:
         """These scans, one after the other, with all that follows from each."""
         for scan in scans:
             self.carry(self.accountant.scan(scan, self.now))
+            for desk in self.turn.node.desks:
+                self.carry(desk.marked(desk.accountant.scan(scan, self.now)))
             while self.turn.begun:
                 await self.turn.begun.pop()
 
@@ -139,8 +145,24 @@ class Books:
         return begun
 
     async def close(self) -> None:
-        await self.bank.close()
+        for bank in (*self.further, self.bank):
+            await bank.close()
         self.store.close()
+
+
+def _accountant(consuming: Wallet, earning: Address) -> AccountantConfig:
+    def sign(nonce: int, fee: Fee, recipient: Address, wei: int) -> SignedTransaction:
+        return sign_transfer(
+            consuming, CHAIN, nonce=nonce, gas_price=fee.most, tip=fee.tip, recipient=recipient, amount=wei
+        )
+
+    return AccountantConfig(
+        earning_wallet=earning,
+        consuming_wallet=consuming.address,
+        sign=sign,
+        thresholds=THRESHOLDS,
+        intervals=dict.fromkeys(Scan, 10.0),
+    )
 
 
 def raised(error: LocalError) -> None:
@@ -149,9 +171,9 @@ def raised(error: LocalError) -> None:
 
 @asynccontextmanager
 async def opened(
-    directory: Path, url: str | None, consuming: Wallet = CONSUMER, earning: Address = b"\x03" * 20
+    directory: Path, url: str | None, consuming: Wallet = CONSUMER, earning: Address = b"\x03" * 20, *further: Wallet
 ) -> AsyncIterator[Books]:
-    books = Books(directory, url, consuming, earning)
+    books = Books(directory, url, consuming, earning, *further)
     try:
         yield books
     finally:

@@ -20,6 +20,7 @@ from masq.core.effects import EndCircuit, SendFrame, Service
 from masq.core.limits import Limits
 from masq.core.network.routing import Route
 from masq.core.proofs import Proofs
+from masq.core.purses import Purses
 from masq.core.sockets import Sockets
 from masq.core.tab import Tab
 from masq.crypto import CryptDE
@@ -414,7 +415,7 @@ class Entry:
         self.own = OwnCircuits(
             self.keys,
             FixedRoutes(self.keys.public_key, *self.ways),  # type: ignore[arg-type]
-            Paying(Proofs(self.keys, WALLET, lambda key, wallet, now: self.statement), self.tab),
+            Paying(Purses([Proofs(self.keys, WALLET, lambda key, wallet, now: self.statement)]), self.tab),
             len(self.ways[0].pairs),
             os.urandom,
             links,

@@ -19,6 +19,7 @@ from masq.core.packages.entry import PackageEntry
 from masq.core.packages.exit import PackageExit
 from masq.core.packages.relay import ForEntry, ForExit, PackageRelay, Relayed
 from masq.core.proofs import Proofs
+from masq.core.purses import Purses
 from masq.core.sockets import Sockets
 from masq.core.tab import Tab
 from masq.crypto import CryptDE
@@ -142,7 +143,9 @@ class User:
         proofs = Proofs(self.keys, WALLET)
         self.hops = len(layers) if hops is None else hops
         routes = Routes(self.graph, os.urandom, reputation=Ranked())
-        self.entry = PackageEntry(self.keys, self.alias, routes, proofs, self.hops, Sockets(), self.tab, os.urandom)
+        self.entry = PackageEntry(
+            self.keys, self.alias, routes, Purses([proofs]), self.hops, Sockets(), self.tab, os.urandom
+        )
         self.relay = PackageRelay(self.keys, self.alias, proofs, charges=bool(self.hops))
         self.stops = {stop.key: stop for stop in [*self.relays, *self.exits]}
         self.heard: list[Heard] = []

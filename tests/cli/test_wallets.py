@@ -85,6 +85,25 @@ def test_recover_save_and_show(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
+def test_further_wallets_of_the_same_phrase(tmp_path: Path) -> None:
+    result = wallet("recover", "--save", "--further", "3", "--phrase", PANDA, "--data-directory", "d", home=tmp_path)
+    assert result.returncode == 0, result.stderr
+    saved = tomllib.loads((tmp_path / "d" / "config.toml").read_text())
+    Account.enable_unaudited_hdwallet_features()
+    accounts = [Account.from_mnemonic(PANDA, account_path=f"m/44'/60'/0'/0/{number}") for number in (0, 2, 3, 4)]
+    keys = [account.key.hex().removeprefix("0x") for account in accounts]
+    assert saved["consuming-private-key"] == keys[0]
+    assert saved["further-private-keys"] == ",".join(keys[1:])
+    shown = json.loads(wallet("show", "--json", "--data-directory", "d", home=tmp_path).stdout)
+    assert shown["further_wallets"] == [account.address.lower() for account in accounts[1:]]
+    plain = wallet("show", "--data-directory", "d", home=tmp_path)
+    assert plain.stdout.count("further wallet ") == 3
+    assert not any(key in plain.stdout for key in keys)
+    places = ("--consuming-path", "m/44'/60'/0'/0/3")
+    moved = json.loads(wallet("recover", "--further", "2", *places, "--json", "--phrase", PANDA, home=tmp_path).stdout)
+    assert moved["further_wallets"] == [accounts[1].address.lower(), accounts[3].address.lower()]
+
+
 @pytest.mark.parametrize(
     ("language", "words"), [("English", 24), ("English", 12), ("Japanese", 15), ("Chinese", 21), ("Czech", 18)]
 )

@@ -133,6 +133,8 @@ def test_countries_of_exits_come_in_groups_by_preference(text: str, groups: tupl
     assert exit_location(text) == groups
 
 
+MANY_KEYS = [f"{number:064x}" for number in range(1, 18)]
+
 WRONG = {
     "chain": ["bitcoin", "DEV"],
     "neighborhood-mode": ["relay"],
@@ -157,6 +159,8 @@ WRONG = {
     "blockchain-service-url": ["127.0.0.1:8545", "ftp://x", "http://", "http://x:y", "http://[", "http://a b"],
     "consuming-private-key": [KEY[:-1], KEY + "0", "g" * 64, "0x" + KEY, "0" * 64, "f" * 64],
     "consuming-private-key-file": ["no-such-file", "\0", "", "."],
+    "further-private-keys": [KEY[:-1], f"{KEY},", f"{KEY},{KEY.upper()}", f"{KEY};{KEY}", ",".join(MANY_KEYS)],
+    "further-private-keys-file": ["no-such-file", ""],
     "earning-wallet": [WALLET[2:], WALLET + "0", "0x" + "g" * 40],
     "gas-price": ["0", "-1", "1.5", str(2**64), ""],
     "rate-pack": ["8|9", "1|2|3|4|5", "1|2|3|x", "1 2 3 4", f"1|2|3|{2**64}", "1|2|3|"],
@@ -350,3 +354,14 @@ def test_the_reference_in_docs_is_up_to_date() -> None:
 def test_the_reference_names_every_setting() -> None:
     headings = {line.removeprefix("### ") for line in reference().splitlines() if line.startswith("### ")}
     assert headings == set(SETTINGS)
+
+
+def test_further_wallets_are_others_than_the_first() -> None:
+    others = ",".join(MANY_KEYS[:15])
+    assert valid(consuming_private_key=KEY).further_private_keys == ()
+    keys = valid(consuming_private_key=KEY, further_private_keys=others).further_private_keys
+    assert [key.hex() for key in keys] == MANY_KEYS[:15]
+    with pytest.raises(SettingError, match="comes first"):
+        valid(further_private_keys=others)
+    with pytest.raises(SettingError, match="other ones"):
+        valid(consuming_private_key=KEY, further_private_keys=KEY)

@@ -37,10 +37,10 @@ class Refusing:
         self._store = store
         self.refuses = False
 
-    def save(self, save: Save) -> None:
+    def save(self, save: Save, purse: bytes = b"") -> None:
         if self.refuses:
             raise StoreBusyError("unable to open database file")
-        self._store.save(save)
+        self._store.save(save, purse)
 
 
 @asynccontextmanager

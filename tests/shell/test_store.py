@@ -16,12 +16,13 @@ import pytest
 
 from masq.chain.erc20 import sign_transfer
 from masq.chain.wallet import Wallet
+from masq.core.accountant.accountant import SavedState
 from masq.core.accountant.effects import Paid, Payment, Save, Variant
 from masq.core.accountant.ledger import BookEntry
 from masq.shell.store import SCHEMA, Store, StoreBusyError, StoreError
 from masq.types import CHAINS
 
-WALLET, OTHER = b"a" * 20, b"b" * 20
+WALLET, OTHER, PURSE = b"a" * 20, b"b" * 20, b"c" * 20
 PAYMENT = Payment(
     OTHER, 10**20, 3, 9, WALLET, (Variant(b"raw", b"h" * 32, 10**9, None, 9), Variant(b"w", b"i" * 32, 2**200, 7, 10))
 )
@@ -122,7 +123,7 @@ def test_payments_of_schema_1_are_taken_over_with_their_sender_and_price(tmp_pat
     old = sign_transfer(payer, CHAINS["dev"], nonce=3, gas_price=7 * 10**9, recipient=OTHER, amount=10**20)
     store = Store.open(tmp_path, None)
     store.save(SAVE)
-    for table in ("payments", "paid", "earned"):
+    for table in ("payments", "paid", "earned", "debts"):
         store._connection.execute(f"DROP TABLE {table}")
     store._connection.execute(
         "CREATE TABLE payments (hash BLOB PRIMARY KEY, creditor BLOB NOT NULL, wei TEXT NOT NULL, nonce INTEGER NOT "
@@ -138,6 +139,59 @@ def test_payments_of_schema_1_are_taken_over_with_their_sender_and_price(tmp_pat
     assert set(again.load().entries) == set(SAVE.entries)
     again.save(Save(ended_payments=(old.hash,), paid=(Paid(old.hash, OTHER, 10**20, 5, 1, 9),)))
     again.close()
+
+
+def test_books_of_schema_2_are_those_of_the_default_wallet(tmp_path: Path) -> None:
+    store = Store.open(tmp_path, None)
+    store.save(replace(SAVE, payments=(PAYMENT,)))
+    before = store.load()
+    store._connection.execute("DROP TABLE debts; ALTER TABLE payments DROP COLUMN purse")
+    store._connection.pragma("user_version", 2)
+    store.close()
+    again = Store.open(tmp_path, None)
+    assert again.load() == before
+    assert not again.further
+    again.save(Save(entries=(BookEntry(True, OTHER, 5, 9),)), PURSE)
+    assert (again.load(), again.further) == (before, {PURSE: 5})
+    again.close()
+
+
+def test_each_wallet_has_books_of_its_own(tmp_path: Path) -> None:
+    store = Store.open(tmp_path, None)
+    store.save(SAVE)
+    before = store.load()
+    of_purse = Save(
+        entries=(BookEntry(True, OTHER, 2**100, 9),),
+        payments=(replace(PAYMENT, variants=(Variant(b"of", b"j" * 32, 1, None, 9),)),),
+        config=(("outgo_block", "7"), ("known_outgo", "x"), ("head", "y")),
+    )
+    store.save(of_purse, PURSE)
+    store.close()
+    again = Store.open(tmp_path, None)
+    assert again.load() == before
+    found = again.load(PURSE)
+    assert (found.entries, found.payments) == (of_purse.entries, of_purse.payments)
+    assert (found.outgo_block, found.known_outgo, found.head) == (7, "x", "y")
+    assert again.load(b"p" * 20) == SavedState()
+    assert again.further == {PURSE: 2**100}
+    again.close()
+
+
+def test_a_further_wallet_that_becomes_the_default_one_brings_its_debts_along(tmp_path: Path) -> None:
+    store = Store.open(tmp_path, None)
+    store.save(Save(entries=(BookEntry(True, OTHER, 3, 20), BookEntry(False, OTHER, 8, 1))))
+    store.save(Save(entries=(BookEntry(True, OTHER, 5, 10), BookEntry(True, PURSE, 1, 7))), PURSE)
+    store.save(Save(payments=(PAYMENT,)), PURSE)
+    store.adopt(PURSE)
+    store.adopt(PURSE)  # Twice is once.
+    assert set(store.load().entries) == {
+        BookEntry(True, OTHER, 8, 10),
+        BookEntry(True, PURSE, 1, 7),
+        BookEntry(False, OTHER, 8, 1),
+    }
+    assert store.load().payments == (PAYMENT,)
+    assert not store.further
+    store.close()
 
 
 def test_a_store_of_a_newer_program_is_left_alone(tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ import coincurve
 
 CONSUMING_PATH: Final = "m/44'/60'/0'/0/0"
 EARNING_PATH: Final = "m/44'/60'/0'/0/1"
+FURTHER_PATH: Final = "m/44'/60'/0'/0/{}"
+"""Of further consuming wallets: the numbers from 2 on."""
 
 SEED_SIZE: Final = 64
 _HARDENED: Final = 1 << 31

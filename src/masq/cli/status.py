@@ -75,7 +75,7 @@ def lines_of(status: dict[str, Json], look: Look, before: dict[str, Json] | None
     lines += ["", *facts(about(document))]
     lines += look.listed("Neighbors, and Nodes that are owed", NODE_HEAD, node_rows(document))
     lines += _streams(document, look, Document(before or {}))
-    for section in (_failures, _avoided, _overbilled, _receivables, _payments, _bans, _warnings):
+    for section in (_failures, _avoided, _overbilled, _wallets, _receivables, _payments, _bans, _warnings):
         lines += section(document, look)
     return lines
 
@@ -222,6 +222,21 @@ def _overbilled(document: Document, look: Look) -> list[str]:
         for row in document.rows("overbilled")
     ]
     return look.listed("Bills that were too high: not paid beyond our count", ("NODE", "ASKED", "COUNTED", ""), rows)
+
+
+def _wallets(document: Document, look: Look) -> list[str]:
+    """Those that pay, if there are several."""
+    rows = [
+        (
+            _debt(row.wei("tokens")) if row.status.get("tokens") is not None else "-",
+            _debt(row.wei("owed_wei")),
+            _debt(row.wei("paid_wei")),
+            "lacks " + _debt(row.wei("lacking")) if row.wei("lacking") else "",
+            row.text("wallet"),
+        )
+        for row in document.rows("wallets")
+    ]
+    return look.listed("Pays with, by isolation group", ("MASQ", "OWES", "PAID", "", "WALLET"), rows)
 
 
 def _receivables(document: Document, look: Look) -> list[str]:

@@ -10,8 +10,9 @@ from typing import Annotated
 
 import typer
 
-from masq.chain.derivation import CONSUMING_PATH, EARNING_PATH
+from masq.chain.derivation import CONSUMING_PATH, EARNING_PATH, FURTHER_PATH
 from masq.cli.options import AsJson, ChainName, DataDirectory, ask_secret, print_json, settings_of
+from masq.core.limits import MAX_WALLETS
 from masq.errors import LocalError, SettingError
 from masq.settings.saving import save
 from masq.settings.sources import CONFIG_FILE
@@ -25,6 +26,16 @@ Language = Annotated[
 Passphrase = Annotated[str, typer.Option(metavar="TEXT", help="The passphrase that belongs to the phrase, if any.")]
 ConsumingPath = Annotated[str, typer.Option(metavar="PATH", help="Where the consuming wallet is, below the phrase.")]
 EarningPath = Annotated[str, typer.Option(metavar="PATH", help="Where the earning wallet is, below the phrase.")]
+Further = Annotated[
+    int,
+    typer.Option(
+        "--further",
+        metavar="N",
+        min=0,
+        max=MAX_WALLETS - 1,
+        help="How many more wallets that pay: isolation groups take them in turn.",
+    ),
+]
 Save = Annotated[
     bool, typer.Option("--save", help=f"Put the wallets into {CONFIG_FILE} of the data directory, for `masq run`.")
 ]
@@ -37,6 +48,8 @@ class Wallets:
     consuming_key: bytes
     consuming: Address
     earning: Address
+    further_keys: tuple[bytes, ...] = ()
+    further: tuple[Address, ...] = ()
 
 
 @wallet.command()
@@ -46,6 +59,7 @@ def create(
     passphrase: Passphrase = "",
     consuming_path: ConsumingPath = CONSUMING_PATH,
     earning_path: EarningPath = EARNING_PATH,
+    further: Further = 0,
     save_them: Save = False,
     data_directory: DataDirectory = None,
     chain: ChainName = None,
@@ -64,7 +78,7 @@ def create(
         phrase = phrase_of(secrets.token_bytes(size), language)
     except ValueError as error:
         raise SettingError("language", str(error)) from None
-    made = _wallets_of(phrase, passphrase, language, (consuming_path, earning_path))
+    made = _wallets_of(phrase, passphrase, language, (consuming_path, earning_path), further)
     # Before the phrase is shown: nobody should write down the phrase of wallets that this Node then doesn't use.
     place = _save(made, data_directory, chain) if save_them else None
     if as_json:
@@ -87,6 +101,7 @@ def recover(
     passphrase: Passphrase = "",
     consuming_path: ConsumingPath = CONSUMING_PATH,
     earning_path: EarningPath = EARNING_PATH,
+    further: Further = 0,
     save_them: Save = False,
     data_directory: DataDirectory = None,
     chain: ChainName = None,
@@ -94,7 +109,7 @@ def recover(
 ) -> None:
     """Recover wallets from their phrase, which is asked for or read from standard input."""
     words = ask_secret("phrase", "Phrase: ").strip() if phrase is None else phrase
-    recovered = _wallets_of(words, passphrase, language, (consuming_path, earning_path))
+    recovered = _wallets_of(words, passphrase, language, (consuming_path, earning_path), further)
     place = _save(recovered, data_directory, chain) if save_them else None
     if as_json:
         print_json(_as_json(recovered, place))
@@ -115,15 +130,21 @@ def show(
     settings = settings_of(data_directory, chain)
     key = settings.consuming_private_key
     consuming = None if key is None else address_text(Wallet(key).address)
+    further = [address_text(Wallet(each).address) for each in settings.further_private_keys]
     earning = None if settings.earning_wallet == DEFAULT_EARNING_WALLET else address_text(settings.earning_wallet)
     if as_json:
-        revealed = {"consuming_key": key.hex()} if reveal and key is not None else {}
-        print_json({"consuming_wallet": consuming, "earning_wallet": earning, **revealed})
+        revealed: dict[str, object] = {"consuming_key": key.hex()} if reveal and key is not None else {}
+        more = {"further_wallets": further} if further else {}
+        print_json({"consuming_wallet": consuming, "earning_wallet": earning, **more, **revealed})
         return
     typer.echo(f"consuming wallet  {consuming or 'none'}")
+    for each in further:
+        typer.echo(f"further wallet    {each}")
     typer.echo(f"earning wallet    {earning or 'none'}")
     if reveal and key is not None:
         typer.echo(f"consuming key     {key.hex()}")
+        for secret in settings.further_private_keys:
+            typer.echo(f"further key       {secret.hex()}")
 
 
 @wallet.command()
@@ -197,7 +218,7 @@ def _new_password() -> str:
     return new
 
 
-def _wallets_of(phrase: str, passphrase: str, language: str, paths: tuple[str, str]) -> Wallets:
+def _wallets_of(phrase: str, passphrase: str, language: str, paths: tuple[str, str], further: int) -> Wallets:
     from masq.chain.derivation import derive, parse_path
     from masq.chain.phrase import seed_of
     from masq.chain.wallet import Wallet
@@ -215,7 +236,11 @@ def _wallets_of(phrase: str, passphrase: str, language: str, paths: tuple[str, s
     try:
         seed = seed_of(phrase, passphrase, language)
         key = derive(seed, paths[0])
-        return Wallets(key, Wallet(key).address, Wallet(derive(seed, paths[1])).address)
+        # Two more than are wanted, as the user may have put the first two wallets among them.
+        places = [FURTHER_PATH.format(number) for number in range(2, further + 4)]
+        more = tuple(derive(seed, place) for place in places if place not in paths)[:further]
+        of_more = tuple(Wallet(each).address for each in more)
+        return Wallets(key, Wallet(key).address, Wallet(derive(seed, paths[1])).address, more, of_more)
     except ValueError as error:
         raise SettingError("phrase", str(error)) from None
 
@@ -224,17 +249,23 @@ def _save(wallets: Wallets, directory: str | None, chain: str | None) -> str:
     """Returns the path that it wrote to."""
     path = settings_of(directory, chain).data_directory / CONFIG_FILE
     key, earning = wallets.consuming_key.hex(), address_text(wallets.earning)
-    save(path, {"consuming-private-key": key, "earning-wallet": earning})
+    more = ",".join(each.hex() for each in wallets.further_keys)
+    further = {"further-private-keys": more} if more else {}
+    save(path, {"consuming-private-key": key, "earning-wallet": earning, **further})
     return str(path)
 
 
-def _as_json(wallets: Wallets, place: str | None) -> dict[str, str | None]:
+def _as_json(wallets: Wallets, place: str | None) -> dict[str, object]:
     consuming, earning = address_text(wallets.consuming), address_text(wallets.earning)
-    return {"consuming_wallet": consuming, "earning_wallet": earning, "saved_in": place}
+    more = [address_text(each) for each in wallets.further]
+    further = {"further_wallets": more} if more else {}
+    return {"consuming_wallet": consuming, "earning_wallet": earning, "saved_in": place, **further}
 
 
 def _print(wallets: Wallets, place: str | None) -> None:
     typer.echo(f"consuming wallet  {address_text(wallets.consuming)}")
+    for each in wallets.further:
+        typer.echo(f"further wallet    {address_text(each)}")
     typer.echo(f"earning wallet    {address_text(wallets.earning)}")
     if place is not None:
         typer.echo(f"Saved in {place}, which only its owner can read.")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from masq.chain.wallet import Wallet
 from masq.core.accountant.accountant import Accountant, AccountantConfig, SavedState
+from masq.core.accountant.desk import Desk
 from masq.core.accountant.statements import SMALL, Statements, Us
 from masq.core.circuits.entry import CircuitEntry
 from masq.core.circuits.exit import CircuitExit
@@ -28,12 +29,24 @@ from masq.core.packages.entry import PackageEntry
 from masq.core.packages.exit import PackageExit
 from masq.core.packages.relay import PackageRelay
 from masq.core.proofs import Proofs
+from masq.core.purses import Purses
 from masq.core.sockets import Sockets
 from masq.core.tab import Tab
 from masq.crypto import Keys, Random
 from masq.types import Address, Endpoint, LinkPolicy, Mode, PackagePolicy, PublicKey
 from masq.wire.circuit import EXTENSION, PACE
 from masq.wire.message import Spelling
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FurtherWallet:
+    """One more consuming wallet, for the isolation groups that it falls to."""
+
+    wallet: Wallet
+    accountant: AccountantConfig
+    saved: SavedState
+    """What its own books were."""
+    statements: tuple[str | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +80,9 @@ class NodeConfig:
     exits: ExitWish = field(default_factory=ExitWish)
     statements: tuple[str | None, ...] = ()
     """What was saved of statements of account."""
+    further: tuple[FurtherWallet, ...] = ()
+    purses: str | None = None
+    """What was saved of whose wallet is which."""
     spelling: Spelling = field(default_factory=Spelling)
 
 
@@ -81,7 +97,8 @@ def build_node(config: NodeConfig, saved: SavedState, random: Random, now: float
             profile, extensions=tuple(name for name in profile.extensions if name not in (EXTENSION, PACE))
         )
     port = profile.address.ports[0] if profile.address else 0
-    accountant = Accountant(config.accountant, saved, config.epoch)
+    own = frozenset(each.wallet.address for each in config.further)
+    accountant = Accountant(replace(config.accountant, own=own), saved, config.epoch)
 
     def is_linked(key: PublicKey, ip: str, but: Endpoint) -> bool:
         """Whether a link stands to a Node: one that proved its key, or one of JSON at its address, other than `but`."""
@@ -137,14 +154,18 @@ def build_node(config: NodeConfig, saved: SavedState, random: Random, now: float
     )
     statements = Statements(us, accountant.ledger, config.statements, config.epoch)
     sockets, tab, proofs = Sockets(config.limits), Tab(), Proofs(keys, config.wallet, statements.for_creditor)
+    desks = tuple(
+        _desk(number, further, us, accountant, config.epoch) for number, further in enumerate(config.further, 1)
+    )
+    purses = _purses(config, proofs, desks)
     package_relay = PackageRelay(keys, config.alias, proofs, not zero_hop, config.spelling)
-    package_entry = PackageEntry(keys, config.alias, routes, proofs, hops, sockets, tab, random)
+    package_entry = PackageEntry(keys, config.alias, routes, purses, hops, sockets, tab, random)
     package_exit = PackageExit(keys, profile.rates, sockets, tab, config.limits)
     billing = Billing(profile.rates, tab, accountant.owed_by, statements.for_debtor)
     circuit_exit = CircuitExit(billing, sockets, ways, config.limits)
     circuits = PassingCircuits(keys, proofs, billing, circuit_exit, ways, refuses, exits, config.epoch)
     own_circuits = OwnCircuits(
-        keys, routes, Paying(proofs, tab), hops, random, ways, circuits.new_id, config.epoch, paces, reputation
+        keys, routes, Paying(purses, tab), hops, random, ways, circuits.new_id, config.epoch, paces, reputation
     )
     circuit_entry = CircuitEntry(own_circuits, sockets, ways)
     rules = Rules(
@@ -174,9 +195,26 @@ def build_node(config: NodeConfig, saved: SavedState, random: Random, now: float
         bans=bans,
         reputation=reputation,
         statements=statements,
+        purses=purses,
+        desks=desks,
         spelling=config.spelling,
     )
     return Node(keys, rules, parts, now)
+
+
+def _purses(config: NodeConfig, proofs: Proofs, desks: tuple[Desk, ...]) -> Purses:
+    """The default wallet's proofs, and those of each further one."""
+    further = zip(config.further, desks, strict=True)
+    others = [Proofs(config.keys, each.wallet, desk.statements.for_creditor) for each, desk in further]
+    return Purses([proofs, *others], config.purses)
+
+
+def _desk(number: int, further: FurtherWallet, us: Us, accountant: Accountant, epoch: float) -> Desk:
+    """The books of a further wallet. Our user's budget is one for all."""
+    config = replace(further.accountant, earns=False)
+    books = Accountant(config, further.saved, epoch, accountant.budget)
+    statements = Statements(replace(us, consuming=further.wallet), books.ledger, further.statements, epoch)
+    return Desk(number, further.wallet.address, books, statements)
 
 
 def _in_the_world(profile: Profile, contacts: list[Contact]) -> bool:

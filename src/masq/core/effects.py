@@ -199,6 +199,8 @@ class Stated:
     """The last one of ours that the creditor says it has."""
     slack: int
     """Wei that may be under way now."""
+    purse: int = 0
+    """The number of the consuming wallet that owes the creditor."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -271,6 +271,8 @@ MAX_ASKERS: Final = 1_024
 
 MAX_ACCOUNTS: Final = 20_000
 """Debtors that are remembered. Beyond that the smallest debts are forgiven: a wallet costs its owner nothing."""
+MAX_WALLETS: Final = 16
+"""Consuming wallets of one Node: each is looked after on the chain by itself."""
 MAX_PAYERS: Final = 10_000
 """Wallets that are known to have paid."""
 MAX_STATEMENTS: Final = 1_024

@@ -9,7 +9,8 @@ from typing import Final
 from masq.chain.erc20 import Transfer
 from masq.chain.head import Head
 from masq.core.accountant.accountant import Accountant
-from masq.core.accountant.effects import AccountantEffect, AskTransfers, Payment, Save, Scan
+from masq.core.accountant.desk import Desk, wallet_view
+from masq.core.accountant.effects import AccountantEffect, AskTransfers, OfPurse, Payment, Save, Scan
 from masq.core.accountant.paying import Terms
 from masq.core.accountant.payments import Look
 from masq.core.accountant.statements import Statements
@@ -42,12 +43,13 @@ from masq.core.offence import Offence, Rule
 from masq.core.packages.entry import PackageEntry
 from masq.core.packages.exit import PackageExit
 from masq.core.packages.relay import ForEntry, ForExit, ForNeighborhood, PackageArrival, PackageRelay, Relayed
+from masq.core.purses import Purses
 from masq.core.sockets import Sockets
 from masq.core.tab import Tab
-from masq.core.view import KnownView, NodeView, ReputationView, RoutesView
+from masq.core.view import BooksView, KnownView, NodeView, ReputationView, RoutesView, StatementView
 from masq.crypto import Keys
 from masq.errors import CryptoError, PeerError, UnavailableError
-from masq.types import Address, Endpoint, Mode, PackagePolicy, PublicKey, RatePack, address_text
+from masq.types import Address, Endpoint, Mode, PackagePolicy, PublicKey, RatePack, Wei, address_text
 from masq.wire.circuit import EXTENSION, Addresses, circuit_of
 from masq.wire.frame import unmask
 from masq.wire.message import Spelling
@@ -58,7 +60,7 @@ ROUTE_CHECK: Final = 10_000
 """Bytes of the imagined request with which a Node looks whether it has a route."""
 HOUSEKEEPING: Final = 5.0
 
-NodeEffect = OuterEffect | AccountantEffect
+NodeEffect = OuterEffect | AccountantEffect | OfPurse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +99,8 @@ class Parts:
     bans: Bans
     reputation: Reputation
     statements: Statements
+    purses: Purses
+    desks: tuple[Desk, ...]
     spelling: Spelling
 
 
@@ -123,6 +127,9 @@ class Node:
         self.bans = parts.bans
         self.reputation = parts.reputation
         self.statements = parts.statements
+        self.purses = parts.purses
+        self.desks = parts.desks
+        """Of the further consuming wallets."""
         self._spelling = parts.spelling
         self._route_revision = -1
         self.has_route = False
@@ -160,6 +167,9 @@ class Node:
         effects += self.bans.tick(now)
         effects += self.reputation.tick(now)
         effects += self.statements.tick(now)
+        effects += self.purses.tick(now)
+        for desk in self.desks:
+            effects += desk.tick(now)
         return effects + self._look_for_route(now)
 
     def next_wake(self, now: float) -> float:
@@ -171,6 +181,7 @@ class Node:
             self.circuit_entry.next_wake(now),
             self.flush_due,
             self.accountant.next_wake(),
+            *(desk.accountant.next_wake() for desk in self.desks),
         )
 
     @property
@@ -432,16 +443,30 @@ class Node:
 
     # --- money: what the driver was asked to find out, or to do, on the chain ---
 
+    # `purse` is the number of the consuming wallet that was asked for; 0: the default one.
+
+    def _told(self, purse: int, effects: Sequence[AccountantEffect], now: float) -> list[NodeEffect]:
+        """What the Accountant of a wallet wants done."""
+        return [*self.desks[purse - 1].marked(effects)] if purse else self._carry(effects, now)
+
+    def accountant_of(self, purse: int) -> Accountant:
+        return self.desks[purse - 1].accountant if purse else self.accountant
+
     def scan(self, scan: Scan, now: float) -> list[NodeEffect]:
         """Begin a scan at once, as the user wants."""
-        return self._carry(self.accountant.scan(scan, now), now)
+        effects = self._carry(self.accountant.scan(scan, now), now)
+        for desk in self.desks:
+            effects += desk.marked(desk.accountant.scan(scan, now))
+        return effects
 
-    def terms(self, terms: Terms, now: float) -> list[NodeEffect]:
-        return self._carry(self.accountant.terms(terms, now), now)
+    def terms(self, terms: Terms, now: float, purse: int = 0) -> list[NodeEffect]:
+        return self._told(purse, self.accountant_of(purse).terms(terms, now), now)
 
-    def used(self, payment: bytes, user: bytes | None, block: int, head: int, now: float) -> list[NodeEffect]:
+    def used(
+        self, payment: bytes, user: bytes | None, block: int, head: int, now: float, purse: int = 0
+    ) -> list[NodeEffect]:
         """Which transaction has the nonce of a payment, and in which block; None: that isn't known."""
-        return self._carry(self.accountant.used(payment, user, block, head, now), now)
+        return self._told(purse, self.accountant_of(purse).used(payment, user, block, head, now), now)
 
     def gone(self, hashes: Iterable[bytes], now: float) -> list[NodeEffect]:
         """Transactions that were credited, and that no block holds any more."""
@@ -450,33 +475,42 @@ class Node:
     def set_clock(self, epoch: float, now: float) -> list[NodeEffect]:
         """What the wall clock says: unix time was `epoch` where the steady clock was 0."""
         effects = self.accountant.set_clock(epoch)
-        return self._carry([*effects, *self.accountant.clock_was_set(now)], now) if effects else []
+        done = self._carry([*effects, *self.accountant.clock_was_set(now)], now) if effects else []
+        for desk in self.desks:
+            if desk.accountant.set_clock(epoch):
+                done += desk.marked(desk.accountant.clock_was_set(now))
+        return done
 
     def search_from(self, block: int, now: float) -> list[NodeEffect]:
         """Look for income from a block on."""
         return self._carry(self.accountant.search_from(block, now), now)
 
-    def sent(self, results: Sequence[str | None], payments: Sequence[Payment], now: float) -> list[NodeEffect]:
-        return self._carry(self.accountant.sent(results, payments, now), now)
+    def sent(
+        self, results: Sequence[str | None], payments: Sequence[Payment], now: float, purse: int = 0
+    ) -> list[NodeEffect]:
+        return self._told(purse, self.accountant_of(purse).sent(results, payments, now), now)
 
-    def receipts(self, look: Look, now: float) -> list[NodeEffect]:
-        return self._carry(self.accountant.receipts(look, now), now)
+    def receipts(self, look: Look, now: float, purse: int = 0) -> list[NodeEffect]:
+        return self._told(purse, self.accountant_of(purse).receipts(look, now), now)
 
     def transfers(
-        self, asked: AskTransfers, found: Iterable[Transfer], last: int | None, head: Head, now: float
+        self, asked: AskTransfers, found: Iterable[Transfer], last: int | None, head: Head, now: float, purse: int = 0
     ) -> list[NodeEffect]:
         """Transfers up to a block; None: the provider hasn't even the first that was asked for."""
-        return self._carry(self.accountant.transfers(asked, found, last, head, now), now)
+        return self._told(purse, self.accountant_of(purse).transfers(asked, found, last, head, now), now)
 
     def scan_failed(
-        self, scan: Scan | None, problem: str, now: float, most_blocks: int | None = None
+        self, scan: Scan | None, problem: str, now: float, most_blocks: int | None = None, purse: int = 0
     ) -> list[NodeEffect]:
         """A scan, or something else that was asked, came to nothing. `most_blocks`: the provider's limit, if any."""
-        return self._carry(self.accountant.failed(scan, problem, now, most_blocks), now)
+        return self._told(purse, self.accountant_of(purse).failed(scan, problem, now, most_blocks), now)
 
     def stop(self, now: float) -> list[NodeEffect]:
         """What has to be done before the end: charges that were gathered are saved."""
-        return [*self._carry(self.accountant.flush(), now), *self.reputation.save(now)]
+        effects = [*self._carry(self.accountant.flush(), now), *self.reputation.save(now), *self.purses.save()]
+        for desk in self.desks:
+            effects += desk.marked(desk.accountant.flush())
+        return effects
 
     # --- inside ---
 
@@ -534,10 +568,11 @@ class Node:
             elif isinstance(effect, Save):
                 out.append(self.statements.join(effect))
             elif isinstance(effect, Stated):
-                out += self.statements.heard(effect, now)
+                statements = self.desks[effect.purse - 1].statements if effect.purse else self.statements
+                out += statements.heard(effect, now)
             else:
                 out.append(effect)
-        if self.tab.earned or self.tab.owed:
+        if self.tab.earned or self.tab.owed or self.tab.further:
             out += self._book(now)
         # Only now: what was still to be sent for these circuits must not follow their end.
         for each in overrun:
@@ -577,6 +612,11 @@ class Node:
             for wallet, wei in amounts.items():
                 effects += self.accountant.charge(payable, wallet, wei, now)
             amounts.clear()
+        for purse, owed in self.tab.further.items():
+            desk = self.desks[purse - 1]
+            for wallet, wei in owed.items():
+                effects += desk.marked(desk.accountant.charge(True, wallet, wei, now))
+        self.tab.further.clear()
         return effects
 
     def _tell(self, tell: Tell, now: float) -> list[NodeEffect]:
@@ -625,6 +665,8 @@ class Node:
         if found and not self._scanning and self.rules.scans:
             self._scanning = True
             effects += self._carry(self.accountant.start_scans(now), now)
+            for desk in self.desks:
+                effects += desk.marked(desk.accountant.start_scans(now))
         return effects
 
     def renew_routes(self) -> int:
@@ -699,9 +741,34 @@ class Node:
             circuits=sum(1 for _ in self.circuits),
             avoided=self.own_circuits.blame.view(now),
             overbilled=self.own_circuits.view(now),
-            disputed=self.statements.disputed,
+            disputed=sum(each.disputed for each in (self.statements, *(desk.statements for desk in self.desks))),
             links=self.links.view(),
             bans=self.bans.view(now),
+        )
+
+    def audit(self) -> tuple[StatementView, ...]:
+        """What the other sides of all accounts have signed, beside our own count."""
+        return (*self.statements.view(), *(row for desk in self.desks for row in desk.statements.view()))
+
+    def books(self, now: float) -> BooksView:
+        """The books of all wallets together."""
+        books = self.accountant.view(now)
+        if not self.desks:
+            return books
+        others = [desk.view(now) for desk in self.desks]
+        wallet = self.accountant.wallet or b""
+        return replace(
+            books,
+            payables=(*books.payables, *(each for _, other in others for each in other.payables)),
+            payments=(*books.payments, *(each for _, other in others for each in other.payments)),
+            paid_wei=Wei(books.paid_wei + sum(other.paid_wei for _, other in others)),
+            money=replace(
+                books.money,
+                owed_wei=Wei(books.money.owed_wei + sum(other.money.owed_wei for _, other in others)),
+                lacking=Wei(books.money.lacking + sum(other.money.lacking for _, other in others)),
+                accounts=books.money.accounts + sum(other.money.accounts for _, other in others),
+            ),
+            wallets=(wallet_view(wallet, books), *(view for view, _ in others)),
         )
 
 

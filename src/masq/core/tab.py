@@ -12,10 +12,17 @@ class Tab:
         self.earned: dict[Address, int] = {}
         """By consuming wallet."""
         self.owed: dict[Address, int] = {}
-        """By earning wallet."""
+        """By earning wallet: what the default consuming wallet pays."""
+        self.further: dict[int, dict[Address, int]] = {}
+        """The same by the number of each further one, of those that this input has cost something."""
 
     def earn(self, payer: Address, wei: int) -> None:
         self.earned[payer] = self.earned.get(payer, 0) + wei
 
-    def owe(self, wallet: Address, wei: int) -> None:
-        self.owed[wallet] = self.owed.get(wallet, 0) + wei
+    def of(self, purse: int) -> dict[Address, int]:
+        """What the consuming wallet of a number owes."""
+        return self.further.setdefault(purse, {}) if purse else self.owed
+
+    def owe(self, wallet: Address, wei: int, purse: int = 0) -> None:
+        owed = self.of(purse)
+        owed[wallet] = owed.get(wallet, 0) + wei

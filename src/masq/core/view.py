@@ -218,6 +218,19 @@ class MoneyView:
 
 
 @dataclass(frozen=True, slots=True)
+class WalletView:
+    """One of several consuming wallets."""
+
+    wallet: str = _about("its address")
+    tokens: Wei | None = _about("that it had when that was last looked at")
+    coins: Wei | None = _about("for gas, likewise")
+    lacking: Wei = _about("tokens that were due then, and not there")
+    owed_wei: Wei = _about("by it, to all")
+    paid_wei: Wei = _about("confirmed since the start")
+    payments: int = _about("under way")
+
+
+@dataclass(frozen=True, slots=True)
 class BooksView:
     """The Accountant's books."""
 
@@ -230,6 +243,9 @@ class BooksView:
     money: MoneyView = _about("how it stands with the chain")
     spent_hour_wei: Wei = _about("what our own user's traffic has cost in the running hour")
     most_hour_wei: Wei | None = _about("what it may cost, if that is bounded")
+    wallets: tuple[WalletView, ...] = field(
+        default=(), metadata={_DOC: "those that pay, the default one first, if there are several"}
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,6 +327,7 @@ VIEWS: Final = (
     LinkView,
     BanView,
     BooksView,
+    WalletView,
     AccountView,
     PaymentView,
     MoneyView,

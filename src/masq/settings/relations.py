@@ -22,6 +22,7 @@ def check(settings: Settings, given: frozenset[str]) -> Settings:
     _check_neighbors(settings)
     _check_blockchain_service(settings)
     _check_earning_wallet(settings, given)
+    _check_wallets(settings)
     if mode is Mode.ZERO_HOP and "ip" in given:
         raise SettingError(
             "ip", "not allowed in mode zero-hop, in which no other Node is to find this one; leave it out"
@@ -75,6 +76,16 @@ def _check_earning_wallet(settings: Settings, given: frozenset[str]) -> None:
             f"required in mode {mode}, which earns: `masq wallet create --save` makes one, or give the address of one "
             "that you have; to use the network without serving it, give --neighborhood-mode consume-only",
         )
+
+
+def _check_wallets(settings: Settings) -> None:
+    """There is a default wallet among several, and each is there once."""
+    if not settings.further_private_keys:
+        return
+    if settings.consuming_private_key is None:
+        raise SettingError("further-private-keys", "consuming-private-key comes first: give that, too")
+    if settings.consuming_private_key in settings.further_private_keys:
+        raise SettingError("further-private-keys", "one of them is consuming-private-key: give other ones")
 
 
 def _is_test(settings: Settings) -> bool:

@@ -194,7 +194,7 @@ def _config_text(path: Path, name: str, value: object) -> str:
 
 
 def _read_secret_files(given: Mapping[str, Given], values: dict[str, Any], warnings: list[str]) -> None:
-    for name in ("consuming-private-key", "db-password"):
+    for name in ("consuming-private-key", "further-private-keys", "db-password"):
         path = values.get(SETTINGS[f"{name}-file"].attribute)
         if not isinstance(path, Path):
             continue

@@ -277,6 +277,26 @@ class Settings:
         "Chain and money",
         bare="refused",
     )
+    further_private_keys: tuple[bytes, ...] = _setting(
+        "further-private-keys",
+        values.private_keys,
+        "64 hex digits each, with commas in between",
+        "Private keys of more wallets that pay. Isolation groups (name and password at the proxy) take the wallets in "
+        "turn, so that Nodes that serve two groups can't join them by who pays. Each needs MASQ and coins for gas; "
+        "15 at most.",
+        "Chain and money",
+        default_help="none: one wallet pays for all",
+        default="",
+        secret=True,
+    )
+    further_private_keys_file: Path | None = _setting(
+        "further-private-keys-file",
+        values.path,
+        "a path",
+        "A file that holds further-private-keys and nothing else.",
+        "Chain and money",
+        bare="refused",
+    )
     earning_wallet: Address = _setting(
         "earning-wallet",
         values.wallet,

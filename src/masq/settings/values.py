@@ -12,12 +12,14 @@ from typing import NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from masq.core.accountant.thresholds import PaymentThresholds
+from masq.core.limits import MAX_WALLETS
 from masq.errors import MalformedError
 from masq.types import CHAINS, Address, Chain, RatePack, parse_address
 from masq.wire.descriptor import MAX_PORT, MIN_PORT, Descriptor, parse_descriptor
 
 MAX_U64 = 2**64 - 1
 SLOWEST = 50_000
+MOST_FURTHER = MAX_WALLETS - 1
 SECP256K1_ORDER = 0xFFFFFFFF_FFFFFFFF_FFFFFFFF_FFFFFFFE_BAAEDCE6_AF48A03B_BFD25E8C_D0364141
 
 _DIGITS = re.compile(r"[0-9]{1,20}")
@@ -225,6 +227,18 @@ def private_key(text: str) -> bytes:
     if not 0 < int(text, 16) < SECP256K1_ORDER:
         raise ValueError("a private key is above 0 and below the order of secp256k1")
     return bytes.fromhex(text)
+
+
+def private_keys(text: str) -> tuple[bytes, ...]:
+    """Keys of further wallets, each once."""
+    if not text:
+        return ()
+    keys = tuple(private_key(each.strip()) for each in text.split(","))
+    if len(keys) > MOST_FURTHER:
+        raise ValueError(f"these are {len(keys)} keys, and {MOST_FURTHER} is the most")
+    if len(set(keys)) < len(keys):
+        raise ValueError("one of the keys is there twice")
+    return keys
 
 
 def password(text: str) -> str:

@@ -58,6 +58,8 @@ class BankConfig:
     """The providers'; without one nothing can be asked or paid."""
     consuming_wallet: Address | None
     earning_wallet: Address
+    purse: int = 0
+    """The number of the wallet that pays; 0: the default one, which also has all that is earned."""
 
 
 class Bank:
@@ -73,6 +75,9 @@ class Bank:
         self._chain = config.chain
         self._urls = config.urls
         self._wallet = config.consuming_wallet
+        self._purse = config.purse
+        self._of = (config.consuming_wallet or b"") if config.purse else b""
+        """Whose books the store has for it; nothing: those of the default wallet."""
         self._earning_wallet = config.earning_wallet
         self._clients: dict[str, RpcClient] = {}
         self._turns = 0
@@ -116,7 +121,7 @@ class Bank:
             effect = self._waiting[0]
             if isinstance(effect, Save):
                 try:
-                    self._store.save(effect)
+                    self._store.save(effect, self._of)
                 except StoreBusyError as error:
                     self._not_now(error)
                     return
@@ -155,7 +160,7 @@ class Bank:
             most = _range_limit(error)
             if most is None:
                 self._turns += 1
-            effects = self._turn.node.scan_failed(scan, str(error), self._turn.now, most)
+            effects = self._turn.node.scan_failed(scan, str(error), self._turn.now, most, self._purse)
         self._turn.carry(effects)
 
     @property
@@ -176,7 +181,7 @@ class Bank:
         try:
             while self._waiting:
                 if isinstance(effect := self._waiting[0], Save):
-                    self._store.save(effect)
+                    self._store.save(effect, self._of)
                 self._waiting.popleft()
         finally:
             for client in self._clients.values():
@@ -194,7 +199,7 @@ class Bank:
             await rpc.nonce(wallet, "pending"),
             self._chain.gas_limit_base + 3_328,
         )
-        return self._turn.node.terms(terms, self._turn.now)
+        return self._turn.node.terms(terms, self._turn.now, self._purse)
 
     async def watch_purse(self) -> None:
         """Look at what the consuming wallet has, now and then, until it is cancelled."""
@@ -204,7 +209,8 @@ class Bank:
             try:
                 rpc, _ = await self._provider()
                 tokens = await rpc.token_balance(self._chain.contract, wallet)
-                self._turn.node.accountant.look_into_purse(tokens, await rpc.balance(wallet), self._turn.now)
+                accountant = self._turn.node.accountant_of(self._purse)
+                accountant.look_into_purse(tokens, await rpc.balance(wallet), self._turn.now)
             except (UnavailableError, LocalError):
                 pass  # The scans tell of a provider that fails.
             await asyncio.sleep(PURSE_EVERY)
@@ -235,7 +241,7 @@ class Bank:
         ]
         answers = await self._chain_client.send_raw_transactions(transactions)
         problems = [None if isinstance(answer, bytes) else _why_not(answer) for answer in answers]
-        return self._turn.node.sent(problems, effect.payments, self._turn.now)
+        return self._turn.node.sent(problems, effect.payments, self._turn.now, self._purse)
 
     async def _receipts(self, hashes: Sequence[bytes], wallets: Sequence[Address]) -> Sequence[NodeEffect]:
         rpc, head = await self._provider()
@@ -249,14 +255,14 @@ class Bank:
         newest = max([head.number, *(each.block for each in found.values() if each is not None)])
         if newest > head.number:
             head = replace(head, number=newest)
-        return self._turn.node.receipts(Look(head, prices, found, nonces), self._turn.now)
+        return self._turn.node.receipts(Look(head, prices, found, nonces), self._turn.now, self._purse)
 
     async def _transfers(self, asked: AskTransfers) -> Sequence[NodeEffect]:
         turn = self._turn
         rpc, head = await self._provider()
         start = head.number if asked.first is None else asked.first
         if start > head.number:
-            return turn.node.transfers(asked, (), None, head, turn.now)
+            return turn.node.transfers(asked, (), None, head, turn.now, self._purse)
         last = head.number if asked.most is None else min(head.number, start + asked.most - 1)
         if asked.way is Way.IN:
             query = TransferQuery(self._chain.contract, self._earning_wallet, start, last)
@@ -265,13 +271,13 @@ class Bank:
         found = await rpc.logs(query)
         if asked.way is Way.IN and last == head.number:
             self._turns += 1  # What one provider leaves out, another may show.
-        return turn.node.transfers(asked, found, last, head, turn.now)
+        return turn.node.transfers(asked, found, last, head, turn.now, self._purse)
 
     async def _used(self, asked: AskUse) -> Sequence[NodeEffect]:
         rpc, head = await self._provider()
         user = await rpc.user_of(asked.sender, asked.nonce, head)
         hash, block = user or (None, 0)
-        return self._turn.node.used(asked.payment, hash, block, head.number, self._turn.now)
+        return self._turn.node.used(asked.payment, hash, block, head.number, self._turn.now, self._purse)
 
     async def _gone(self, places: Sequence[Place]) -> Sequence[NodeEffect]:
         """Only what both says so of is gone: another block is where its block was, and no block has it."""

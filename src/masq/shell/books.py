@@ -11,7 +11,9 @@ from masq.shell.store import Store
 from masq.types import Address, Chain, address_text
 
 
-def open_books(store: Store, chain: Chain, wallet: Address | None) -> tuple[SavedState, tuple[str, ...]]:
+def open_books(
+    store: Store, chain: Chain, wallet: Address | None, further: tuple[Address, ...] = ()
+) -> tuple[SavedState, tuple[str, ...]]:
     """What the Accountant knew, and what its user should know of it. LocalError if the books are another chain's."""
     written = store.get("chain")
     if written is not None and written != chain.name:
@@ -19,6 +21,9 @@ def open_books(store: Store, chain: Chain, wallet: Address | None) -> tuple[Save
             f"the books here are those of {written}, and this start is for {chain.name}: debts and payments of one "
             f"can't be settled on the other. Start with --chain {written}, or give a --data-directory of its own"
         )
+    owing = store.further
+    if wallet in owing:
+        store.adopt(wallet)
     saved = store.load()
     warnings = []
     others = {payment.sender for payment in saved.payments if payment.sender != wallet}
@@ -27,6 +32,11 @@ def open_books(store: Store, chain: Chain, wallet: Address | None) -> tuple[Save
         warnings.append(
             f"books: {count} payments from {address_text(other)} are under way; they are followed to their end, and "
             "their debts are not paid by another wallet meanwhile"
+        )
+    for other in sorted(owing.keys() - {wallet, *further}):
+        warnings.append(
+            f"books: {address_text(other)} is no consuming wallet any more, and owes {owing[other]} wei, which nobody "
+            "pays; put its key among further-private-keys again"
         )
     config = []
     if written is None:

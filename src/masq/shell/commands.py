@@ -33,7 +33,7 @@ def commands(
         "lift": orders.lift,
         "route": orders.route,
         "reload": _alone(reloading.again),
-        "audit": _alone(lambda: {"accounts": as_json(driver.turn.node.statements.view())}),
+        "audit": _alone(lambda: {"accounts": as_json(driver.turn.node.audit())}),
         "words": _alone(lambda: {"given": dict(reloading.sources.given)}),
         "stop": _alone(orders.end),
         "snapshot": jobs.command(lambda: {"snapshot": str(store.snapshot())}),

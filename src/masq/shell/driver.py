@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 from masq.core.accountant.effects import (
@@ -14,6 +14,7 @@ from masq.core.accountant.effects import (
     AskTransfers,
     AskUse,
     Notice,
+    OfPurse,
     Save,
     SendPayments,
 )
@@ -52,6 +53,7 @@ from masq.shell.servers import Servers
 from masq.shell.store import Store
 from masq.shell.streams import Reader, StreamConnection
 from masq.shell.turn import Turn
+from masq.types import Address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +61,8 @@ class DriverConfig:
     """How a Node is driven."""
 
     bank: BankConfig
+    further: tuple[Address, ...] = ()
+    """Further consuming wallets, by number from 1."""
     bind_ip: str | None
     """The address of this machine that links are dialled from; None: any."""
     look_ups: LookUps
@@ -87,6 +91,11 @@ class Driver:
         self.servers = Servers(reader, self.journal, config.look_ups, config.exit_policy)
         self.clients = Clients(reader, self.journal, config.answer_early, config.limits.own, config.dns_allow_private)
         self.bank = Bank(self.turn, store, config.bank)
+        self.further = tuple(
+            Bank(self.turn, store, replace(config.bank, consuming_wallet=wallet, purse=number))
+            for number, wallet in enumerate(config.further, 1)
+        )
+        """The hands of the further wallets' Accountants."""
         self.turn.traffic.slow_down(config.max_bandwidth)
         quota = Quota(config.max_traffic_per_month, store.get(TRAFFIC), time.time)
         self.meter = Meter(self.turn.traffic, quota, self._serve_others, self.bank.save_config)
@@ -109,7 +118,16 @@ class Driver:
         self.servers.close()
         self.clients.close()
         await turn.stop()
-        await self.bank.close()
+        try:
+            for bank in self.further:
+                await bank.close()
+        finally:
+            await self.bank.close()
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What its user should know of the books now: each once, as all are in one place."""
+        return tuple(dict.fromkeys(text for bank in (self.bank, *self.further) for text in bank.warnings))
 
     def _perform(self, effect: NodeEffect) -> None:
         match effect:
@@ -151,8 +169,19 @@ class Driver:
                 Save() | AskTerms() | SendPayments() | AskReceipts() | AskTransfers() | AskUse() | AskGone() | Notice()
             ):
                 self.bank.perform(effect)
+            case OfPurse():
+                self._perform_of(effect)
             case _:
                 assert_never(effect)
+
+    def _perform_of(self, effect: OfPurse) -> None:
+        """What one of the further wallets' Accountants wants done."""
+        bank = self.further[effect.purse - 1]
+        match effect.effect:
+            case SaveConfig(name, value):
+                bank.save_config(name, value)
+            case other:
+                bank.perform(other)
 
     def _stream(self, socket: int) -> StreamConnection | None:
         connection = self.turn.sockets.get(socket)

@@ -19,12 +19,13 @@ from masq.core.accountant.accountant import AccountantConfig
 from masq.core.accountant.effects import Scan
 from masq.core.accountant.fees import Fee
 from masq.core.accountant.statements import SHARDS
-from masq.core.build import NodeConfig, build_node
+from masq.core.build import FurtherWallet, NodeConfig, build_node
 from masq.core.failure import printable
 from masq.core.limits import Limits
 from masq.core.network.contacts import Contact
 from masq.core.network.own_record import Profile
 from masq.core.network.routing import Ceiling, ExitWish
+from masq.core.purses import NAME as PURSES
 from masq.core.verdict import verdict
 from masq.crypto import CryptDE, Keys, NullCryptDE
 from masq.errors import CryptoError, LocalError, SettingError
@@ -45,7 +46,7 @@ from masq.shell.process import raise_descriptors
 from masq.shell.reload import Reloading, Sources, log_config
 from masq.shell.resolve import Resolver
 from masq.shell.status import Status
-from masq.shell.store import Store
+from masq.shell.store import Store, config_name
 from masq.shell.window import Window, url_of, window_socket
 from masq.types import Endpoint, Mode, NodeAddress
 from masq.wire.descriptor import Descriptor
@@ -118,7 +119,10 @@ async def _start(
     started = asyncio.get_running_loop().time()
     keys, alias, first_version = _keys(settings, store)
     wallet = Wallet(settings.consuming_private_key) if settings.consuming_private_key else None
-    saved, of_books = open_books(store, settings.chain, wallet.address if wallet else None)
+    further = tuple(Wallet(key) for key in settings.further_private_keys)
+    saved, of_books = open_books(
+        store, settings.chain, wallet.address if wallet else None, tuple(each.address for each in further)
+    )
     for warning in of_books:
         log.warning("books", detail=warning)
     place = find_place(settings, store)
@@ -143,12 +147,14 @@ async def _start(
         bans=store.get("bans"),
         reputation=store.get("reputation"),
         statements=tuple(store.get(name) for name in SHARDS),
+        further=tuple(_further(settings, store, each) for each in further),
+        purses=store.get(PURSES),
         limits=limits,
     )
     driver = Driver(
         build_node(config, saved, os.urandom, started),
         store,
-        _driver_config(settings, place, wallet, limits),
+        _driver_config(settings, place, wallet, further, limits),
         fail,
     )
     services.push_async_callback(_stop, driver, fail)
@@ -179,7 +185,8 @@ async def _start(
     log.info("started", descriptor=str(status.descriptor), entry=str(status.entry))
     driver.start()
     if settings.scans and wallet is not None and settings.neighborhood_mode is not Mode.ZERO_HOP:
-        driver.turn.spawn(driver.bank.watch_purse())
+        for bank in (driver.bank, *driver.further):
+            driver.turn.spawn(bank.watch_purse())
     if sys.stderr.isatty():
         _tell_terminal(status)
     # What is loaded now stays: the collector needn't look at it each time that some thousand effects have come
@@ -245,7 +252,9 @@ def _profile(settings: Settings, place: Place) -> Profile:
     )
 
 
-def _driver_config(settings: Settings, place: Place, wallet: Wallet | None, limits: Limits) -> DriverConfig:
+def _driver_config(
+    settings: Settings, place: Place, wallet: Wallet | None, further: tuple[Wallet, ...], limits: Limits
+) -> DriverConfig:
     return DriverConfig(
         bank=BankConfig(
             chain=settings.chain,
@@ -253,6 +262,7 @@ def _driver_config(settings: Settings, place: Place, wallet: Wallet | None, limi
             consuming_wallet=wallet.address if wallet else None,
             earning_wallet=settings.earning_wallet,
         ),
+        further=tuple(each.address for each in further),
         bind_ip=place.local_ip,
         look_ups=LookUps(Resolver(settings.dns_servers), limits.look_ups),
         exit_policy=exit_policy(settings, [place.address.ip] if place.address else []),
@@ -301,6 +311,16 @@ def _contacts(settings: Settings, store: Store, keys: Keys) -> tuple[Contact, ..
         if key and port.isdecimal() and ip not in named:
             contacts.append(Contact(bytes.fromhex(key), NodeAddress(ip, (int(port),))))
     return tuple(contacts)
+
+
+def _further(settings: Settings, store: Store, wallet: Wallet) -> FurtherWallet:
+    """A further wallet, with the books that it had."""
+    return FurtherWallet(
+        wallet=wallet,
+        accountant=_accountant(settings, wallet),
+        saved=store.load(wallet.address),
+        statements=tuple(store.get(config_name(wallet.address, name)) for name in SHARDS),
+    )
 
 
 def _accountant(settings: Settings, wallet: Wallet | None) -> AccountantConfig:

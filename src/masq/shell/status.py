@@ -48,7 +48,7 @@ class Status:
             consuming_wallet=address_text(self.consuming_wallet) if self.consuming_wallet else None,
             earning_wallet=address_text(self.earning_wallet),
             window=self.window,
-            warnings=(*self.warnings, *self.driver.bank.warnings, *self.driver.meter.quota.warnings),
+            warnings=(*self.warnings, *self.driver.warnings, *self.driver.meter.quota.warnings),
             failures=self.driver.journal.failures(),
             version=__version__,
             traffic=self._traffic(),
@@ -92,4 +92,4 @@ class Status:
 
     def views(self) -> tuple[ProcessView, NodeView, BooksView]:
         turn = self.driver.turn
-        return self.view(), turn.node.view(turn.now), turn.node.accountant.view(turn.now)
+        return self.view(), turn.node.view(turn.now), turn.node.books(turn.now)

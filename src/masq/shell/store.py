@@ -27,7 +27,7 @@ from masq.shell.key_file import KEY_FILE, key_for, read_key, write_key
 from masq.shell.key_file import StoreBusyError as StoreBusyError
 from masq.shell.key_file import StoreError as StoreError
 
-SCHEMA: Final = 2
+SCHEMA: Final = 3
 SNAPSHOT: Final = "node.snapshot"
 PAGES_AT_ONCE: Final = 64
 """Of a snapshot: a save waits some milliseconds for them at most."""
@@ -46,15 +46,23 @@ CREATE TABLE earned (
 """
 """What schema 1 has not, or otherwise."""
 
+_SINCE_3: Final = """
+ALTER TABLE payments ADD COLUMN purse BLOB NOT NULL DEFAULT x'';
+CREATE TABLE debts (
+    purse BLOB NOT NULL, wallet BLOB NOT NULL, wei TEXT NOT NULL, since INTEGER NOT NULL,
+    PRIMARY KEY (purse, wallet)) STRICT, WITHOUT ROWID;
+"""
+"""What schema 2 has not: further consuming wallets (purse), their debts and payments. Nothing: the default one."""
+
 _TABLES: Final = f"""
 CREATE TABLE config (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE accounts (
     payable INTEGER NOT NULL, wallet BLOB NOT NULL, wei TEXT NOT NULL, since INTEGER NOT NULL,
     PRIMARY KEY (payable, wallet)) STRICT, WITHOUT ROWID;
 CREATE TABLE banned (wallet BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;
-{_SINCE_2}"""
+{_SINCE_2}{_SINCE_3}"""
 
-_FROM_1: Final = f"ALTER TABLE payments RENAME TO payments_1;{_SINCE_2}"
+_FROM_1: Final = f"ALTER TABLE payments RENAME TO payments_1;{_SINCE_2}{_SINCE_3}"
 
 _BUSY: Final = (
     apsw.CantOpenError,
@@ -126,6 +134,8 @@ class Store:
                     self._connection.execute(_TABLES)
                 elif version == 1:
                     self._from_1()
+                elif version == 2:
+                    self._connection.execute(_SINCE_3)
                 # Written even if nothing changes: that opens the journal.
                 self._connection.pragma("user_version", SCHEMA)
             problems = [row[0] for row in self._connection.execute("PRAGMA quick_check")]
@@ -139,7 +149,7 @@ class Store:
         for creditor, wei, nonce, raw, hash, made in list(old):
             sender, price = read_legacy(raw)
             variants = (Variant(raw, hash, price, None, made),)
-            self._put_payments([Payment(creditor, int(wei), nonce, made, sender, variants)])
+            self._put_payments([Payment(creditor, int(wei), nonce, made, sender, variants)], b"")
         self._connection.execute("DROP TABLE payments_1")
 
     def close(self) -> None:
@@ -160,19 +170,16 @@ class Store:
 
     # --- the Accountant's ---
 
-    def load(self) -> SavedState:
-        """What the Accountant knew when it was last saved."""
+    def load(self, purse: bytes = b"") -> SavedState:
+        """What the Accountant knew when it was last saved; `purse`: that of a further consuming wallet."""
+        if purse:
+            return self._load_further(purse)
         with self._use():
             entries = tuple(
                 BookEntry(bool(payable), wallet, int(wei), since)
                 for payable, wallet, wei, since in self._rows("SELECT payable, wallet, wei, since FROM accounts")
             )
-            payments = tuple(
-                Payment(creditor, int(wei), nonce, made, sender, _variants(variants), State(state), block)
-                for creditor, wei, nonce, made, sender, variants, state, block in self._rows(
-                    "SELECT creditor, wei, nonce, made, sender, variants, state, block FROM payments"
-                )
-            )
+            payments = self._payments(b"")
             banned = tuple(wallet for (wallet,) in self._rows("SELECT wallet FROM banned"))
             start_block, outgo_block = (
                 int(text) if (text := self.get(name)) else None for name in ("start_block", "outgo_block")
@@ -189,15 +196,77 @@ class Store:
             self.get("head"),
         )
 
-    def save(self, save: Save) -> None:
-        """All of it or nothing; on disk when this returns. StoreBusyError: not now, but a later try may succeed."""
+    def _load_further(self, purse: bytes) -> SavedState:
+        with self._use():
+            debts = tuple(
+                BookEntry(True, wallet, int(wei), since)
+                for wallet, wei, since in self._rows("SELECT wallet, wei, since FROM debts WHERE purse = ?", (purse,))
+            )
+            payments = self._payments(purse)
+            block = self.get(config_name(purse, "outgo_block"))
+            return SavedState(
+                debts,
+                payments,
+                outgo_block=int(block) if block else None,
+                known_outgo=self.get(config_name(purse, "known_outgo")) or None,
+                head=self.get(config_name(purse, "head")),
+            )
+
+    def _payments(self, purse: bytes) -> tuple[Payment, ...]:
+        query = "SELECT creditor, wei, nonce, made, sender, variants, state, block FROM payments WHERE purse = ?"
+        return tuple(
+            Payment(creditor, int(wei), nonce, made, sender, _variants(variants), State(state), block)
+            for creditor, wei, nonce, made, sender, variants, state, block in self._rows(query, (purse,))
+        )
+
+    @property
+    def further(self) -> dict[bytes, int]:
+        """Further wallets that have books, and wei that each owes."""
+        with self._use():
+            purses: dict[bytes, int] = {purse: 0 for (purse,) in self._rows("SELECT purse FROM payments")}
+            for purse, wei in self._rows("SELECT purse, wei FROM debts"):
+                purses[purse] = purses.get(purse, 0) + max(0, int(wei))
+        purses.pop(b"", None)
+        return purses
+
+    def adopt(self, purse: bytes) -> None:
+        """A further wallet is the default one from now on: so are its debts and payments."""
+        with self._use(), self._transaction():
+            for wallet, wei, since in list(
+                self._rows("SELECT wallet, wei, since FROM debts WHERE purse = ?", (purse,))
+            ):
+                own = [
+                    (int(other), when)
+                    for other, when in self._rows(
+                        "SELECT wei, since FROM accounts WHERE payable = 1 AND wallet = ?", (wallet,)
+                    )
+                ]
+                total = int(wei) + sum(other for other, _ in own)
+                self._connection.execute(
+                    "INSERT OR REPLACE INTO accounts (payable, wallet, wei, since) VALUES (1, ?, ?, ?)",
+                    (wallet, str(total), min([since, *(when for _, when in own)])),
+                )
+            self._connection.execute("DELETE FROM debts WHERE purse = ?", (purse,))
+            self._connection.execute("UPDATE payments SET purse = x'' WHERE purse = ?", (purse,))
+
+    def save(self, save: Save, purse: bytes = b"") -> None:
+        """All of it or nothing; on disk when this returns. StoreBusyError: not now, but a later try may succeed.
+
+        `purse`: the further consuming wallet whose books these are.
+        """
         with self._use(), self._transaction():
             execute = self._connection.executemany
-            execute(
-                "INSERT OR REPLACE INTO accounts (payable, wallet, wei, since) VALUES (?, ?, ?, ?)",
-                [(int(entry.payable), entry.wallet, str(entry.wei), entry.since) for entry in save.entries],
-            )
-            self._put_payments(save.payments)
+            if purse:
+                execute(
+                    "INSERT OR REPLACE INTO debts (purse, wallet, wei, since) VALUES (?, ?, ?, ?)",
+                    [(purse, entry.wallet, str(entry.wei), entry.since) for entry in save.entries if entry.payable],
+                )
+            else:
+                execute(
+                    "INSERT OR REPLACE INTO accounts (payable, wallet, wei, since) VALUES (?, ?, ?, ?)",
+                    [(int(entry.payable), entry.wallet, str(entry.wei), entry.since) for entry in save.entries],
+                )
+            self._put_payments(save.payments, purse)
             execute(
                 "INSERT INTO paid (hash, creditor, wei, block, fee, time) VALUES (?, ?, ?, ?, ?, ?)",
                 [
@@ -213,12 +282,15 @@ class Store:
             execute("INSERT OR IGNORE INTO banned (wallet) VALUES (?)", [(wallet,) for wallet in save.banned])
             execute("DELETE FROM banned WHERE wallet = ?", [(wallet,) for wallet in save.released])
             execute("DELETE FROM accounts WHERE payable = 0 AND wallet = ?", [(wallet,) for wallet in save.forgotten])
-            execute("INSERT OR REPLACE INTO config (name, value) VALUES (?, ?)", list(save.config))
+            execute(
+                "INSERT OR REPLACE INTO config (name, value) VALUES (?, ?)",
+                [(config_name(purse, name), value) for name, value in save.config],
+            )
 
-    def _put_payments(self, payments: Iterable[Payment]) -> None:
+    def _put_payments(self, payments: Iterable[Payment], purse: bytes) -> None:
         self._connection.executemany(
-            "INSERT OR REPLACE INTO payments (hash, creditor, wei, nonce, made, sender, variants, state, block) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO payments (hash, creditor, wei, nonce, made, sender, variants, state, block, purse) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 (
                     p.hash,
@@ -230,6 +302,7 @@ class Store:
                     _variants_text(p.variants),
                     p.state.value,
                     p.block,
+                    purse,
                 )
                 for p in payments
             ],
@@ -260,8 +333,8 @@ class Store:
             copy.close()
         return path
 
-    def _rows(self, query: str) -> Iterator[tuple]:  # type: ignore[type-arg]
-        yield from self._connection.execute(query)
+    def _rows(self, query: str, values: tuple[bytes, ...] = ()) -> Iterator[tuple]:  # type: ignore[type-arg]
+        yield from self._connection.execute(query, values)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -301,6 +374,11 @@ class Store:
             raise StoreError(f"{self._path} can't be used: {error}") from error
         except (ValueError, TypeError, OverflowError) as error:
             raise StoreError(f"{self._path} holds a value that makes no sense: {error}") from error
+
+
+def config_name(purse: bytes, name: str) -> str:
+    """By which a value is kept for a further wallet; that of the default one has its own name."""
+    return f"purse.{purse.hex()}.{name}" if purse else name
 
 
 def _variants_text(variants: Iterable[Variant]) -> str:

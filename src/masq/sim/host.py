@@ -13,6 +13,7 @@ from masq.core.accountant.effects import (
     AskTransfers,
     AskUse,
     Notice,
+    OfPurse,
     Save,
     SendPayments,
 )
@@ -79,6 +80,7 @@ class SimNode:
         self.servers = Servers(self.turn, self.sockets, around.internet)
         self.clients = Clients(self.turn, self.sockets)
         self.bank = Bank(self.turn, owner, around.chain)
+        self.further = [Bank(self.turn, owner, around.chain, number + 1) for number in range(len(owner.further))]
         self._note = around.note
 
     @property
@@ -147,6 +149,8 @@ class SimNode:
                 self.bank.save(effect)
             case AskTerms() | SendPayments() | AskReceipts() | AskTransfers() | AskUse() | AskGone():
                 self.bank.ask(effect)
+            case OfPurse(purse, of_purse):
+                self.further[purse - 1].perform(of_purse)
             case _:
                 self._perform_socket(effect)
 

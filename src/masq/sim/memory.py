@@ -60,6 +60,8 @@ class Owner:
     earning: Wallet
     memory: Memory
     ip: str
+    further: tuple[tuple[Wallet, Memory], ...] = ()
+    """Consuming wallets besides the default one, and what is saved for each."""
 
 
 def address_of(number: int) -> str:

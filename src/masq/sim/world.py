@@ -14,7 +14,7 @@ from masq.core.accountant.effects import Scan
 from masq.core.accountant.fees import Fee
 from masq.core.accountant.statements import SHARDS
 from masq.core.accountant.thresholds import DEFAULT_THRESHOLDS, PaymentThresholds
-from masq.core.build import NodeConfig, build_node
+from masq.core.build import FurtherWallet, NodeConfig, build_node
 from masq.core.network.contacts import Contact
 from masq.core.network.own_record import Profile
 from masq.core.node import NodeEffect
@@ -101,12 +101,13 @@ class World:
         tokens: int = 10**24,
         ip: str | None = None,
         replacing: SimNode | None = None,
+        wallets: int = 1,
     ) -> SimNode:
         """A Node that joins by the descriptors of others, at an address of its own or at `ip`.
 
-        `replacing` starts a crashed one again from its memory.
+        `replacing` starts a crashed one again from its memory. `wallets`: how many it pays with.
         """
-        owner = replacing.owner if replacing else self._owner(ip)
+        owner = replacing.owner if replacing else self._owner(ip, wallets)
         own_random = random.Random(self.random.getrandbits(64)).randbytes
         shared = self._shared
         keys, alias = shared.keys(CHAIN.contract, own_random), shared.keys(CHAIN.contract, own_random)
@@ -116,7 +117,7 @@ class World:
             mode=mode,
             profile=_profile(owner, mode, rates),
             wallet=owner.consuming,
-            accountant=_accountant(owner, thresholds, scan_every),
+            accountant=_accountant(owner, owner.consuming, thresholds, scan_every),
             hops=hops,
             contacts=tuple(_contact(keys, peer) for peer in neighbors),
             contract=CHAIN.contract,
@@ -127,13 +128,24 @@ class World:
             bans=owner.memory.config.get("bans"),
             reputation=owner.memory.config.get("reputation"),
             statements=tuple(owner.memory.config.get(name) for name in SHARDS),
+            further=tuple(
+                FurtherWallet(
+                    wallet=wallet,
+                    accountant=_accountant(owner, wallet, thresholds, scan_every),
+                    saved=memory.state(),
+                    statements=tuple(memory.config.get(name) for name in SHARDS),
+                )
+                for wallet, memory in owner.further
+            ),
+            purses=owner.memory.config.get("purses"),
         )
         host = SimNode(self._around, build_node(config, owner.memory.state(), own_random, self.now), owner)
         if replacing:
             self.hosts[owner.number] = host
         else:
             self.hosts.append(host)
-            self.chain.fund(owner.consuming.address, tokens)
+            for wallet in (owner.consuming, *(wallet for wallet, _ in owner.further)):
+                self.chain.fund(wallet.address, tokens)
         host.start()
         return host
 
@@ -145,11 +157,12 @@ class World:
             self.run(every)
         return self.hosts
 
-    def _owner(self, ip: str | None) -> Owner:
+    def _owner(self, ip: str | None, wallets: int) -> Owner:
         """Somebody new, with wallets of its own."""
         consuming, earning = Wallet(self.random.randbytes(32)), Wallet(self.random.randbytes(32))
         number = len(self.hosts)
-        return Owner(number, consuming, earning, Memory(), ip or address_of(number))
+        further = tuple((Wallet(self.random.randbytes(32)), Memory()) for _ in range(wallets - 1))
+        return Owner(number, consuming, earning, Memory(), ip or address_of(number), further)
 
 
 def _profile(owner: Owner, mode: Mode, rates: RatePack) -> Profile:
@@ -164,14 +177,13 @@ def _profile(owner: Owner, mode: Mode, rates: RatePack) -> Profile:
     )
 
 
-def _accountant(owner: Owner, thresholds: PaymentThresholds, scan_every: float) -> AccountantConfig:
+def _accountant(owner: Owner, wallet: Wallet, thresholds: PaymentThresholds, scan_every: float) -> AccountantConfig:
     def sign(nonce: int, fee: Fee, recipient: Address, wei: int) -> SignedTransaction:
-        wallet = owner.consuming
         return sign_transfer(wallet, CHAIN, nonce=nonce, gas_price=fee.most, recipient=recipient, amount=wei)
 
     return AccountantConfig(
         earning_wallet=owner.earning.address,
-        consuming_wallet=owner.consuming.address,
+        consuming_wallet=wallet.address,
         sign=sign,
         thresholds=thresholds,
         intervals=dict.fromkeys(Scan, scan_every),

@@ -63,6 +63,10 @@ class AccountantConfig:
     """Blocks that have to follow the one of a payment, or of income, before it counts: each chain has its own."""
     max_spending: int | None = None
     """Wei that our own user may spend in an hour; None: without bound."""
+    earns: bool = True
+    """Whether income is looked for: not in the books of a further consuming wallet."""
+    own: frozenset[Address] = frozenset()
+    """Further wallets of ours: with these nobody settles anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +91,14 @@ class SavedState:
 class Accountant:
     """The state of all money matters. `now` is the Node's steady clock; `epoch` is unix time where that is 0."""
 
-    def __init__(self, config: AccountantConfig, saved: SavedState, epoch: float) -> None:
+    def __init__(self, config: AccountantConfig, saved: SavedState, epoch: float, budget: Budget | None = None) -> None:
+        """`budget`: that of our user, if another Accountant has it, too."""
         self._config = config
         self._epoch = epoch
         self.ledger = Ledger(saved.entries)
-        self._own = {config.earning_wallet} | ({config.consuming_wallet} if config.consuming_wallet else set())
+        self._own = {config.earning_wallet, *config.own}
+        if config.consuming_wallet:
+            self._own.add(config.consuming_wallet)
         self._told = Told()
         self._scans = Scans(config.intervals)
         self._range = Range()
@@ -118,8 +125,13 @@ class Accountant:
             self._told,
             payers_saved=saved.payers is not None,
         )
-        self.budget = Budget(config.max_spending)
+        self.budget = budget or Budget(config.max_spending)
         self._unsaved_since: float | None = None
+
+    @property
+    def wallet(self) -> Address | None:
+        """The one that pays."""
+        return self._config.consuming_wallet
 
     @property
     def paid(self) -> int:
@@ -232,7 +244,9 @@ class Accountant:
                 hashes = tuple(variant.hash for each in payments for variant in each.variants)
                 question = AskReceipts(hashes, tuple({each.sender: None for each in payments}))
             case Scan.RECEIVABLES:
-                question = self._ask_transfers(scan, Way.IN)
+                if not self._config.earns and not self._paying.can_pay:
+                    return []
+                question = self._ask_transfers(scan, Way.IN if self._config.earns else Way.OUT)
         self._scans.start(scan, now)
         return [question]
 

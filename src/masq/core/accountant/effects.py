@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from masq.core.accountant.ledger import BookEntry
+from masq.core.effects import SaveConfig
 from masq.types import Address
 
 
@@ -192,3 +193,12 @@ class Notice:
 
 Question = AskTerms | SendPayments | AskReceipts | AskTransfers | AskUse | AskGone
 AccountantEffect = Save | Question | Notice
+
+
+@dataclass(frozen=True, slots=True)
+class OfPurse:
+    """What is to be done for one of the further consuming wallets: its answer has to name it, too."""
+
+    purse: int
+    """Its number, from 1."""
+    effect: Save | Question | SaveConfig

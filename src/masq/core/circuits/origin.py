@@ -28,7 +28,7 @@ from masq.core.limits import (
 )
 from masq.core.network.reputation import Reputation
 from masq.core.network.routing import Route, Routes
-from masq.core.proofs import Proofs
+from masq.core.purses import Purses
 from masq.core.tab import Tab
 from masq.core.view import ExitView, OverbilledView
 from masq.crypto import Keys, Random
@@ -128,6 +128,8 @@ class OwnCircuit:
     """Silent circuits whose streams it takes over if it answers before they do."""
     closing: float | None = None
     """Since when we are through with it: what still comes is paid for, and the last bills are waited for."""
+    purse: int = 0
+    """The number of the consuming wallet that pays for it."""
 
     def busy(self, now: float) -> float:
         age = now - self.recent_at
@@ -188,7 +190,7 @@ class OverBilling:
 class Paying:
     """How hops are paid: the proof that each is given, and where it is booked what we owe."""
 
-    proofs: Proofs
+    purses: Purses
     tab: Tab
 
 
@@ -222,7 +224,7 @@ class OwnCircuits:
         """What our windows are larger by than usual."""
         self._circuits: dict[tuple[int, int], OwnCircuit] = {}
         self._groups: dict[str, list[OwnCircuit]] = {}
-        self._proofs = paying.proofs
+        self._purses = paying.purses
         self._tab = paying.tab
         self.blame = Blame(self.reputation)
         self.audit: dict[PublicKey, OverBilling] = {}
@@ -311,12 +313,14 @@ class OwnCircuits:
         secrets = [self._random(32) for _ in way[1:]]
         expires = int(self._epoch + now) + OPEN_LIFE
         services = [*route.relays_over, route.exit]
+        purse = self._purses.of(group, now)
+        proofs = self._purses[purse]
         elements = []
         for position, (reader, secret) in enumerate(zip(way[1:], secrets, strict=True), 1):
             following = way[position + 1] if position + 1 < len(way) else b""
             component = Component.HOPPER if following else Component.PROXY_CLIENT
-            statement = self._proofs.statement(reader, services[position - 1].wallet, now)
-            hop = Hop(following, self._proofs.of(reader), component, secret, expires, statement)
+            statement = proofs.statement(reader, services[position - 1].wallet, now)
+            hop = Hop(following, proofs.of(reader), component, secret, expires, statement)
             elements.append(self._keys.seal(reader, hop.encode()))
         # As many for every route, and one more than the longest has: no Node can tell where on it it is.
         missing = max(1, OPEN_ELEMENTS - len(elements))
@@ -338,7 +342,7 @@ class OwnCircuits:
         if terminal.pace.paced:
             # It goes with what is said first. So the way is known when the first bytes come.
             terminal.post([(0, Command.ECHO, terminal.pace.ask(now))], math.inf)
-        own = OwnCircuit(terminal, route, hops, group, now, now, Pulse(now, granted=now))
+        own = OwnCircuit(terminal, route, hops, group, now, now, Pulse(now, granted=now), purse=purse)
         own.life = SHORTEST_LIFE + (LIFE - SHORTEST_LIFE) * int.from_bytes(self._random(4), "big") / 2**32
         self._circuits[link, circuit] = own
         self._groups.setdefault(group, []).append(own)
@@ -382,7 +386,7 @@ class OwnCircuits:
 
     def owe(self, own: OwnCircuit, size: int, plain: int | None) -> None:
         """Book a cell of `size` bytes per hop, with `plain` bytes that the exit is paid for."""
-        owed, last = self._tab.owed, own.hops[-1]
+        owed, last = self._tab.of(own.purse), own.hops[-1]
         for hop in own.hops:
             service = hop.service
             if hop is not last:
@@ -406,7 +410,7 @@ class OwnCircuits:
         # Whatever goes over it: what is under way on our circuits isn't in both books.
         over = sum(each.terminal.allowance for each in self if service.key in each.keys) + CIRCUIT_CREDIT
         slack = over * 2 * max(service.rates.routing_byte_rate, service.rates.exit_byte_rate)
-        return [Stated(service.key, service.wallet, said, echo if type(echo) is bytes else b"", slack)]
+        return [Stated(service.key, service.wallet, said, echo if type(echo) is bytes else b"", slack, own.purse)]
 
     def _check_bill(self, own: OwnCircuit, position: int, bill: dict[str, Any], now: float) -> list[Log]:
         hop = own.hops[position]

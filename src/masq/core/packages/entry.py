@@ -20,7 +20,7 @@ from masq.core.failure import (
 )
 from masq.core.network.routing import Route, Routes
 from masq.core.packages.flow import MAX_HELD, ONE_READ, WINDOW, Incoming, Outgoing, shared_window
-from masq.core.proofs import Proofs
+from masq.core.purses import Purses
 from masq.core.sockets import OwnSockets, Sockets
 from masq.core.tab import Tab
 from masq.core.view import StreamView
@@ -56,6 +56,8 @@ class Way:
     return_id: int
     made: float
     used: float
+    purse: int = 0
+    """The number of the consuming wallet that pays."""
 
     @property
     def first(self) -> PublicKey:
@@ -100,7 +102,7 @@ class PackageEntry:
         keys: Keys,
         alias: Keys,
         routes: Routes,
-        proofs: Proofs,
+        purses: Purses,
         hops: int,
         sockets: Sockets,
         tab: Tab,
@@ -110,7 +112,7 @@ class PackageEntry:
         self._keys = keys
         self.alias = alias
         self._routes = routes
-        self._proofs = proofs
+        self._purses = purses
         self._hops = hops
         self._tab = tab
         self._random = random
@@ -203,7 +205,7 @@ class PackageEntry:
             return [Log("info", "unknown_return_route", "an answer over a route that is forgotten was dropped")]
         way.used = now
         size = 0 if isinstance(message, DnsResolveFailed) else len(message.packet.data)
-        self._owe(way.route.exit, size, way.route.relays_back, payload_size)
+        self._owe(way, size, way.route.relays_back, payload_size)
         stream = self._streams.get(message.stream_key)
         if stream is None or stream.way is not way:
             return []  # It has ended, or goes another way by now: bytes of two exits must not mix.
@@ -273,8 +275,9 @@ class PackageEntry:
             route = self._routes.find(self._hops, 1_000, avoid) if self._hops else self._routes.zero_hop()
             number = self._next_return_id
             self._next_return_id = (number + 1) & 0xFFFFFFFF
-            hops = round_trip(self._keys, route.over, route.back, self._proofs.of, number)
-            way = Way(route, hops, number, now, now)
+            purse = self._purses.of(group, now)
+            hops = round_trip(self._keys, route.over, route.back, self._purses[purse].of, number)
+            way = Way(route, hops, number, now, now, purse)
             self._ways[number] = self._shared[group] = way
         way.used = now
         return way
@@ -302,17 +305,18 @@ class PackageEntry:
         package = Package(shift(way.hops, self._keys), payload)
         # 0.9.1 takes nothing for an empty request, though it books one as originator; ours don't book it.
         exit_size = None if way.has_credit and not data else len(data)
-        self._owe(way.route.exit, exit_size, way.route.relays_over, len(payload))
+        self._owe(way, exit_size, way.route.relays_over, len(payload))
         return [Forward(way.first, package, package.hops[0][:32])]
 
-    def _owe(self, exit: Service, exit_size: int | None, relays: tuple[Service, ...], payload_size: int) -> None:
+    def _owe(self, way: Way, exit_size: int | None, relays: tuple[Service, ...], payload_size: int) -> None:
         """Book what others are paid for: the exit for plain bytes (None: nothing), each relay for the payload."""
         if not self._hops:
             return
+        exit = way.route.exit
         if exit_size is not None:
-            self._tab.owe(exit.wallet, exit.rates.exit_charge(exit_size))
+            self._tab.owe(exit.wallet, exit.rates.exit_charge(exit_size), way.purse)
         for relay in relays:
-            self._tab.owe(relay.wallet, relay.rates.routing_charge(payload_size))
+            self._tab.owe(relay.wallet, relay.rates.routing_charge(payload_size), way.purse)
 
     def _answered(self, stream: EntryStream, message: ClientResponse, now: float) -> list[EntryEffect]:
         if message.window is not None:
