@@ -374,6 +374,23 @@ def test_pings_do_not_keep_a_spare_link() -> None:
     assert ours.spare(SPARE_FOR + 0.1) == [first.id]
 
 
+def test_a_visitor_that_is_no_neighbor_gives_its_place_back_after_a_minute_of_silence() -> None:
+    ours = links(close=False)
+    visitor = visited(ours, ALPHA)
+    ours.spare(0.0)
+    arrive(ours, visitor.id, visitor.theirs.package(PACKAGE), 50.0)
+    assert ours.spare(SPARE_FOR) == []
+    assert ours.spare(2 * SPARE_FOR - 0.1) == []
+    assert ours.spare(2 * SPARE_FOR) == [visitor.id]
+
+
+def test_links_that_we_dialled_stay() -> None:
+    ours = links(close=False)
+    dialled(ours, send(ours, ALPHA), ALPHA)
+    ours.spare(0.0)
+    assert ours.spare(10 * SPARE_FOR) == []
+
+
 def test_links_of_json_are_never_spare() -> None:
     ours = links()
     json_visitor(ours, ALPHA)

@@ -614,10 +614,15 @@ class Links:
         return self.write(known, frame, circuit)
 
     def spare(self, now: float) -> list[int]:
-        """Secure links beside the one that is written to, over which nothing has come or gone for a while."""
+        """Secure links that have been silent for a while: those beside the one that is written to, and of visitors.
+
+        A visitor that was passed on is heard of no more, and who comes after it needs the place.
+        """
         spare = []
         for link in self._links.values():
-            if link.carried or link.secure is None or not link.secure.up or self._by_ip.get(link.peer.ip) == link.id:
+            kept = link.outbound or self._door.is_close(link.peer.ip, link.key)
+            written_to = kept and self._by_ip.get(link.peer.ip) == link.id
+            if link.carried or link.secure is None or not link.secure.up or written_to:
                 link.carried, link.idle = False, now
             elif now - link.idle >= SPARE_FOR:
                 spare.append(link.id)
