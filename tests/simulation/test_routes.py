@@ -155,7 +155,7 @@ def test_a_relay_that_drops_is_found_avoided_longer_each_time_and_remembered(how
     how(thief)  # type: ignore[operator]
     over: set[int] = set()
     answered = 0
-    for number in range(60):
+    for number in range(300):  # Who is a suspect once is hardly taken.
         one = client(user, "files.test", 80, b"2000\n", f"group {number}")
         answered += world.run_until(lambda one=one: one.ended, 60)  # type: ignore[misc]
         over |= {id(own) for own in user.node.own_circuits if key in own.keys}

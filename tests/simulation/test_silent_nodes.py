@@ -15,7 +15,9 @@ SIZE = 20
 FIRST_BYTE = 2.0
 """Virtual seconds to the first byte that 19 of 20 streams may take."""
 OUT = 5.0
-"""Virtual seconds after which nobody has a silent Node on a route."""
+"""Virtual seconds after which nobody who has sent to it lists a silent Node."""
+IDLE = 20.0
+"""The same for who hasn't."""
 
 
 def silence(host: SimNode) -> None:
@@ -74,9 +76,16 @@ def test_a_silent_node_is_on_nobody_s_routes_soon() -> None:
     for host in near:
         for number in range(8):
             client(host, "files.test", 80, b"20\n", f"group {number}")
-    assert world.run_until(lambda: not any(key in host.node.neighborhood.graph.root.neighbors for host in near), 60)
-    print(f"no neighbor of it has it any more after {world.now - begun:.1f} s of traffic")
-    assert world.now - begun <= OUT
+    used = [host for host in near if any(own.route.over[1] == key for own in host.node.own_circuits)]
+    assert used
+
+    def listed(hosts: list[SimNode]) -> bool:
+        return any(key in host.node.neighborhood.graph.root.neighbors for host in hosts)
+
+    assert world.run_until(lambda: not listed(used), OUT)
+    print(f"who had sent to it lists it no more after {world.now - begun:.1f} s")
+    assert world.run_until(lambda: not listed(near), IDLE)
+    print(f"nobody does after {world.now - begun:.1f} s")
     world.run(2)
     drawn = [way for host in users if host is not gone for way in (host.node.routes.find(3, 1_000).over,)]
     assert not any(key in way for way in drawn)

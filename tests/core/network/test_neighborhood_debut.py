@@ -162,6 +162,18 @@ def test_a_better_placed_neighbor_is_named_in_a_pass() -> None:
     assert not ours.knows(NEW)
 
 
+def test_who_comes_back_from_a_better_placed_neighbor_found_no_place_there() -> None:
+    ours = Ours()
+    ours.befriends(ALPHA, Peer(40).key, Peer(41).key)
+    for peer in (BETA, GAMMA, DELTA):
+        ours.befriends(peer)
+    ours.hears(NEW, NEW.shown())
+    assert not ours.lists(NEW)
+    ours.waits(8.0)
+    assert ours.hears(NEW, NEW.shown())
+    assert ours.lists(NEW), "sent there again it would run in circles"
+
+
 @pytest.mark.parametrize("friends", [[], [BETA, GAMMA]])
 def test_who_is_placed_no_better_than_we_are_is_not(friends: list[Peer]) -> None:
     ours = Ours()

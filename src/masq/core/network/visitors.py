@@ -54,18 +54,20 @@ class Visitors:
         if leaving is not None:
             self._places.give_way(leaving, key, now)
         better = next((record for record in candidates if graph.degree(record.public_key) > 2), None)
-        asks_anew = key not in graph.root.neighbors
+        asks_anew, again = key not in graph.root.neighbors, False
         if (
             leaving is None
             and asks_anew
             and better is not None
             and graph.degree(better.public_key) < graph.degree(graph.root_key)
         ):
-            return self._pass_on(key, address, better.public_key, now)
+            again = self._comes_again(key, now)
+            if not again:
+                return self._pass_on(key, address, better.public_key, now)
         chosen = self._contacts.solicited(source.ip, now, key)
         # Whoever gives way leaves its place to this one, whatever else there are places kept for.
         if leaving is None and not self._places.has_place(debuter, address, now, chosen):
-            return self._no_place(debuter, address, candidates, now)
+            return self._no_place(debuter, address, candidates, again or self._comes_again(key, now), now)
         self._places.displace(address.ip, key, now)
         graph.add(debuter, address, now)
         self._own.add_neighbor(key, now, chosen)
@@ -98,15 +100,19 @@ class Visitors:
         ]
         return sorted(candidates, key=lambda record: (graph.degree(record.public_key), self._random(8)))
 
-    def _no_place(
-        self, debuter: NodeRecord, address: NodeAddress, candidates: list[NodeRecord], now: float
-    ) -> list[VisitorsEffect]:
-        """To where there is room, as far as we know; else between us and a neighbor; else to anybody."""
-        key = debuter.public_key
+    def _comes_again(self, key: PublicKey, now: float) -> bool:
+        """Whether we have sent somebody away who is back already; it is remembered that we do it now."""
         again = now - self._asked.pop(key, float("-inf")) < ASKED_FOR
         self._asked[key] = now
         if len(self._asked) > MAX_ASKERS:
             del self._asked[next(iter(self._asked))]
+        return again
+
+    def _no_place(
+        self, debuter: NodeRecord, address: NodeAddress, candidates: list[NodeRecord], again: bool, now: float
+    ) -> list[VisitorsEffect]:
+        """To where there is room, as far as we know; else between us and a neighbor; else to anybody."""
+        key = debuter.public_key
         ways = self._towards_room(debuter, candidates)
         if (again or not ways) and self._places.may_split(debuter, address, now):
             anchors = self._places.anchors()
