@@ -151,5 +151,7 @@ def test_11_honest_newcomers_still_join_while_somebody_visits_without_end() -> N
     assert newcomer.node.has_route
     assert all(host.node.has_route for host in world.hosts)
     assert not [log for host in world.hosts for log in host.logs if isinstance(log, Log) and log.event == "offence"]
+    circles = [log for host in world.hosts for log in host.logs if isinstance(log, Log) and log.event == "pass_loop"]
+    assert len(circles) <= 60, "who is sent where it has been asks elsewhere, but not a thousand times a second"
     # Those that never confirm are gone by now, and leave their places.
     assert world.run_until(lambda: len(record_of(newcomer).neighbors) >= 3, 60)

@@ -64,6 +64,8 @@ class Contacts:
         self._random = random
         self._book = Book(random, own.profile.diverse)
         self._search_at = now + FIRST_SEARCH
+        self._searched = float("-inf")
+        """When somebody was asked last."""
         self._searches = 0
         self._had = 0
         self._no_route_since = float("inf")
@@ -186,6 +188,7 @@ class Contacts:
         if now < self._search_at or not self._looks(now):
             return []
         self._searches += 1
+        self._searched = now
         self._search_at = now + min(LAST_SEARCH, FIRST_SEARCH * 2 ** min(self._searches, 10))
         graph = self._graph
         neighbors = {place.ip for key in graph.root.neighbors if (place := graph.address(key))}
@@ -207,8 +210,8 @@ class Contacts:
         return [self.debut_to(one.public_key, address, now, one)] if address else []
 
     def look_on(self, now: float) -> None:
-        """Somebody sent us where we have been: ask elsewhere."""
-        self._search_at = min(self._search_at, now)
+        """Somebody sent us where we have been: ask elsewhere, but not without end, as that may happen again."""
+        self._search_at = min(self._search_at, max(now, self._searched + FIRST_SEARCH))
 
     def hear_of(self, item: GossipRecord, now: float) -> None:
         """A Node that accepts connections, and where: somebody to turn to one day."""
