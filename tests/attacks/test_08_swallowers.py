@@ -143,9 +143,11 @@ def test_08_who_lies_about_others_has_no_honest_node_avoided_alone(tell: Tell) -
     liar = hop_of(world, circuit_of(user), 0)
     lie(liar)
     many = [first]
-    for number in range(24):
+    for number in range(200):  # Who is a suspect once is hardly taken.
         many.append(client(user, "files.test", 80, b"20\n", f"group {number}"))
         world.run_until(lambda: all(one.ended for one in many), 30)
+        if number >= 24 and liar.node.keys.public_key in avoided(user):
+            break
     lost = sum(not one.ended for one in many)
     honest = avoided(user) - {liar.node.keys.public_key}
     tell(f"{lost} streams failed; avoided: {len(honest)} honest Nodes, the liar: {len(honest) < len(avoided(user))}")

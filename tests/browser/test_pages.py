@@ -101,12 +101,13 @@ def test_the_country_of_exits_is_chosen(own: Page) -> None:
     countries = own.get_by_role("region", name="Countries")
     box = countries.get_by_role("checkbox", name="Exit in Japan")
     expect(box).to_be_visible(timeout=PATIENCE)
-    box.check()
+    box.click()
     expect(own.get_by_text("New connections leave in Japan.")).to_be_visible(timeout=PATIENCE)
+    expect(box).to_be_checked(timeout=PATIENCE)
     expect(countries.get_by_role("row", name="Japan")).to_contain_text("in use", timeout=PATIENCE)
     picture(own, "map")
     expect(own.get_by_label("exit-location", exact=True)).to_have_value("JP")
-    box.uncheck()
+    box.click()
     expect(own.get_by_text("New connections leave anywhere.")).to_be_visible(timeout=PATIENCE)
 
 

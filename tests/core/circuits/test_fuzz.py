@@ -30,6 +30,7 @@ from masq.core.effects import (
     WriteSocket,
 )
 from masq.core.failure import Cause, Failure
+from masq.core.limits import MAX_WINDOW
 from masq.core.node import Node
 from masq.sim.world import World
 from masq.types import Endpoint
@@ -227,12 +228,14 @@ def test_whatever_an_originator_seals_an_exit_takes_and_forgets(steps: list[tupl
         for passage in hop.circuits:
             assert passage.terminal
             assert {each.id for each in passage.terminal.streams.values()} == passage.terminal.streams.keys()
-            assert 0 <= passage.terminal.allowance <= CIRCUIT_CREDIT
-            assert 0 <= passage.terminal.credit <= CIRCUIT_CREDIT
+            most = passage.terminal.pace.most  # More than CIRCUIT_CREDIT if the originator asks for that in an ECHO.
+            assert CIRCUIT_CREDIT <= most <= MAX_WINDOW
+            assert 0 <= passage.terminal.allowance <= most
+            assert 0 <= passage.terminal.credit <= most
             for stream in passage.terminal.streams.values():
-                assert 0 <= stream.allowance <= STREAM_CREDIT
-                assert 0 <= stream.credit <= STREAM_CREDIT
-                assert len(stream.early) <= STREAM_CREDIT
+                assert 0 <= stream.allowance <= most
+                assert 0 <= stream.credit <= most
+                assert len(stream.early) <= most
                 assert len(stream.early_datagrams) <= 64
                 assert sum(map(len, stream.backlog)) <= 2 * 60_000
         assert sum(1 for _ in hop.exit.streams()) == sum(len(p.terminal.streams) for p in hop.circuits if p.terminal)
@@ -355,10 +358,10 @@ def test_whatever_exits_and_relays_seal_an_entry_takes_and_forgets(steps: list[t
         assert set(sockets.open) == {stream.socket for stream in entry.entry.streams()}, "nobody is forgotten"
         for own in entry.own:
             terminal = own.terminal
-            assert 0 <= terminal.credit <= CIRCUIT_CREDIT
+            assert 0 <= terminal.credit <= terminal.pace.most <= MAX_WINDOW
             for stream in terminal.streams.values():
-                assert 0 <= stream.allowance <= STREAM_CREDIT
-                assert 0 <= stream.credit <= STREAM_CREDIT
+                assert 0 <= stream.allowance <= terminal.pace.most
+                assert 0 <= stream.credit <= terminal.pace.most
         assert len(list(entry.own)) <= len(steps) * 4 + 1
     for socket in sockets.open:
         sockets.check(entry.carry(entry.entry.closed(socket, Failure(Cause.CLOSED), entry.now)))

@@ -42,17 +42,21 @@ export default function Map_({ store }) {
   const { status } = store;
   const [settings, trouble, reload] = useRows();
   const [said, setSaid] = useState({});
+  const [wish, setWish] = useState(null); // What was chosen just now, until the Node says so.
   const row = (name) => (settings || []).find((each) => each.name === name);
-  const chosen = chosenIn(row("exit-location") && row("exit-location").value);
+  const chosen = wish || chosenIn(row("exit-location") && row("exit-location").value);
   const choose = async (code) => {
-    const value = (chosen.includes(code) ? chosen.filter((each) => each !== code) : [...chosen, code]).join(",");
+    const wanted = chosen.includes(code) ? chosen.filter((each) => each !== code) : [...chosen, code];
+    const value = wanted.join(",");
+    setWish(wanted);
     try {
       await ask("PATCH", "/api/settings", { name: "exit-location", value });
       setSaid({ good: value ? `New connections leave in ${value.split(",").map(country).join(", ")}.` : "New connections leave anywhere." });
     } catch (error) {
       setSaid({ bad: error.message });
     }
-    reload();
+    await reload();
+    setWish(null);
   };
   const [world, setWorld] = useState([]);
   const [problem, setProblem] = useState("");
