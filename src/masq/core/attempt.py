@@ -50,9 +50,9 @@ class Attempt:
 
     def again(self, exit: PublicKey | None) -> list[bytes] | None:
         """What has to be said over another way; None if there is to be none. `exit`: one that has failed, if any."""
-        if self.unanswered is None or not self.retries:
+        if not self.open:
             return None
         self.retries -= 1
         if exit is not None:
             self.tried.add(exit)
-        return list(self.unanswered)
+        return list(self.unanswered or ())

@@ -65,8 +65,8 @@ class Pulse:
     """Whether it ever answered."""
 
     def rest(self) -> None:
-        """It has had no streams, and has some again: what was then is over."""
-        self.waits, self.probe, self.hedged = None, 0, False
+        """It has had no streams, and has some again: what was then is over. (A probe goes on.)"""
+        self.waits = None
 
 
 class Vigil:

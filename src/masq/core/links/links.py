@@ -293,12 +293,11 @@ class Links:
                 dead.append(link.id)
             elif link.speech is LinkSpeech.TRY and now - link.since >= TRY_FOR:
                 effects += self._fall_back(link, now)
-            elif link.secure is not None and not link.secure.up:
-                pass  # It is overdue after UNKNOWN_FOR.
-            elif link.secure is not None:
-                if now >= _silence_ends(link) and (stalled or link.pinged <= link.heard):
+            elif link.secure is not None and link.secure.up and now >= _silence_ends(link):
+                # Before it is up, it is overdue after UNKNOWN_FOR.
+                if stalled or link.pinged <= link.heard:
                     effects.append(self._ping(link, link.secure, now))
-                elif now >= _silence_ends(link):
+                else:
                     dead.append(link.id)
             if link.resting and self._may_go_on(link, now):
                 link.resting = False

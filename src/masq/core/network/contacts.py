@@ -190,13 +190,13 @@ class Contacts:
         self._searches += 1
         self._searched = now
         self._search_at = now + min(LAST_SEARCH, FIRST_SEARCH * 2 ** min(self._searches, 10))
-        graph = self._graph
+        graph, few = self._graph, full < WANTED_NEIGHBORS
         neighbors = {place.ip for key in graph.root.neighbors if (place := graph.address(key))}
-        known = frozenset() if full < WANTED_NEIGHBORS else {known.record.public_key for known in graph}
+        known = frozenset() if few else {known.record.public_key for known in graph}
         heard = self._book.next(neighbors | self.by_ip.keys(), known)
-        if heard is not None and (now - heard.asked > SOLICITED or not full < WANTED_NEIGHBORS):
+        if heard is not None and (now - heard.asked > SOLICITED or not few):
             return [self.debut_to(heard.key, heard.address, now)]
-        return self._ask_neighbor(now) if full < WANTED_NEIGHBORS and graph.size > len(graph.root.neighbors) + 1 else []
+        return self._ask_neighbor(now) if few and graph.size > len(graph.root.neighbors) + 1 else []
 
     def _ask_neighbor(self, now: float) -> list[Tell]:
         """A Debut to a neighbor of ours: it passes us on, if it is of our kind. 0.9.1 would ignore it."""

@@ -103,17 +103,22 @@ class Graph:
     def learn_address(self, key: PublicKey, address: NodeAddress) -> None:
         """Where a Node is reached. There is one Node at an IP address: who was known there is so no more."""
         holder = self._by_ip.get(address.ip)
-        if holder == self.root_key or key == self.root_key:
-            return
-        if holder is not None and holder != key:
-            self.forget_address(holder)
-        self.forget_address(key)
+        if holder != self.root_key and key != self.root_key:
+            self._place(key, address)
+
+    def forget_address(self, key: PublicKey) -> None:
+        if key != self.root_key:
+            self._displace(key)
+
+    def _place(self, key: PublicKey, address: NodeAddress) -> None:
+        self._displace(self._by_ip.get(address.ip))
+        self._displace(key)
         self._known[key].address = address
         self._by_ip[address.ip] = key
 
-    def forget_address(self, key: PublicKey) -> None:
-        known = self._known.get(key)
-        if known and known.address and key != self.root_key:
+    def _displace(self, key: PublicKey | None) -> None:
+        known = self._known.get(key) if key else None
+        if known and known.address:
             if self._by_ip.get(known.address.ip) == key:
                 del self._by_ip[known.address.ip]
             known.address = None
@@ -131,14 +136,7 @@ class Graph:
 
     def move_root(self, address: NodeAddress) -> None:
         """We are somewhere else: who was known there is so no more."""
-        known = self._known[self.root_key]
-        if known.address and self._by_ip.get(known.address.ip) == self.root_key:
-            del self._by_ip[known.address.ip]
-        holder = self._by_ip.get(address.ip)
-        if holder is not None:
-            self.forget_address(holder)
-        known.address = address
-        self._by_ip[address.ip] = self.root_key
+        self._place(self.root_key, address)
         self.revision += 1
 
     # --- neighbors ---

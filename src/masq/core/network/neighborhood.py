@@ -135,17 +135,15 @@ class Neighborhood:
 
     def _seen(self, ip: str, key: PublicKey, seen: str, now: float) -> list[NeighborhoodEffect]:
         """Somebody whom we dialled says where we are: perhaps somewhere else than before."""
-        doubted, before = self._whereabouts.doubted, self.graph.root_address
-        place = self._whereabouts.told(ip, key, seen)
-        if place is None:
-            other = self._whereabouts.doubted
-            if other in (None, doubted):
-                return []
-            words = f"others see this Node at {other}, and it tells them {before and before.ip}: is that right (`ip`)?"
+        sighting, before = self._whereabouts.told(ip, key, seen), self.graph.root_address
+        if sighting is None or before is None:
+            return []
+        if not sighting.moved:
+            words = f"others see this Node at {sighting.ip}, and it tells them {before.ip}: is that right (`ip`)?"
             return [Log("warning", "address_doubted", words)]
-        self.own.move(place, now)
+        self.own.move(sighting.ip, now)
         self.contacts.ask_all(now)
-        return [Log("warning", "moved", f"this Node's IP address is {place} now, and was {before and before.ip}")]
+        return [Log("warning", "moved", f"this Node's IP address is {sighting.ip} now, and was {before.ip}")]
 
     def link_lost(self, ip: str, now: float) -> list[NeighborhoodEffect]:
         """The last link to this IP address ended, or none could be made."""

@@ -84,10 +84,11 @@ class OwnRecord:
 
     def move(self, ip: str, now: float) -> None:
         """We are at another IP address, with the same ports."""
-        address = self.profile.address
-        assert address
-        self.profile = replace(self.profile, address=NodeAddress(ip, address.ports))
-        self.graph.move_root(NodeAddress(ip, address.ports))
+        before = self.profile.address
+        assert before
+        address = NodeAddress(ip, before.ports)
+        self.profile = replace(self.profile, address=address)
+        self.graph.move_root(address)
         self.dirty_since = self.dirty_since or now
 
     def has_parted(self, key: PublicKey, now: float) -> bool:

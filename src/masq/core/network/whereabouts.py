@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import ip_address
-from typing import Final
+from typing import Final, NamedTuple
 
 from masq.core.limits import MAX_LISTED, prefix
 from masq.core.network.contacts import Contacts
@@ -12,6 +12,14 @@ from masq.types import PublicKey
 
 VOICES: Final = 2
 """Nodes of different networks that have to agree; one if there is only one to ask."""
+
+
+class Sighting(NamedTuple):
+    """Where all see us who were asked, which isn't where we say."""
+
+    ip: str
+    moved: bool
+    """Whether we are there now. If nobody ever saw us at the address that we tell, that one may be wrong instead."""
 
 
 class Whereabouts:
@@ -28,11 +36,11 @@ class Whereabouts:
         self._voices: dict[str, tuple[PublicKey, str]] = {}
         """By the address of who speaks: its key, and where it sees us."""
         self._was_here = False
-        self.doubted: str | None = None
-        """Where all see us who was asked, though nobody ever saw us at the address that we tell."""
+        self._doubted = ""
+        """The last place that was told of, and that we aren't at."""
 
-    def told(self, ip: str, key: PublicKey, seen: str) -> str | None:
-        """Somebody at `ip` says where it sees us. Our new address, if that is what follows."""
+    def told(self, ip: str, key: PublicKey, seen: str) -> Sighting | None:
+        """Somebody at `ip` says where it sees us: what follows, if anything does that was not told before."""
         own = self._own.graph.root_address
         if own is None or not self._own.profile.accepts_connections:
             return None
@@ -51,10 +59,11 @@ class Whereabouts:
             return None
         if not self._all_say(str(place)):
             return None
-        if self._was_here:
-            return str(place)
-        self.doubted = str(place)
-        return None
+        if not self._was_here:
+            before, self._doubted = self._doubted, str(place)
+            if before == self._doubted:
+                return None
+        return Sighting(str(place), self._was_here)
 
     def left(self, ip: str) -> None:
         """No link to that address is left."""
