@@ -15,7 +15,7 @@ from masq.cli import backups, node
 from masq.cli.audit import audit
 from masq.cli.bans import bans
 from masq.cli.chains import chain_commands
-from masq.cli.options import AsJson, ChainName, DataDirectory, directory_of, print_json, settings_of
+from masq.cli.options import AsJson, ChainName, DataDirectory, directory_of, need, print_json, settings_of
 from masq.cli.scan import scan
 from masq.cli.sim import sim
 from masq.cli.wallets import wallet
@@ -108,7 +108,7 @@ def demo(
 
     browser = not no_browser and sys.stdout.isatty()
     options = DemoOptions(nodes=nodes, hops=hops, once=once, json=json, size=size, keep=keep, browser=browser)
-    _need("the demo", "demo", "eth", "httpx")
+    need("the demo", "demo", "eth", "httpx")
     from masq.demo.main import run_demo
 
     raise SystemExit(run_demo(options))
@@ -187,7 +187,7 @@ def top(
     if as_json:
         node.watch_plainly(directory)
         return
-    _need("masq top", "top", "textual")
+    need("masq top", "top", "textual")
     from masq.cli.top import Top
 
     Top(directory).run()
@@ -224,14 +224,3 @@ def completion(
         print_json({"shell": name, "installed": str(path)})
     else:
         typer.echo(f"Written to {path}. {made.AFTER[name]}")
-
-
-def _need(what: str, extra: str, *modules: str) -> None:
-    """LocalError says what to install if an optional part isn't there."""
-    from importlib.util import find_spec
-
-    if any(find_spec(module) is None for module in modules):
-        raise LocalError(
-            f"{what} needs what comes with the extra [{extra}]: install it with "
-            f"`{sys.executable} -m pip install 'masq-node[{extra}]'`, or `make setup` in a checkout"
-        )

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from masq.errors import SettingError
+from masq.errors import LocalError, SettingError
 from masq.settings import Settings, default_data_directory, gather
 from masq.types import CHAINS, DEFAULT_CHAIN
 
@@ -60,3 +60,15 @@ def print_json(value: Any) -> None:
     """For programs."""
     json.dump(value, sys.stdout, indent=1)
     print()
+
+
+def need(what: str, extra: str, *modules: str, in_checkout: bool = True) -> None:
+    """LocalError says what to install if an optional part isn't there. `in_checkout`: whether `make setup` does it."""
+    from importlib.util import find_spec
+
+    if any(find_spec(module) is None for module in modules):
+        hint = ", or `make setup` in a checkout" if in_checkout else ""
+        raise LocalError(
+            f"{what} needs what comes with the extra [{extra}]: install it with "
+            f"`{sys.executable} -m pip install 'masq-node[{extra}]'`{hint}"
+        )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from masq.cli.options import AsJson, print_json
+from masq.cli.options import AsJson, need, print_json
 from masq.errors import LocalError
 
 if TYPE_CHECKING:
@@ -62,13 +62,7 @@ def _list(as_json: bool) -> None:
 
 def _can_plot(path: Path) -> None:
     """LocalError before the run rather than after it."""
-    from importlib.util import find_spec
-
-    if find_spec("matplotlib") is None:
-        raise LocalError(
-            "--plot needs what comes with the extra [plot]: install it with "
-            f"`{sys.executable} -m pip install 'masq-node[plot]'`"
-        )
+    need("--plot", "plot", "matplotlib", in_checkout=False)
     if not path.absolute().parent.is_dir():
         raise LocalError(f"--plot: there is no directory {path.absolute().parent}")
 
