@@ -5,19 +5,17 @@ In the simulator: there a Node of a route can be made to do anything.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import pytest
 
 from masq.core.circuits.origin import OwnCircuit
-from masq.core.circuits.passage import Leg
-from masq.core.effects import Effect
+from masq.sim.faults.relays import lose_cells
 from masq.sim.host import SimNode
 from masq.sim.workloads.application import Application
 from masq.sim.workloads.browsing import Download, Echo, content_of
 from masq.sim.world import World
 from masq.types import PublicKey
-from masq.wire.secure_link import Frame, FrameType
 
 Tell = Callable[[str], None]
 
@@ -63,13 +61,7 @@ def hop_of(world: World, own: OwnCircuit, position: int) -> SimNode:
 
 def swallow(host: SimNode) -> None:
     """Let a Node accept circuits, and swallow all cells."""
-    circuits = host.node.circuits
-    honest = circuits.frame
-
-    def frame(leg: Leg, frame: Frame, now: float) -> Sequence[Effect]:
-        return [] if frame.type == FrameType.CELL else honest(leg, frame, now)
-
-    circuits.frame = frame  # type: ignore[method-assign, assignment]
+    lose_cells(host, 1.0)
 
 
 def lie(host: SimNode) -> None:

@@ -12,17 +12,6 @@ SOON = 60.0
 """Virtual seconds in which traffic is to be back."""
 
 
-def move(world: World, host: SimNode, ip: str) -> None:
-    """Its line gets another address: all its connections are dead, without a word."""
-    del world.network._nodes[host.links.ip]
-    for wire in host.links:
-        wire.write = lambda data: None  # type: ignore[method-assign]
-        wire.other.write = lambda data: None  # type: ignore[method-assign]
-        wire.close = wire.other.close = lambda: None  # type: ignore[method-assign]
-    host.links.ip = ip
-    world.network._nodes[ip] = host.links
-
-
 def fetches(world: World, host: SimNode, group: str) -> bool:
     one = client(host, "files.test", 80, b"20\n", group)
     world.run_until(lambda: one.ended or one.closed, 20)
@@ -35,7 +24,7 @@ def test_its_traffic_is_back_soon_and_others_find_it_at_its_new_address() -> Non
     assert fetches(world, host, "before")
     before = host.node.neighborhood.graph.root_address
     assert before is not None
-    move(world, host, "10.7.7.7")
+    host.move("10.7.7.7")
     begun = world.now
     tries = 0
     while not fetches(world, host, f"try {tries}") or not host.node.has_route:

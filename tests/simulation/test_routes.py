@@ -6,23 +6,20 @@ import math
 import random
 import statistics
 from collections import Counter
-from collections.abc import Sequence
 
 import pytest
 from tests.attacks.test_08_swallowers import swallow
 from tests.simulation.circuit_worlds import circuit_of, client, hop_of, network
 
-from masq.core.circuits.passage import Leg
-from masq.core.effects import Effect
 from masq.core.network.graph import Graph
 from masq.core.network.routing import Routes
 from masq.crypto import CryptDE
+from masq.sim.faults.relays import lose_cells
 from masq.sim.host import SimNode
 from masq.sim.world import World
 from masq.types import CHAINS, DEFAULT_RATE_PACK, NodeAddress, PublicKey, RatePack
 from masq.wire.circuit import EXTENSION
 from masq.wire.message import NodeRecord
-from masq.wire.secure_link import Frame, FrameType
 
 
 def times(part: float) -> RatePack:
@@ -131,18 +128,9 @@ def test_a_dense_mesh_of_five_has_routes_and_says_which_rule_yields() -> None:
     assert any(host.node.view(world.now).routes.compromise for host in world.hosts)
 
 
-def drop_every_fifth(host: SimNode) -> list[int]:
+def drop_every_fifth(host: SimNode) -> None:
     """Let a Node swallow one of five cells."""
-    circuits = host.node.circuits
-    honest = circuits.frame
-    seen = [0]
-
-    def frame(leg: Leg, frame: Frame, now: float) -> Sequence[Effect]:
-        seen[0] += frame.type == FrameType.CELL
-        return [] if frame.type == FrameType.CELL and seen[0] % 5 == 0 else honest(leg, frame, now)
-
-    circuits.frame = frame  # type: ignore[method-assign, assignment]
-    return seen
+    lose_cells(host, 0.2)
 
 
 @pytest.mark.parametrize("how", [swallow, drop_every_fifth])

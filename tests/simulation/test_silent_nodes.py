@@ -20,16 +20,6 @@ IDLE = 20.0
 """The same for who hasn't."""
 
 
-def silence(host: SimNode) -> None:
-    """All that it sends, and is sent, is lost, as if its line was cut; nor is it reached anew."""
-    host.links.accept = lambda peer: None  # type: ignore[method-assign]
-    host.links.dial = lambda link, endpoint: None  # type: ignore[method-assign]
-    for wire in host.links:
-        wire.write = lambda data: None  # type: ignore[method-assign]
-        wire.other.write = lambda data: None  # type: ignore[method-assign]
-        wire.close = wire.other.close = lambda: None  # type: ignore[method-assign]
-
-
 def fetched(world: World, host: SimNode, group: str) -> float:
     """Seconds until a stream's first byte."""
     begun = world.now
@@ -47,7 +37,7 @@ def test_new_streams_get_around_a_node_that_goes_silent(seed: int) -> None:
     # Who carries most: those that go on have most to lose.
     gone = max(users, key=lambda host: len(list(host.node.circuits)))
     others = [host for host in users if host is not gone]
-    silence(gone)
+    gone.links.silent = True
     begun = world.now
     started = [(host, client(host, "files.test", 80, b"%d\n" % SIZE, "before")) for host in others]
     took: dict[SimNode, float] = {}
@@ -71,7 +61,7 @@ def test_a_silent_node_is_on_nobody_s_routes_soon() -> None:
     key = gone.node.keys.public_key
     near = [host for host in users if key in host.node.neighborhood.graph.root.neighbors]
     assert near
-    silence(gone)
+    gone.links.silent = True
     begun = world.now
     for host in near:
         for number in range(8):

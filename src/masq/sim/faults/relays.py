@@ -22,23 +22,24 @@ class Drop(Several, tag="drop", frozen=True, kw_only=True, forbid_unknown_fields
         victims = self.pick(stage)
         stage.mark("bad", victims)
         for victim in victims:
-            self._spoil(victim)
+            lose_cells(victim, self.cells)
         stage.tell(f"{self.cells:.0%} of all cells are lost by {told(victims)}", heals=False)
 
-    def _spoil(self, host: SimNode) -> None:
-        """The part of the Node that passes cells on is replaced by one that counts them, and loses some."""
-        circuits = host.node.circuits
-        honest = circuits.frame
-        debt = 0.0
 
-        def frame(leg: Leg, frame: Frame, now: float) -> Sequence[Effect]:
-            nonlocal debt
-            if frame.type != FrameType.CELL:
-                return honest(leg, frame, now)
-            debt += self.cells
-            if debt >= 1.0:
-                debt -= 1.0
-                return []
+def lose_cells(host: SimNode, share: float) -> None:
+    """Replace the part of a Node that passes cells on by one that counts them, and loses this share of them."""
+    circuits = host.node.circuits
+    honest = circuits.frame
+    debt = 0.0
+
+    def frame(leg: Leg, frame: Frame, now: float) -> Sequence[Effect]:
+        nonlocal debt
+        if frame.type != FrameType.CELL:
             return honest(leg, frame, now)
+        debt += share
+        if debt >= 1.0:
+            debt -= 1.0
+            return []
+        return honest(leg, frame, now)
 
-        circuits.frame = frame  # type: ignore[method-assign, assignment]
+    circuits.frame = frame  # type: ignore[method-assign, assignment]
