@@ -53,7 +53,7 @@ tools: .tools/node_modules/.bin/anvil  ## Install the real servers that tests ta
 demo: setup  ## A MASQ network on this machine: a page over three hops, paid for. ARGS="--once --json out.json"
 	$(BIN)/masq demo $(ARGS)
 
-test: $(VENV)/.fuzz tools  ## All tests.
+test: $(VENV)/.fuzz $(VENV)/.bench tools  ## All tests.
 	$(BIN)/python -m pytest $(ARGS)
 
 coverage: setup-dev  ## How much of each module of the core its own tests cover; ARGS="links" for one folder.
