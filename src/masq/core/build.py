@@ -108,9 +108,14 @@ def build_node(config: NodeConfig, saved: SavedState, random: Random, now: float
             if link.up
         )
 
+    def says(key: PublicKey) -> bool:
+        return secure_link_to(key) is not None
+
     contacts = list(config.contacts)
     profile = replace(profile, diverse=profile.diverse or _in_the_world(profile, contacts))
-    neighborhood = Neighborhood(keys, profile, contacts, config.hops, config.first_version, now, is_linked, random)
+    neighborhood = Neighborhood(
+        keys, profile, contacts, config.hops, config.first_version, now, is_linked, random, says
+    )
     graph = neighborhood.graph
     door = Door(config.limits, neighborhood.is_close, profile.diverse)
     links = Links(keys, config.contract, port, profile.extensions, config.link_policy, random, config.limits, door)

@@ -163,6 +163,15 @@ class Tell:
 
 
 @dataclass(frozen=True, slots=True)
+class Say:
+    """Send News to a neighbor, over the secure link to it: if there is none any more, it isn't sent."""
+
+    key: PublicKey
+    ip: str
+    news: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Prove:
     """Dial a secure link to a Node that speaks JSON to us, so that it proves its key."""
 
@@ -245,6 +254,6 @@ LinkEffect = Dial | WriteLink | CloseLink | ReadLink
 SocketEffect = (
     Connect | Bind | Resolve | Resolved | SendDatagram | Accepted | WriteSocket | EndSocket | CloseSocket | Reading
 )
-InnerEffect = Tell | Prove | Forward | SendFrame | Overrun | EndCircuit | Offence | Stated
+InnerEffect = Tell | Say | Prove | Forward | SendFrame | Overrun | EndCircuit | Offence | Stated
 OuterEffect = LinkEffect | SocketEffect | SaveConfig | Log
 Effect = OuterEffect | InnerEffect

@@ -234,6 +234,8 @@ BELIEVED_AT_ONCE: Final = 64
 """New Nodes taken in at once on the word of one neighbor, at a radius of three: it, and two full rings of five around
 it, are 31. Twice as many for each step that the radius is longer."""
 BELIEVED_PER_SECOND: Final = 1.0
+RECORDS_FOR_NEIGHBOR: Final = Pace(32, MAX_KNOWN)
+"""Records that a neighbor is sent as it asks for them: all at once when it comes, and then what changes."""
 MAX_UNPROVEN: Final = 8
 """Messages over JSON that wait for a secure link to prove who speaks."""
 PROVE_WITHIN: Final = 10.0

@@ -28,6 +28,7 @@ from masq.core.effects import (
     OuterEffect,
     Overrun,
     Prove,
+    Say,
     SendFrame,
     Stated,
     Tell,
@@ -53,8 +54,10 @@ from masq.types import Address, Endpoint, Mode, PackagePolicy, PublicKey, RatePa
 from masq.wire.circuit import EXTENSION, Addresses, circuit_of
 from masq.wire.frame import unmask
 from masq.wire.message import Spelling
+from masq.wire.news import News
+from masq.wire.noise import TAG
 from masq.wire.package import Package, single_hop
-from masq.wire.secure_link import Frame, FrameType
+from masq.wire.secure_link import BODY, Frame, FrameType, new_frame
 
 ROUTE_CHECK: Final = 10_000
 """Bytes of the imagined request with which a Node looks whether it has a route."""
@@ -224,7 +227,7 @@ class Node:
         frames: list[Effect] = []
         try:
             for arrival in self.links.received(link, data, now, answers):
-                if isinstance(arrival, Frame):
+                if isinstance(arrival, Frame) and arrival.type != FrameType.GOSSIP:
                     # Frames lie side by side in `data`: what comes of all of them is carried out together.
                     frames += self._circuit_frame(link, arrival, now)
                     continue
@@ -255,11 +258,13 @@ class Node:
     def _end_link(self, link: int, now: float) -> list[NodeEffect]:
         return [CloseLink(link), *self.link_closed(link, now)]
 
-    def _on_link(self, link: Link, arrival: bytes | Package | LinkUp, now: float) -> list[NodeEffect]:
+    def _on_link(self, link: Link, arrival: bytes | Package | LinkUp | Frame, now: float) -> list[NodeEffect]:
         if isinstance(arrival, LinkUp):
             if self.bans.banned_key(arrival.key, now):
                 return self._end_link(link.id, now)
             return self._carry(self.neighborhood.proven(arrival.key, link.peer, arrival.port, now, arrival.seen), now)
+        if isinstance(arrival, Frame):
+            return self._news(link, bytes(arrival.body), now)
         relay = self.package_relay
         try:
             package = relay.open(unmask(arrival)) if isinstance(arrival, bytes) else arrival
@@ -275,6 +280,12 @@ class Node:
                 return effects + self._malformed(link, error, now)
             return [*effects, Log("info", "package_dropped", f"from {link.peer}: {error}")]
         return effects + self._arrived(opened, link.peer, now, link.key if link.secure is not None else b"")
+
+    def _news(self, link: Link, body: bytes, now: float) -> list[NodeEffect]:
+        """What a Node of ours tells of the network. MalformedError if it makes no sense: who proved its key is of ours."""
+        effects: list[NodeEffect] = [*self.links.worked(link, BOX_COST, now)]
+        effects += self._carry(self.neighborhood.hear(News.decode(body), link.peer, now, link.key), now)
+        return effects + self._look_for_route(now)
 
     def _malformed(self, link: Link, error: PeerError, now: float) -> list[NodeEffect]:
         """A frame made no sense. Some are borne; then the link ends, and its address has something to answer for."""
@@ -556,6 +567,8 @@ class Node:
                 out += self._forward(effect.key, effect.package, effect.flow, now)
             elif isinstance(effect, Tell):
                 out += self._tell(effect, now)
+            elif isinstance(effect, Say):
+                out += self._say(effect, now)
             elif isinstance(effect, Prove):
                 out += self.links.upgrade(effect.endpoint, effect.key, now)
             elif isinstance(effect, EndCircuit):
@@ -629,6 +642,14 @@ class Node:
         known = self._speaks_securely(tell.key)
         known = tell.secure if known is None else known
         return self._carry(self.links.send(tell.endpoint, tell.key, package, GOSSIP_FLOW, known, now), now)
+
+    def _say(self, say: Say, now: float) -> list[NodeEffect]:
+        link = self.links.secure_link(say.ip, say.key)
+        if link is None:
+            return []
+        frame = new_frame(FrameType.GOSSIP, len(say.news))
+        frame[BODY:-TAG] = say.news
+        return self._carry(self.links.send_frame(link, frame, GOSSIP_FLOW), now)
 
     def _forward(self, key: PublicKey, package: Package, flow: bytes, now: float) -> list[NodeEffect]:
         if key == self.keys.public_key:

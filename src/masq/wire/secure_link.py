@@ -39,6 +39,7 @@ class FrameType(IntEnum):
     CELL = 0x11
     CONTROL = 0x12
     CLOSE = 0x13
+    GOSSIP = 0x18
     PING = 0x20
     PONG = 0x21
 

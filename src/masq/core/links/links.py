@@ -604,8 +604,8 @@ class Links:
         known.sent += size
         return batch
 
-    def send_frame(self, link: int, frame: bytearray | memoryview, circuit: int) -> list[Written]:
-        """As `write`, for a circuit's frame. If the link is gone, so is its circuit."""
+    def send_frame(self, link: int, frame: bytearray | memoryview, circuit: Flow) -> list[Written]:
+        """As `write`, for a frame of a circuit, or of gossip. If the link is gone, it is lost."""
         known = self._links.get(link)
         if known is None or known.secure is None:
             return []

@@ -219,6 +219,26 @@ class Contacts:
         if address and item.record.accepts_connections and may_be_dialled(address, self._graph.root_address):
             self._book.add(item.record.public_key, address)
 
+    def hear_at(self, key: PublicKey, address: NodeAddress) -> None:
+        """A neighbor says that a Node of ours is there."""
+        if key != self._graph.root_key and address.ports and may_be_dialled(address, self._graph.root_address):
+            self._book.add(key, address)
+
+    def afar(self, target: PublicKey, count: int) -> list[tuple[PublicKey, NodeAddress]]:
+        """Nodes that a neighbor is told of: one neighbor that it doesn't list, and some of whom we have heard."""
+        graph, to = self._graph, self._graph.record(target)
+        listed = to.neighbors if to else frozenset()
+        ours = [
+            (record.public_key, address)
+            for record in graph.full_neighbors(graph.root_key)
+            if record.accepts_connections and EXTENSION in record.extensions
+            if record.public_key != target and record.public_key not in listed
+            if (address := graph.address(record.public_key))
+        ]
+        near = sorted(ours, key=lambda each: self._random(8))[:1]
+        far = [(heard.key, heard.address) for heard in self._book.some(count) if heard.key not in listed]
+        return [each for each in dict.fromkeys([*near, *far]) if each[0] != target][:count]
+
     def wait_for_answer(self, ip: str, now: float) -> None:
         """A contact has sent us elsewhere: what comes of it is waited for before it is asked again."""
         contact = self.by_ip.get(ip)

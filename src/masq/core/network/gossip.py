@@ -15,6 +15,8 @@ from masq.types import Endpoint, NodeAddress, PublicKey
 from masq.wire.internet import judged
 from masq.wire.message import MAX_RECORDS, Gossip, GossipRecord
 
+SHOWN_FAR: Final = 4
+"""Records from us to the farthest that 0.9.1 is told of: it believes less, and its messages grow with each."""
 LONGEST_WAY: Final = 7
 """Records from us to the farthest that a part of a message holds: nobody believes more than six hops."""
 RECORD_AROUND: Final = 224
@@ -120,8 +122,10 @@ def _check_standard(gossip: Gossip, graph: Graph) -> None:
         raise GossipRefused("it contains our own record", Rule.DECEPTIVE_GOSSIP)
 
 
-def patch(gossip: Gossip, graph: Graph, radius: int) -> dict[PublicKey, GossipRecord]:
+def patch(gossip: Gossip, graph: Graph, radius: int, aware: bool = False) -> dict[PublicKey, GossipRecord]:
     """The records of the message that are within `radius` links of us, along the neighbor lists of this very message.
+
+    `aware`: along what we know, too, as who tells differences relies on that.
 
     Of records with one key the one with the highest version is taken.
     """
@@ -140,9 +144,12 @@ def patch(gossip: Gossip, graph: Graph, radius: int) -> dict[PublicKey, GossipRe
                 continue
             seen.add(key)
             item_or_none = best.get(key)
+            record = graph.record(key) if aware else None
             if item_or_none is not None:
                 reached[key] = item_or_none
-                following |= item_or_none.record.neighbors
+                record = item_or_none.record
+            if record is not None:
+                following |= record.neighbors
         edge = frozenset(following)
     return reached
 
@@ -155,7 +162,7 @@ def standard_for(graph: Graph, target: PublicKey, withheld: Collection[PublicKey
     to = graph.record(target)
     if to is None:
         return None
-    listed = graph.listed()
+    listed = graph.listed() & graph.within(SHOWN_FAR)
     items = [GossipRecord(graph.root, graph.root_address if graph.root.accepts_connections else None)]
     for known in graph:
         record = known.record

@@ -171,18 +171,23 @@ class Graph:
             keys |= known.record.neighbors
         return keys
 
-    def cull(self, now: float, radius: int) -> list[PublicKey]:
-        """Forget Nodes that the root can't reach over `radius` lists, after a grace; returns their keys.
-
-        Reachability rather than mere reference: dead Nodes that list each other go, too. Farther away nobody tells us
-        what becomes of them.
-        """
+    def within(self, radius: int) -> set[PublicKey]:
+        """The root, and all keys that it reaches over so many lists: known, or listed by somebody that is."""
         reached = {self.root_key}
         edge = {self.root_key}
         for _ in range(radius):
             lists = [known.record.neighbors for key in edge if (known := self._known.get(key))]
             edge = set[PublicKey]().union(*lists) - reached
             reached |= edge
+        return reached
+
+    def cull(self, now: float, radius: int) -> list[PublicKey]:
+        """Forget Nodes that the root can't reach over `radius` lists, after a grace; returns their keys.
+
+        Reachability rather than mere reference: dead Nodes that list each other go, too. Farther away nobody tells us
+        what becomes of them.
+        """
+        reached = self.within(radius)
         gone = [k for k, known in self._known.items() if k not in reached and now - known.updated >= ISOLATED_GRACE]
         for key in gone:
             self.forget(key)

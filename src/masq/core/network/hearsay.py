@@ -16,25 +16,30 @@ from masq.wire.message import Gossip, GossipRecord, NodeRecord
 class Hearsay:
     """Judges Standard gossip."""
 
-    def __init__(self, own: OwnRecord, contacts: Contacts, places: Places, speakers: Speakers, radius: int) -> None:
+    def __init__(
+        self, own: OwnRecord, contacts: Contacts, places: Places, speakers: Speakers, radius: int, farthest: int
+    ) -> None:
+        """`radius`: in which pictures are believed; `farthest`: in which differences are."""
         self._own = own
         self._graph = own.graph
         self._contacts = contacts
         self._places = places
         self._speakers = speakers
         self._radius = radius
-        self._belief = Belief(own.graph, radius)
+        self._farthest = farthest
+        self.belief = Belief(own.graph, radius)
 
     def forget(self, now: float) -> None:
-        self._belief.forget(now)
+        self.belief.forget(now)
 
-    def heard(self, gossip: Gossip, source: Endpoint, now: float, sender: PublicKey) -> list[Log]:
+    def heard(self, gossip: Gossip, source: Endpoint, now: float, sender: PublicKey, aware: bool = False) -> list[Log]:
+        """`aware`: it is a difference to what we know, and no picture by itself."""
         graph = self._graph
         changed = self._welcome(gossip, source, now, sender)
         speaker = self._speakers.speaker(gossip, source, sender)
         changed = self._adopt(speaker, source, now) or changed
         was_full = speaker is not None and graph.is_full(graph.root_key, speaker)
-        reached = patch(gossip, graph, self._radius)
+        reached = patch(gossip, graph, self._farthest if aware else self._radius, aware)
         taken = self._worth_taking(reached, source, now, speaker)
         for item in taken:
             self._own.verify(item)
@@ -59,7 +64,7 @@ class Hearsay:
                     effects.append(Log("warning", "update_refused", f"a record from {source} was refused: {refusal}"))
                 else:
                     changed = True
-        self._belief.took(teller, new, now)
+        self.belief.took(teller, new, now)
         if was_full and speaker is not None and not graph.is_full(graph.root_key, speaker):
             self._own.part(speaker, now)  # It says itself that it lists us no more.
         changed = self._adopt(speaker, source, now) or changed
@@ -80,7 +85,7 @@ class Hearsay:
         trusted = speaker is not None and (
             speaker in graph.root.neighbors or self._contacts.solicited(source.ip, now, speaker)
         )
-        left = self._belief.left(self._teller(speaker, source), now)
+        left = self.belief.left(self._teller(speaker, source), now)
         taken = []
         for key, item in reached.items():
             known = graph.record(key)

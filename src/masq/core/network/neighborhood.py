@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from masq.core.effects import Log, Prove, SaveConfig, Tell
+from masq.core.effects import Log, Prove, SaveConfig, Say, Tell
 from masq.core.network.contacts import Contact, Contacts
+from masq.core.network.exchange import Exchange
 from masq.core.network.gossip import GossipKind, GossipRefused, classify, may_be_dialled, usable
 from masq.core.network.hearsay import Hearsay
 from masq.core.network.joining import Joining
 from masq.core.network.own_record import OwnRecord, Profile
+from masq.core.network.partners import Partners, Says
 from masq.core.network.places import IsLinked, Places
 from masq.core.network.rounds import Rounds
 from masq.core.network.speakers import Speakers, check_speaker
@@ -20,9 +22,12 @@ from masq.core.view import NeighborView
 from masq.crypto import Keys, Random
 from masq.types import Endpoint, NodeAddress, PublicKey
 from masq.wire.message import Gossip, GossipFailure
+from masq.wire.news import News
 
 CONFIRM: Final = 60.0
 """Seconds in which a Node that we list has to list us."""
+FARTHER: Final = 1
+"""Hop by which neighbors that tell differences are believed farther: it costs little, and there are more exits."""
 CULL_EVERY: Final = 60.0
 
 REASONS: Final = {
@@ -32,7 +37,7 @@ REASONS: Final = {
     GossipFailure.UNKNOWN: "for a reason unknown",
 }
 
-NeighborhoodEffect = Tell | Prove | SaveConfig | Log | Offence
+NeighborhoodEffect = Tell | Say | Prove | SaveConfig | Log | Offence
 
 
 class Neighborhood:
@@ -48,6 +53,7 @@ class Neighborhood:
         now: float,
         is_linked: IsLinked = lambda key, ip, but: False,
         random: Random = bytes,
+        says: Says = lambda key: False,
     ) -> None:
         """`radius`: how many hops of gossip are believed, at least 3. `first_version`: above any used before."""
         own = OwnRecord(keys, profile, first_version, now)
@@ -56,12 +62,17 @@ class Neighborhood:
         self.contacts = Contacts(own, contacts, random, now)
         self._places = Places(own, self.contacts, is_linked)
         self.speakers = Speakers(own)
-        self._rounds = Rounds(own, now)
+        self._partners = Partners(own, says)
+        self._rounds = Rounds(own, self._partners, now)
         self._visitors = Visitors(own, self.contacts, self._places, self._rounds, random)
         self._joining = Joining(own, self.contacts, self._places)
-        self._hearsay = Hearsay(own, self.contacts, self._places, self.speakers, max(3, radius))
+        radius = max(3, radius)
+        self._radius = radius + FARTHER
+        self._hearsay = Hearsay(own, self.contacts, self._places, self.speakers, radius, self._radius)
+        self._exchange = Exchange(
+            own, self.contacts, self._hearsay, self._partners, self._visitors.may_show, self._radius, random
+        )
         self._whereabouts = Whereabouts(own, self.contacts)
-        self._radius = max(3, radius)
         self._culled = now
 
     # --- inputs ---
@@ -89,6 +100,15 @@ class Neighborhood:
                     return [*self.speakers.ask_for_proof(message, claim, source, now)]
             self.contacts.answered(source.ip, sender or (claim.record.public_key if claim else b""))
             effects = self._answer(kind, message, source, now, sender)
+        except GossipRefused as error:
+            return _refused(error, source, sender)
+        return [*effects, *self.contacts.remember()]
+
+    def hear(self, news: News, source: Endpoint, now: float, sender: PublicKey) -> list[NeighborhoodEffect]:
+        """News that came over the secure link of the Node with this key."""
+        self.contacts.answered(source.ip, sender)
+        try:
+            effects = self._exchange.hear(news, source, now, sender)
         except GossipRefused as error:
             return _refused(error, source, sender)
         return [*effects, *self.contacts.remember()]
@@ -123,6 +143,7 @@ class Neighborhood:
         for it over JSON counts.
         """
         self.contacts.proved(peer.ip, key)
+        self._partners.forget(key)
         known, address = self.graph.record(key), self.graph.address(key)
         place = NodeAddress(peer.ip, (port or peer.port,))
         if known is not None and (address is None or address.ip != peer.ip) and key != self.graph.root_key:
@@ -159,6 +180,7 @@ class Neighborhood:
         if address and wanted and not is_contact and may_be_dialled(address, graph.root_address):
             self.contacts.add_lost(key, address, now)
         graph.forget_address(key)
+        self._partners.forget(key)
         if listed:
             self._places.left(key, ip)
         self.own.drop_neighbor(key, now)
@@ -175,11 +197,13 @@ class Neighborhood:
             self._joining.forget(now)
             self.contacts.forget(now)
             self._hearsay.forget(now)
-        return [*self._rounds.tick(now), *self.contacts.tick(now)]
+            self._partners.prune()
+        return [*self._rounds.tick(now), *self._exchange.tick(now), *self.contacts.tick(now)]
 
     def next_wake(self, now: float) -> float:
         """When `tick` has something to do, if nothing happens before."""
-        times = [now + 10.0, *self._rounds.wakes(), *self.contacts.wakes(now), *self._places.split_wakes()]
+        times = [now + 10.0, *self._rounds.wakes(), *self.contacts.wakes(now)]
+        times += [*self._places.split_wakes(), *self._exchange.wakes()]
         return max(now, min(times))
 
     # --- what others ask ---

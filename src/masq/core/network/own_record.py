@@ -12,8 +12,9 @@ from masq.crypto import Keys
 from masq.types import Address, NodeAddress, PublicKey, RatePack
 from masq.wire.circuit import EXTENSION
 from masq.wire.message import Gossip, GossipRecord, NodeRecord
+from masq.wire.news import GOSSIP2
 
-EXTENSIONS: Final = ("flow1", "circuit1", "pace1")
+EXTENSIONS: Final = ("flow1", "circuit1", "pace1", GOSSIP2)
 """What we advertise beyond 0.9.1 (protocol.md 14.1)."""
 PARTED_FOR: Final = 60.0
 """Seconds in which a neighbor that parted from us isn't taken up again for what it tells."""

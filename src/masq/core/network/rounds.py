@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from masq.core.effects import Tell
+from masq.core.effects import Say, Tell
 from masq.core.network.gossip import parts, standard_for
 from masq.core.network.own_record import OwnRecord
+from masq.core.network.partners import Partners
 from masq.types import PublicKey
 from masq.wire.message import NodeRecord
 
@@ -14,6 +15,8 @@ ROUND_DELAY: Final = 0.05
 """Seconds that changes are gathered before a round."""
 ROUND_EVERY: Final = 1.0
 """Seconds from one round to the next, if nobody waits for it."""
+NEWS_EVERY: Final = 0.25
+"""The same, if all neighbors are told differences only."""
 REFRESH: Final = 600.0
 """Seconds between full rounds that repair what was lost on the way."""
 WITHHOLD: Final = 5.0
@@ -25,8 +28,9 @@ TELL_AFTER: Final = 1.0
 class Rounds:
     """When the next round is due, and what it says to whom."""
 
-    def __init__(self, own: OwnRecord, now: float) -> None:
+    def __init__(self, own: OwnRecord, partners: Partners, now: float) -> None:
         self._own = own
+        self._partners = partners
         self._refreshed = now
         self._last = float("-inf")
         self._told: dict[PublicKey, float] = {}
@@ -34,9 +38,9 @@ class Rounds:
         self.introduced: dict[PublicKey, tuple[PublicKey, float]] = {}
         """Newcomers, to whom we introduced them, and until when that one's record is kept from them."""
 
-    def tick(self, now: float) -> list[Tell]:
+    def tick(self, now: float) -> list[Tell | Say]:
         own = self._own
-        effects: list[Tell] = []
+        effects: list[Tell | Say] = []
         for key in [key for key, (_, until) in self.introduced.items() if now >= until]:
             # It has gone elsewhere, and is still to hear of the one that we introduced.
             del self.introduced[key]
@@ -50,8 +54,11 @@ class Rounds:
         return effects
 
     def _due(self, dirty_since: float) -> float:
-        """Soon after the first change, and not too often: a round tells everybody everything."""
-        return max(dirty_since + ROUND_DELAY, self._last + ROUND_EVERY)
+        """Soon after the first change, and not too often where a round tells somebody everything."""
+        soon = max(dirty_since + ROUND_DELAY, self._last + NEWS_EVERY)
+        if all(map(self._partners.speaks, self._own.graph.root.neighbors)):
+            return soon
+        return max(soon, self._last + ROUND_EVERY)
 
     def wakes(self) -> list[float]:
         """When `tick` has something to do, if nothing happens before."""
@@ -63,18 +70,21 @@ class Rounds:
             times.append(own.untold + TELL_AFTER)
         return times
 
-    def round(self, now: float) -> list[Tell]:
-        """Tell every neighbor everything, now."""
+    def round(self, now: float) -> list[Tell | Say]:
+        """Tell every neighbor, now: what is new to it, or everything if it is of 0.9.1."""
         own, graph = self._own, self._own.graph
         own.dirty_since, own.untold = None, None
         self._refreshed = self._last = now
         own.renew_if_split()
-        effects: list[Tell] = []
+        effects: list[Tell | Say] = []
         parted = {key: then for key, then in own.parted.items() if self._told.get(key) != then}
         self._told = dict(own.parted)
         for key in sorted(graph.root.neighbors | parted.keys()):
             address, record = graph.address(key), graph.record(key)
             if address is None or record is None:
+                continue
+            if self._partners.speaks(key):
+                effects += self._partners.due(key, now)
                 continue
             gossip = standard_for(graph, key, self._withheld(key, record, now))
             if gossip is None:

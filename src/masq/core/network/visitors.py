@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from masq.core.effects import Log, Tell
+from masq.core.effects import Log, Say, Tell
 from masq.core.limits import KEPT_PLACES, MAX_ASKERS, MAX_DEGREE
 from masq.core.network.contacts import Contacts
 from masq.core.network.own_record import OwnRecord
@@ -22,7 +22,7 @@ ASKED_FOR: Final = 60.0
 ROOM_WITHIN: Final = 4
 """Links from us in which room is looked for: nobody knows more of the network."""
 
-VisitorsEffect = Tell | Log | Offence
+VisitorsEffect = Tell | Say | Log | Offence
 
 
 class Visitors:
@@ -119,7 +119,7 @@ class Visitors:
             for candidate in reversed(candidates):
                 other = candidate.public_key
                 knows = EXTENSION in candidate.extensions and other not in anchors
-                if knows and self._may_show(address.ip, other, now):
+                if knows and self.may_show(address.ip, other, now):
                     return self._split(debuter, address, other, now)
         ways = ways or sorted(candidates, key=lambda record: self._random(8))
         return self._pass_on(key, address, ways[0].public_key if ways else None, now)
@@ -162,7 +162,7 @@ class Visitors:
         before = self._places.split_from(key)  # It comes again: to another one it would cost us that neighbor, too.
         for candidate in candidates:
             introducee = candidate.public_key
-            if before in (None, introducee) and self._may_show(address.ip, introducee, now):
+            if before in (None, introducee) and self.may_show(address.ip, introducee, now):
                 self._rounds.introduced[key] = (introducee, now + WITHHOLD)
                 return [Tell(key, address.endpoint, self._gossip_about(self._graph.root_key, introducee))]
         greed = self._greed(address.ip, now) if candidates else []
@@ -193,7 +193,7 @@ class Visitors:
     ) -> list[VisitorsEffect]:
         if target is None:
             return [Tell(debuter, address.endpoint, GossipFailure.NO_SUITABLE_NEIGHBORS)]
-        if self._may_show(address.ip, target, now):
+        if self.may_show(address.ip, target, now):
             return [Tell(debuter, address.endpoint, self._gossip_about(target))]
         return [Tell(debuter, address.endpoint, GossipFailure.NO_SUITABLE_NEIGHBORS), *self._greed(address.ip, now)]
 
@@ -203,7 +203,7 @@ class Visitors:
             return []
         return [Offence(Rule.HARVEST, ip, detail="it was shown as many Nodes as anybody needs")]
 
-    def _may_show(self, ip: str, key: PublicKey, now: float) -> bool:
+    def may_show(self, ip: str, key: PublicKey, now: float) -> bool:
         return not self._own.profile.diverse or self._shown.may_show(ip, key, now)
 
     def _gossip_about(self, *keys: PublicKey) -> Gossip:

@@ -1,0 +1,169 @@
+"""What neighbors of ours tell by differences: what we want of it, and what they want of us (neighborhood.md 3.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from masq.core.effects import Log, Say
+from masq.core.network.contacts import Contacts
+from masq.core.network.hearsay import Hearsay
+from masq.core.network.own_record import OwnRecord
+from masq.core.network.partners import Partner, Partners
+from masq.crypto import Random
+from masq.types import Endpoint, NodeAddress, PublicKey
+from masq.wire.message import Gossip, GossipRecord
+from masq.wire.news import News, id_of
+
+ANSWER_WITHIN: Final = 5.0
+"""Seconds that a record which was asked for has to come; then somebody else is asked for it."""
+ASK_AGAIN: Final = 600.0
+"""Seconds after which a neighbor is asked for everything once more: what was lost comes then."""
+EVERYTHING_EVERY: Final = 10.0
+"""Seconds between two times that a neighbor is told everything."""
+PEERS: Final = 3
+"""Addresses of Nodes afar that a neighbor is told when it is told everything."""
+
+MayShow = Callable[[str, PublicKey, float], bool]
+
+
+class Exchange:
+    """Hears News, and asks for what is new in it."""
+
+    def __init__(
+        self,
+        own: OwnRecord,
+        contacts: Contacts,
+        hearsay: Hearsay,
+        partners: Partners,
+        may_show: MayShow,
+        radius: int,
+        random: Random,
+    ) -> None:
+        self._own = own
+        self._graph = own.graph
+        self._contacts = contacts
+        self._hearsay = hearsay
+        self._partners = partners
+        self._may_show = may_show
+        self._radius = radius
+        self._random = random
+        self._asked: dict[bytes, tuple[PublicKey, float]] = {}
+        """Records that were asked for, of whom, and when."""
+        self._reach: dict[bytes, PublicKey] = {}
+        self._reach_at = -1
+        """The revision of the graph for which it holds."""
+
+    def hear(self, news: News, source: Endpoint, now: float, sender: PublicKey) -> list[Say | Log]:
+        """News of the Node that proved this key. GossipRefused if a signature in it isn't valid."""
+        effects: list[Say | Log] = [*self._take(news, source, now, sender)]
+        if sender not in self._graph.root.neighbors or not self._partners.speaks(sender):
+            return effects
+        partner = self._partners.of(sender)
+        for id, version in news.offers:
+            partner.offered(id, version)
+        if news.peers and self._graph.is_full(self._graph.root_key, sender):
+            for key, address in news.peers[:PEERS]:
+                self._contacts.hear_at(key, address)
+        if news.everything and now - partner.answered >= EVERYTHING_EVERY:
+            effects += self._partners.everything(sender, now)
+            effects += self._peers(sender, source.ip, now)
+            if now - partner.asked >= EVERYTHING_EVERY:
+                effects += self._partners.ask(sender, now)
+        effects += self._serve(news, partner, sender, now)
+        return effects + self.want(now)
+
+    def _take(self, news: News, source: Endpoint, now: float, sender: PublicKey) -> list[Log]:
+        """The sender's own record, and those that it was asked for."""
+        items = []
+        for record in news.records:
+            key = record.public_key
+            if key == sender:
+                place = NodeAddress(source.ip, news.ports) if news.ports and record.accepts_connections else None
+                items.append(GossipRecord(record, place))
+            elif self._asked.get(id_of(key), (b"", 0.0))[0] == sender:
+                items.append(GossipRecord(record, None))
+        if not items:
+            return []
+        logs = self._hearsay.heard(Gossip(tuple(items)), source, now, sender, aware=True)
+        for item in items:
+            id = id_of(item.record.public_key)
+            if sender in self._partners and item.record.public_key != sender:
+                self._partners.of(sender).has[id] = item.record.version
+            if self._asked.pop(id, None) is not None:
+                self._settle(id, sender)
+        return logs
+
+    def _settle(self, id: bytes, sender: PublicKey) -> None:
+        """What was asked for came. If it was not taken, it would not be the next time."""
+        if sender in self._partners:
+            self._partners.of(sender).offers.pop(id, None)
+
+    def _serve(self, news: News, partner: Partner, sender: PublicKey, now: float) -> list[Say]:
+        """Send what is wanted, as far as we know it and there isn't too much of it."""
+        if not news.wanted:
+            return []
+        known = {id_of(each.record.public_key): each.record for each in self._graph}
+        found = [known[id] for id in dict.fromkeys(news.wanted) if id in known]
+        found = found[: partner.may_have(now)]
+        partner.left -= len(found)
+        for record in found:
+            partner.has[id_of(record.public_key)] = record.version
+        return self._partners.records(sender, found)
+
+    def want(self, now: float) -> list[Say]:
+        """Ask for what is offered, and within reach: each of one neighbor."""
+        for id, (_, then) in list(self._asked.items()):
+            if now - then >= ANSWER_WITHIN:
+                self._settle(id, self._asked.pop(id)[0])
+        effects: list[Say] = []
+        for sender, partner in self._partners.items():
+            wanted = self._wanted(partner) if partner.offers else []
+            if not wanted:
+                continue
+            unknown = [id for id, is_new in wanted if is_new]
+            refused = set(unknown[self._hearsay.belief.left(sender, now) :] if unknown else ())
+            ids = tuple(id for id, _ in wanted if id not in refused)
+            self._asked.update((id, (sender, now)) for id in ids)
+            if ids:
+                effects += self._partners.say(sender, News(wanted=ids))
+        return effects
+
+    def _wanted(self, partner: Partner) -> list[tuple[bytes, bool]]:
+        """Of what it offers, what we lack and nobody was asked for; and whether we know nothing of that Node yet."""
+        graph, reach = self._graph, self._within_reach()
+        wanted = []
+        for id, version in list(partner.offers.items()):
+            key = reach.get(id)
+            if key is None:
+                continue
+            known = graph.record(key)
+            if key == graph.root_key or (known is not None and known.version >= version):
+                del partner.offers[id]
+                partner.has[id] = max(version, partner.has.get(id, -1))
+            elif id not in self._asked:
+                wanted.append((id, known is None))
+        return wanted
+
+    def _within_reach(self) -> dict[bytes, PublicKey]:
+        """Keys within the radius, by their ids."""
+        if self._reach_at != self._graph.revision:
+            self._reach_at = self._graph.revision
+            self._reach = {id_of(key): key for key in self._graph.within(self._radius)}
+        return self._reach
+
+    def _peers(self, sender: PublicKey, ip: str, now: float) -> list[Say]:
+        """A few addresses of Nodes that it isn't likely to know: of those that we have heard of, and of neighbors."""
+        shown = [(key, address) for key, address in self._contacts.afar(sender, PEERS) if self._may_show(ip, key, now)]
+        return self._partners.say(sender, News(peers=tuple(shown))) if shown else []
+
+    def tick(self, now: float) -> list[Say]:
+        """Ask again for what didn't come, and, once in a while, for everything."""
+        effects: list[Say] = []
+        for key, partner in self._partners.items():
+            if partner.follows and now - partner.asked >= ASK_AGAIN and self._partners.speaks(key):
+                effects += self._partners.ask(key, now)
+        return [*effects, *self.want(now)] if self._asked else effects
+
+    def wakes(self) -> list[float]:
+        return [then + ANSWER_WITHIN for _, then in self._asked.values()]

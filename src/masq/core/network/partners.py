@@ -1,0 +1,147 @@
+"""Neighbors of ours that are told differences: what each has, and what it is told now (neighborhood.md 3.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from masq.core.effects import Say
+from masq.core.limits import MAX_KNOWN, RECORDS_FOR_NEIGHBOR, Pace
+from masq.core.network.own_record import OwnRecord
+from masq.types import PublicKey
+from masq.wire.message import NodeRecord
+from masq.wire.news import GOSSIP2, News, id_of, in_frames
+
+Says = Callable[[PublicKey], bool]
+"""Whether a secure link to the Node of this key stands."""
+
+
+@dataclass(slots=True)
+class Partner:
+    """What is known of a neighbor that speaks `gossip2`, since its link stands. Records are named by `id_of` a key."""
+
+    own: int = -1
+    """The version of our own record that it was told last."""
+    has: dict[bytes, int] = field(default_factory=dict)
+    """Versions that it has, or was offered; never more than there are records known."""
+    offers: dict[bytes, int] = field(default_factory=dict)
+    """Versions that it has offered, and that we don't have."""
+    follows: bool = False
+    """Whether it wants to be told."""
+    asked: float = float("-inf")
+    """When we asked it for everything."""
+    answered: float = float("-inf")
+    """When it was told everything."""
+    left: float = RECORDS_FOR_NEIGHBOR.burst
+    """Records that it may be sent, at `counted`."""
+    counted: float = 0.0
+
+    def offered(self, id: bytes, version: int) -> None:
+        """It offers a record that we don't have. Of too many the oldest offers are forgotten."""
+        self.offers.pop(id, None)
+        self.offers[id] = version
+        if len(self.offers) > MAX_KNOWN:
+            del self.offers[next(iter(self.offers))]
+
+    def may_have(self, now: float, pace: Pace = RECORDS_FOR_NEIGHBOR) -> int:
+        """How many records it may be sent now."""
+        self.left = min(pace.burst, self.left + (now - self.counted) * pace.each_second)
+        self.counted = now
+        return int(self.left)
+
+
+class Partners:
+    """By key. A neighbor is one for as long as it is a neighbor, and its secure link stands."""
+
+    def __init__(self, own: OwnRecord, says: Says) -> None:
+        self._own = own
+        self._graph = own.graph
+        self._says = says
+        self._by_key: dict[PublicKey, Partner] = {}
+
+    def __contains__(self, key: PublicKey) -> bool:
+        return key in self._by_key
+
+    def items(self) -> list[tuple[PublicKey, Partner]]:
+        return list(self._by_key.items())
+
+    def speaks(self, key: PublicKey) -> bool:
+        """Whether a Node can be told differences now. All others are told everything, as 0.9.1 is."""
+        record = self._graph.record(key)
+        knows = record is not None and GOSSIP2 in record.extensions and GOSSIP2 in self._own.profile.extensions
+        return knows and self._graph.address(key) is not None and self._says(key)
+
+    def of(self, key: PublicKey) -> Partner:
+        return self._by_key.setdefault(key, Partner())
+
+    def forget(self, key: PublicKey) -> None:
+        """Its link is another one, or none: what was under way is lost."""
+        self._by_key.pop(key, None)
+
+    def prune(self) -> None:
+        """Forget who is our neighbor no more, and what nobody knows any more."""
+        graph = self._graph
+        for key in [key for key in self._by_key if key not in graph.root.neighbors and key not in self._own.parted]:
+            del self._by_key[key]
+        known = {id_of(known.record.public_key) for known in graph}
+        for partner in self._by_key.values():
+            partner.has = {id: version for id, version in partner.has.items() if id in known}
+
+    def due(self, key: PublicKey, now: float) -> list[Say]:
+        """What a neighbor is to be told now: our own record, if it changed; who has news; and that we follow it."""
+        partner, graph = self.of(key), self._graph
+        own = graph.root if graph.root.version > partner.own else None
+        asks = partner.asked == float("-inf") and graph.is_full(graph.root_key, key)
+        offers = self._offers(key, partner) if partner.follows else ()
+        if own is None and not asks and not offers:
+            return []
+        if asks:
+            partner.asked = now
+        return self._say(key, partner, own, offers, asks)
+
+    def everything(self, key: PublicKey, now: float) -> list[Say]:
+        """It wants to be told of all that there is."""
+        partner = self.of(key)
+        partner.follows, partner.answered = True, now
+        partner.has = {}
+        own = self._graph.root if self._graph.root.version > partner.own else None
+        return self._say(key, partner, own, self._offers(key, partner), False)
+
+    def ask(self, key: PublicKey, now: float) -> list[Say]:
+        """Ask for everything, once more."""
+        self.of(key).asked = now
+        return self.say(key, News(everything=True))
+
+    def say(self, key: PublicKey, news: News) -> list[Say]:
+        address = self._graph.address(key)
+        return [] if address is None else [Say(key, address.ip, news.encode())]
+
+    def records(self, key: PublicKey, records: list[NodeRecord]) -> list[Say]:
+        """What it asked for."""
+        return [said for news in in_frames(tuple(records)) for said in self.say(key, news)]
+
+    def _say(
+        self,
+        key: PublicKey,
+        partner: Partner,
+        own: NodeRecord | None,
+        offers: tuple[tuple[bytes, int], ...],
+        asks: bool,
+    ) -> list[Say]:
+        address = self._own.shown_address() if own else None
+        if own is not None:
+            partner.own = own.version
+        partner.has.update(offers)
+        return self.say(key, News((own,) if own else (), address.ports if address else (), offers, (), asks))
+
+    def _offers(self, key: PublicKey, partner: Partner) -> tuple[tuple[bytes, int], ...]:
+        """Records that somebody lists, and that a neighbor has not, or in an older version."""
+        graph, listed = self._graph, self._graph.listed()
+        offers = []
+        for known in graph:
+            other = known.record.public_key
+            id = id_of(other)
+            news = partner.has.get(id, -1) < known.record.version
+            if news and other != key and other != graph.root_key and other in listed:
+                offers.append((id, known.record.version))
+        return tuple(offers)
