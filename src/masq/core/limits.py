@@ -137,6 +137,8 @@ MAX_BOOK: Final = 256
 """Addresses of Nodes that are remembered, in case neighbors are lost."""
 BOOK_PER_NET: Final = 16
 """Of these, in one /16, or /32 of IPv6: who owns a network fills no book."""
+MAX_CAME: Final = 256
+"""Nodes that came to us, and to whom we may send those that come after them."""
 MAX_PASSES: Final = 32
 """Nodes that we are passed on to in a minute: who passes us on without end makes us dial no more."""
 

@@ -173,8 +173,9 @@ class Contacts:
         return len(self._graph.full_neighbors(self._graph.root_key))
 
     def _is_cut_off(self, now: float) -> bool:
-        """Whether there has been no route for a while: then those are looked for of whom nobody tells us."""
-        return now - self._no_route_since >= CUT_OFF
+        """Whether those are looked for of whom nobody tells us: there has been no route for a while, or we see to the
+        end of our network in all directions, and they aren't in it. So two parts of it become one."""
+        return now - self._no_route_since >= CUT_OFF or self._graph.is_whole
 
     def _known_halves(self, now: float) -> set[bytes] | None:
         """Of the keys of all known Nodes, as much as a descriptor shows; None unless others are looked for."""

@@ -56,6 +56,11 @@ class Graph:
         return self._size
 
     @property
+    def is_whole(self) -> bool:
+        """Whether everybody who is listed is known: then there is nobody else in this part of the network."""
+        return self.size == len(self._known)
+
+    @property
     def root(self) -> NodeRecord:
         return self._known[self.root_key].record
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from masq.core.effects import Log, Say, Tell
-from masq.core.limits import KEPT_PLACES, MAX_ASKERS, MAX_DEGREE
+from masq.core.limits import KEPT_PLACES, MAX_ASKERS, MAX_CAME, MAX_DEGREE, prefix
 from masq.core.network.contacts import Contacts
 from masq.core.network.own_record import OwnRecord
 from masq.core.network.places import Places
@@ -38,6 +38,8 @@ class Visitors:
         self._random = random
         self._asked: dict[PublicKey, float] = {}
         """Who found no place here, and when."""
+        self._came: dict[PublicKey, NodeAddress] = {}
+        """Who came over a secure link and accepts connections, and where: they may have room for those who come now."""
 
     def debut(self, item: GossipRecord, source: Endpoint, now: float, sender: PublicKey) -> list[VisitorsEffect]:
         graph, debuter = self._graph, item.record
@@ -49,6 +51,8 @@ class Visitors:
         if self._places.held(address.ip, key, source):
             text = f"a Debut from {source} was refused: another Node is known there"
             return [Log("info", "debut_refused", text), Tell(key, address.endpoint, GossipFailure.MANUAL_REJECTION)]
+        if sender and debuter.accepts_connections:
+            self._remember(key, address)
         candidates = self._candidates(debuter)
         leaving = None if self._places.has_room(debuter) else self._places.gives_way(debuter, address, now)
         if leaving is not None:
@@ -63,7 +67,7 @@ class Visitors:
         ):
             again = self._comes_again(key, now)
             if not again:
-                return self._pass_on(key, address, better.public_key, now)
+                return self._pass_on(key, address, self._at(better), now)
         chosen = self._contacts.solicited(source.ip, now, key)
         # Whoever gives way leaves its place to this one, whatever else there are places kept for.
         if leaving is None and not self._places.has_place(debuter, address, now, chosen):
@@ -87,7 +91,7 @@ class Visitors:
             return []
         candidates = self._candidates(record)
         ways = self._towards_room(record, candidates) or sorted(candidates, key=lambda each: self._random(8))
-        return self._pass_on(record.public_key, address, ways[0].public_key, now) if ways else []
+        return self._pass_on(record.public_key, address, self._at(ways[0]), now) if ways else []
 
     def _candidates(self, debuter: NodeRecord) -> list[NodeRecord]:
         """Neighbors whom a debuter may be sent to, those with the fewest neighbors first."""
@@ -114,15 +118,41 @@ class Visitors:
         """To where there is room, as far as we know; else between us and a neighbor; else to anybody."""
         key = debuter.public_key
         ways = self._towards_room(debuter, candidates)
-        if (again or not ways) and self._places.may_split(debuter, address, now):
+        elsewhere = [*map(self._at, ways[:1]), *self._with_room(debuter)]
+        if (again or not elsewhere) and self._places.may_split(debuter, address, now):
             anchors = self._places.anchors()
             for candidate in reversed(candidates):
                 other = candidate.public_key
                 knows = EXTENSION in candidate.extensions and other not in anchors
                 if knows and self.may_show(address.ip, other, now):
                     return self._split(debuter, address, other, now)
-        ways = ways or sorted(candidates, key=lambda record: self._random(8))
-        return self._pass_on(key, address, ways[0].public_key if ways else None, now)
+        elsewhere = elsewhere or list(map(self._at, candidates))
+        return self._pass_on(key, address, min(elsewhere, key=lambda each: self._random(8), default=None), now)
+
+    def _remember(self, key: PublicKey, address: NodeAddress) -> None:
+        """Somebody came. In the world the last one of each network counts, so that nobody fills this alone."""
+        self._came.pop(key, None)
+        if self._own.profile.diverse:
+            net = prefix(address.ip)
+            same = [other for other, place in self._came.items() if prefix(place.ip) == net]
+            for other in same:
+                del self._came[other]
+        self._came[key] = address
+        if len(self._came) > MAX_CAME:
+            del self._came[next(iter(self._came))]
+
+    def _with_room(self, debuter: NodeRecord) -> list[GossipRecord]:
+        """Those who came here, aren't neighbors of ours, and have room, by what we know of them now."""
+        graph, excluded = self._graph, {debuter.public_key} | debuter.neighbors | self._graph.root.neighbors
+        return [
+            GossipRecord(record, address)
+            for key, address in self._came.items()
+            if key not in excluded and self._has_room(key) and graph.full_neighbors(key)
+            if (record := graph.record(key))
+        ]
+
+    def _at(self, record: NodeRecord) -> GossipRecord:
+        return GossipRecord(record, self._graph.address(record.public_key))
 
     def _towards_room(self, debuter: NodeRecord, candidates: list[NodeRecord]) -> list[NodeRecord]:
         """Those candidates that are nearest to a Node with room, by what we know; none if there is no such Node."""
@@ -189,12 +219,12 @@ class Visitors:
         return None
 
     def _pass_on(
-        self, debuter: PublicKey, address: NodeAddress, target: PublicKey | None, now: float
+        self, debuter: PublicKey, address: NodeAddress, target: GossipRecord | None, now: float
     ) -> list[VisitorsEffect]:
         if target is None:
             return [Tell(debuter, address.endpoint, GossipFailure.NO_SUITABLE_NEIGHBORS)]
-        if self.may_show(address.ip, target, now):
-            return [Tell(debuter, address.endpoint, self._gossip_about(target))]
+        if self.may_show(address.ip, target.record.public_key, now):
+            return [Tell(debuter, address.endpoint, Gossip((target,)))]
         return [Tell(debuter, address.endpoint, GossipFailure.NO_SUITABLE_NEIGHBORS), *self._greed(address.ip, now)]
 
     def _greed(self, ip: str, now: float) -> list[VisitorsEffect]:
