@@ -52,6 +52,8 @@ REMEMBER_JSON: Final = 3_600.0
 """Seconds that an address which did not answer a secure link is spoken JSON to."""
 PING_AFTER: Final = 15.0
 """Seconds of silence after which the other end is asked whether it is there."""
+DIALLER_FIRST: Final = 1.0
+"""So much earlier asks the end that dialled: its PING tells the other one, too, that there is somebody."""
 PING_SOON: Final = 0.5
 """The same if something was sent to it since it was heard."""
 PATIENCE: Final = 4.5
@@ -668,4 +670,4 @@ def _silence_ends(link: Link) -> float:
     """When a link that says nothing is asked whether it is there, or if it was, is dead."""
     if link.pinged > link.heard:
         return link.dead_at
-    return link.heard + (PING_SOON if link.sent else PING_AFTER)
+    return link.heard + (PING_SOON if link.sent else PING_AFTER - DIALLER_FIRST * link.outbound)

@@ -56,9 +56,10 @@ class Book:
         there = [heard for ip, heard in self._heard.items() if ip not in but and heard.key not in known]
         return min(there, key=lambda heard: (heard.asked, self._random(8)), default=None)
 
-    def some(self, count: int) -> list[Heard]:
-        """A few, at random."""
-        return sorted(self._heard.values(), key=lambda heard: self._random(8))[:count]
+    def some(self, count: int, but: Collection[PublicKey] = ()) -> list[Heard]:
+        """A few at random, not of these keys."""
+        there = [heard for heard in self._heard.values() if heard.key not in but]
+        return sorted(there, key=lambda heard: self._random(8))[:count]
 
     def _any(self, ips: list[str]) -> str:
         return min(ips, key=lambda ip: self._random(8))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,6 +29,9 @@ PATIENCE: Final = 3.0
 """Seconds that what a contact has sent us to has the time to take us in."""
 CUT_OFF: Final = 10.0
 """Seconds without a route, after which Nodes are looked for that we know nothing of."""
+AFTER_LOSS: Final = 60.0
+"""Seconds after two neighbors were lost, within as many, in which Nodes are looked for of whom nobody tells us: they
+may have been all that held two parts of the network together."""
 FIRST_SEARCH: Final = 1.0
 LAST_SEARCH: Final = 60.0
 """Seconds from one Node of the book that is asked to the next: at first, and at last."""
@@ -69,6 +73,8 @@ class Contacts:
         self._searches = 0
         self._had = 0
         self._no_route_since = float("inf")
+        self._losses = float("-inf"), float("-inf")
+        """When the last two neighbors were lost."""
         self._saved: frozenset[PublicKey] = frozenset()
 
     # --- who there is ---
@@ -99,6 +105,10 @@ class Contacts:
                 contact.attempts = 0
             _postpone(contact, now)
         return contact is not None
+
+    def lost_neighbor(self, now: float) -> None:
+        self._losses, self._searches = (self._losses[1], now), 0
+        self._search_at = min(self._search_at, now + FIRST_SEARCH)
 
     def add_lost(self, key: PublicKey, address: NodeAddress, now: float) -> None:
         """A lost neighbor. The oldest of those gives way, but nobody whom the operator named."""
@@ -173,9 +183,10 @@ class Contacts:
         return len(self._graph.full_neighbors(self._graph.root_key))
 
     def _is_cut_off(self, now: float) -> bool:
-        """Whether those are looked for of whom nobody tells us: there has been no route for a while, or we see to the
-        end of our network in all directions, and they aren't in it. So two parts of it become one."""
-        return now - self._no_route_since >= CUT_OFF or self._graph.is_whole
+        """Whether those are looked for of whom nobody tells us: there has been no route for a while, neighbors were lost,
+        or we see to the end of our network in all directions, and they aren't in it. So two parts become one."""
+        shrinks = now - self._losses[0] < AFTER_LOSS
+        return now - self._no_route_since >= CUT_OFF or shrinks or self._graph.is_whole
 
     def _known_halves(self, now: float) -> set[bytes] | None:
         """Of the keys of all known Nodes, as much as a descriptor shows; None unless others are looked for."""
@@ -225,20 +236,20 @@ class Contacts:
         if key != self._graph.root_key and address.ports and may_be_dialled(address, self._graph.root_address):
             self._book.add(key, address)
 
-    def afar(self, target: PublicKey, count: int) -> list[tuple[PublicKey, NodeAddress]]:
-        """Nodes that a neighbor is told of: one neighbor that it doesn't list, and some of whom we have heard."""
+    def afar(self, target: PublicKey, told: Collection[PublicKey], count: int) -> list[tuple[PublicKey, NodeAddress]]:
+        """Nodes that a neighbor is told of, and wasn't: one neighbor that it doesn't list, and some we have heard of."""
         graph, to = self._graph, self._graph.record(target)
-        listed = to.neighbors if to else frozenset()
+        listed = {target, *told, *(to.neighbors if to else ())}
         ours = [
             (record.public_key, address)
             for record in graph.full_neighbors(graph.root_key)
             if record.accepts_connections and EXTENSION in record.extensions
-            if record.public_key != target and record.public_key not in listed
+            if record.public_key not in listed
             if (address := graph.address(record.public_key))
         ]
         near = sorted(ours, key=lambda each: self._random(8))[:1]
-        far = [(heard.key, heard.address) for heard in self._book.some(count) if heard.key not in listed]
-        return [each for each in dict.fromkeys([*near, *far]) if each[0] != target][:count]
+        far = [(heard.key, heard.address) for heard in self._book.some(count, listed)]
+        return list(dict.fromkeys([*near, *far]))[:count]
 
     def wait_for_answer(self, ip: str, now: float) -> None:
         """A contact has sent us elsewhere: what comes of it is waited for before it is asked again."""

@@ -22,7 +22,11 @@ ASK_AGAIN: Final = 600.0
 EVERYTHING_EVERY: Final = 10.0
 """Seconds between two times that a neighbor is told everything."""
 PEERS: Final = 3
-"""Addresses of Nodes afar that a neighbor is told when it is told everything."""
+"""Addresses of Nodes afar that a neighbor is told at once."""
+PEERS_IN_ALL: Final = 8
+"""And for as long as its link stands: then it knows enough to find others when its neighbors are gone."""
+PEERS_EVERY: Final = 20.0
+"""Seconds from one neighbor that is told some to the next."""
 
 MayShow = Callable[[str, PublicKey, float], bool]
 
@@ -50,6 +54,7 @@ class Exchange:
         self._random = random
         self._asked: dict[bytes, tuple[PublicKey, float]] = {}
         """Records that were asked for, of whom, and when."""
+        self._peers_at = float("-inf")
         self._reach: dict[bytes, PublicKey] = {}
         self._reach_at = -1
         """The revision of the graph for which it holds."""
@@ -67,7 +72,7 @@ class Exchange:
                 self._contacts.hear_at(key, address)
         if news.everything and now - partner.answered >= EVERYTHING_EVERY:
             effects += self._partners.everything(sender, now)
-            effects += self._peers(sender, source.ip, now)
+            effects += self._peers(sender, partner, source.ip, now)
             if now - partner.asked >= EVERYTHING_EVERY:
                 effects += self._partners.ask(sender, now)
         effects += self._serve(news, partner, sender, now)
@@ -152,10 +157,21 @@ class Exchange:
             self._reach = {id_of(key): key for key in self._graph.within(self._radius)}
         return self._reach
 
-    def _peers(self, sender: PublicKey, ip: str, now: float) -> list[Say]:
+    def _peers(self, sender: PublicKey, partner: Partner, ip: str, now: float) -> list[Say]:
         """A few addresses of Nodes that it isn't likely to know: of those that we have heard of, and of neighbors."""
-        shown = [(key, address) for key, address in self._contacts.afar(sender, PEERS) if self._may_show(ip, key, now)]
+        most = min(PEERS, PEERS_IN_ALL - len(partner.peers))
+        afar = self._contacts.afar(sender, partner.peers, max(0, most))
+        shown = [(key, address) for key, address in afar if self._may_show(ip, key, now)]
+        partner.peers.update((key, None) for key, _ in afar)
         return self._partners.say(sender, News(peers=tuple(shown))) if shown else []
+
+    def _tell_one(self, now: float) -> list[Say]:
+        """Tell one neighbor a few more addresses."""
+        self._peers_at = now + PEERS_EVERY
+        able = [each for each in self._partners.items() if each[1].follows and len(each[1].peers) < PEERS_IN_ALL]
+        key, partner = min(able, key=lambda each: self._random(8), default=(b"", None))
+        address = self._graph.address(key)
+        return self._peers(key, partner, address.ip, now) if partner and address else []
 
     def tick(self, now: float) -> list[Say]:
         """Ask again for what didn't come, and, once in a while, for everything."""
@@ -163,6 +179,8 @@ class Exchange:
         for key, partner in self._partners.items():
             if partner.follows and now - partner.asked >= ASK_AGAIN and self._partners.speaks(key):
                 effects += self._partners.ask(key, now)
+        if now >= self._peers_at:
+            effects += self._tell_one(now)
         return [*effects, *self.want(now)] if self._asked else effects
 
     def wakes(self) -> list[float]:

@@ -182,6 +182,7 @@ class Neighborhood:
         graph.forget_address(key)
         self._partners.forget(key)
         if listed:
+            self.contacts.lost_neighbor(now)
             self._places.left(key, ip)
         self.own.drop_neighbor(key, now)
         return []

@@ -32,6 +32,8 @@ class Partner:
     """When we asked it for everything."""
     answered: float = float("-inf")
     """When it was told everything."""
+    peers: dict[PublicKey, None] = field(default_factory=dict)
+    """Nodes whose addresses it was told."""
     left: float = RECORDS_FOR_NEIGHBOR.burst
     """Records that it may be sent, at `counted`."""
     counted: float = 0.0
