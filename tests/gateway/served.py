@@ -45,13 +45,33 @@ class Served:
         self.looks += 1
         return dict(self.document)
 
-    def check(self, name: str, value: str) -> None:
+    def rows(self) -> Sequence[Mapping[str, Any]]:
+        return [{"name": "min-hops"}]
+
+    async def check(self, name: str, value: str, look: bool, chain: str) -> Mapping[str, Any]:
         if value == "wrong":
             raise ValueError(f"{name}: {value} is not right; try another")
+        return {"findings": [{"what": "dial", "level": "good", "found": "it answers", "do": ""}]} if look else {}
 
     def change(self, name: str, value: str) -> dict[str, Any]:
         self.told.append(["change", name, value])
         return {"changed": [name]}
+
+    def weigh(self, values: Mapping[str, str], wallet: bool) -> Mapping[str, Any]:
+        return {"valid": "min-hops" not in values, "name": "min-hops", "problem": "too many"}
+
+    def keep(self, values: Mapping[str, str], wallet: bool) -> Mapping[str, Any]:
+        if wallet:
+            raise LocalError("there is none")
+        self.told.append(["keep", *values])
+        return {"changed": [*values]}
+
+    def create(self, words: int) -> Mapping[str, Any]:
+        self.told.append(["create", str(words)])
+        return {"phrase": "word " * words}
+
+    def recover(self, phrase: str, passphrase: str, language: str) -> Mapping[str, Any]:
+        raise LocalError("a phrase has 12, 15, 18, 21 or 24 words")
 
 
 def operations_of(node: Served) -> list[Operation]:
@@ -59,7 +79,8 @@ def operations_of(node: Served) -> list[Operation]:
     names = ("status", "route", "reload", "scan", "ban", "lift", "stop")
     return [
         *operations.orders({name: node.command(name) for name in names}),
-        *operations.settings(lambda: [{"name": "min-hops"}], node.check, node.change),
+        *operations.settings(node),
+        *operations.wallets(node.create, node.recover),
         operations.log(lambda: ["a line"]),
     ]
 

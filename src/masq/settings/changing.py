@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,31 +47,43 @@ def change(path: Path, name: str, text: str) -> bytes:
     way that only a person can change.
     """
     check_value(name, text)
+    return change_all(path, {name: text})
+
+
+def change_all(path: Path, values: Mapping[str, str]) -> bytes:
+    """As `change`, for several values at once: all of them are written, or none. They have been checked."""
     before = _content(path)
-    wanted = {**(read_config_file(path) if before else {}), name: text}
-    if not text:
-        del wanted[name]
-    line = f"{name} = {_quoted(text)}" if text else None
-    here = re.compile(rf"""^[ \t]*(?:{name}|"{name}"|'{name}')[ \t]*=""")
+    wanted = read_config_file(path) if before else {}
     lines = before.decode().splitlines()
-    found = [at for at, each in enumerate(lines) if here.match(each)]
-    if found:
-        lines[found[0] : found[0] + 1] = [line] if line else []
-    elif line:
-        lines.append(line)
+    for name, text in values.items():
+        _put(lines, name, f"{name} = {_quoted(text)}" if text else None)
+        wanted[name] = text
+    wanted = {name: text for name, text in wanted.items() if text or name not in values}
     after = "".join(f"{each}\n" for each in lines)
     try:
         same = {key: _plain(value) for key, value in tomllib.loads(after).items()} == wanted
     except tomllib.TOMLDecodeError:
         same = False
     if not same:
-        raise SettingError(name, f"{path} is written in a way that only a person can change: edit it by hand")
+        names = ", ".join(values)
+        raise SettingError(names, f"{path} is written in a way that only a person can change: edit it by hand")
     put_back(path, after.encode())
     return before
 
 
+def _put(lines: list[str], name: str, line: str | None) -> None:
+    """Replace the line of a setting, add it, or take it out."""
+    here = re.compile(rf"""^[ \t]*(?:{name}|"{name}"|'{name}')[ \t]*=""")
+    found = [at for at, each in enumerate(lines) if here.match(each)]
+    if found:
+        lines[found[0] : found[0] + 1] = [line] if line else []
+    elif line:
+        lines.append(line)
+
+
 def put_back(path: Path, content: bytes) -> None:
     """Have the file hold this, for its owner alone."""
+    path = Path(os.path.realpath(path))
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         replace_file(path, content)
