@@ -21,7 +21,6 @@ CALL: Final = 8.0
 """Seconds that one question to a provider may take."""
 WITHIN: Final = 30.0
 """Seconds that all of a look may take."""
-AT_ONCE: Final = 4
 MOST_NODES: Final = 32
 MOST_PROVIDERS: Final = 4
 MOST_WORDS: Final = 400
@@ -31,32 +30,43 @@ _UNFIT: Final = "name a Node that runs, or take this one out"
 
 
 class Looks:
-    """Those of one Node, or of one that is to be."""
+    """Those of one Node, or of one that is to be: one look at each setting at a time, the one that was asked last."""
 
     def __init__(self) -> None:
-        self._under_way = 0
+        self._under_way: dict[str, asyncio.Task[list[Finding]]] = {}
 
     async def at(self, name: str, text: str, chain: Chain, wallet: Address, earning: Address) -> list[Finding]:
         """What is found; nothing for a setting of which only the form matters. The form has been checked.
 
-        `wallet`, `earning`: whose payments and income a provider is asked about. LocalError: too many looks go on.
+        `wallet`, `earning`: whose payments and income a provider is asked about. LocalError: another value of the
+        setting is looked at by now.
         """
         look = _LOOKS.get(name)
         if look is None or not text:
             return []
-        if self._under_way >= AT_ONCE:
-            raise LocalError("too much is being looked at already: wait a few seconds")
-        self._under_way += 1
-        findings: list[Finding] = []
+        if (former := self._under_way.get(name)) is not None:
+            former.cancel()
+        task = self._under_way[name] = asyncio.create_task(_find(look(text, chain, wallet, earning)))
         try:
-            async with asyncio.timeout(WITHIN), aclosing(look(text, chain, wallet, earning)) as found:
-                async for each in found:
-                    findings.append(each)
-        except TimeoutError:
-            findings.append(Finding("time", "bad", f"it is not done after {WITHIN:.0f} s", "try again, or another one"))
+            await asyncio.wait([task])
+            if task.cancelled():
+                raise LocalError("another value of it is looked at by now")
+            return task.result()
         finally:
-            self._under_way -= 1
-        return [Finding(each.what, each.level, each.found[:MOST_WORDS], each.do) for each in findings]
+            task.cancel()
+            if self._under_way.get(name) is task:
+                del self._under_way[name]
+
+
+async def _find(found: AsyncGenerator[Finding, None]) -> list[Finding]:
+    findings: list[Finding] = []
+    try:
+        async with asyncio.timeout(WITHIN), aclosing(found):
+            async for each in found:
+                findings.append(Finding(each.what, each.level, each.found[:MOST_WORDS], each.do))
+    except TimeoutError:
+        findings.append(Finding("time", "bad", f"it is not done after {WITHIN:.0f} s", "try again, or another one"))
+    return findings
 
 
 async def _providers(text: str, chain: Chain, wallet: Address, earning: Address) -> AsyncGenerator[Finding, None]:

@@ -39,9 +39,9 @@ ADVICE: Final = "masq open, which leads through it in a browser"
 class SetUp:
     """What is known so far. `given`: the command line's settings; `token`: who commands."""
 
-    given: Mapping[str, str]
-    environment: Mapping[str, str]
-    token: str
+    given: Mapping[str, str] = field(repr=False)
+    environment: Mapping[str, str] = field(repr=False)
+    token: str = field(repr=False)
     url: str = ""
     problem: SettingError | None = None
     """Why the Node did not start, if it was tried."""

@@ -13,10 +13,16 @@ const PAGES = [
   ["settings", "Settings", "settings.js"],
   ["try", "API", "try.js"],
 ];
+const SETUP = ["setup", "Set up", "setup.js"];
 const DEMO = ["demo", "Demo", "demo.js"];
 const here = () => location.hash.replace(/^#\/?/, "").split("?")[0];
 
 function Verdict({ store }) {
+  const setup = store.status && store.status.setup;
+  if (setup && store.state === "gone") {
+    return html`<div class=${`verdict ${setup.starting ? "" : "bad"}`} role="status"><p>${setup.starting ? html`<b>The Node starts</b>This page goes on with it in a moment.` : html`<b>The set-up has ended</b>Begin it again with <code>masq open</code>.`}</p></div>`;
+  }
+  if (setup && !store.state) return null;
   if (store.state && store.state !== "wait") {
     const words = store.state === "gone" ? "The Node does not answer" : store.state;
     return html`<div class="verdict bad" role="status"><p><b>${words}</b>If it was stopped, start it with <code>masq run</code>, then open this page again with <code>masq open</code>.</p></div>`;
@@ -46,7 +52,8 @@ function App() {
   const [loaded, setLoaded] = useState({});
   const [problem, setProblem] = useState("");
   const demo = store.status && store.status.demo;
-  const pages = demo ? [DEMO] : PAGES;
+  const setup = store.status && store.status.setup;
+  const pages = demo ? [DEMO] : setup ? [SETUP] : PAGES;
   useEffect(() => {
     const moved = () => setPlace(here());
     addEventListener("hashchange", moved);
