@@ -76,7 +76,7 @@ class Served:
 
 def operations_of(node: Served) -> list[Operation]:
     """What it can be asked."""
-    names = ("status", "route", "reload", "scan", "ban", "lift", "stop")
+    names = ("status", "audit", "route", "reload", "scan", "ban", "lift", "stop")
     return [
         *operations.orders({name: node.command(name) for name in names}),
         *operations.settings(node),

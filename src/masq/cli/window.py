@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated
+from contextlib import suppress
+from typing import Annotated, Final
 
 import typer
 
 from masq.cli.options import AsJson, ChainName, DataDirectory, directory_of, print_json
 from masq.errors import LocalError, SettingError
+
+WAKE: Final = 5.0
+"""Seconds."""
 
 
 def open_window(
@@ -43,10 +47,23 @@ def open_window(
         print_json({"url": url})
     else:
         typer.echo(url)
+    _wake(place)
     if not no_browser and not as_json:
         from masq.cli.browser import show
 
         show(url)
+
+
+def _wake(place: str) -> None:
+    """Have the server behind the window loaded before a browser comes: that takes longer than to show a page."""
+    import http.client
+
+    host, _, port = place.removeprefix("http://").rstrip("/").rpartition(":")
+    connection = http.client.HTTPConnection(host, int(port), timeout=WAKE)
+    with suppress(OSError, http.client.HTTPException):
+        connection.request("GET", "/")
+        connection.getresponse().read()
+    connection.close()
 
 
 def _is_set_up(given: dict[str, str]) -> bool:

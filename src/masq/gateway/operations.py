@@ -102,6 +102,12 @@ def orders(commands: Mapping[str, Command]) -> list[Operation]:
         Operation(
             "GET", "/api/status", "The status document (docs/status.md).", _told(commands["status"], lambda _: ())
         ),
+        Operation(
+            "GET",
+            "/api/audit",
+            "Accounts as their other sides have signed them, beside our own count (docs/status.md).",
+            _told(commands["audit"], lambda _: ()),
+        ),
         post("/api/route/new", "Have new streams take new routes.", Empty, lambda _: ("new",)),
         post("/api/reload", "Read the settings again.", Empty, lambda _: ()),
         post("/api/scan", "Look through the books now.", ScanBody, lambda body: (body.scan,)),
