@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
-import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
-from tests.gateway.served import TOKEN, served
+from tests.browser.pretended import pretended, quiet_document
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 PATIENCE = 60_000
@@ -48,35 +46,19 @@ def document() -> dict[str, Any]:
     route = [key(each) for each in (0, 1, 2, 3)]
     stream = {"id": "1", "target": "a:80", "route": route, "back": route[::-1], "sent": 1, "received": 1, "age": 1}
     return {
-        "verdict": {"works": True, "words": "works: browsing over 3 hops", "advice": None},
-        "pid": 1, "public_key": key(0), "nodes_known": MANY, "uptime": 5, "serving": 0, "circuits": 0, "avoided": [],
-        "neighbors": [{"key": key(1), "full": True}], "bans": [], "exits": [], "traffic": {"received": 0, "sent": 0},
+        **quiet_document(),
+        "public_key": key(0),
+        "nodes_known": MANY,
+        "neighbors": [{"key": key(1), "full": True}],
         "streams": [stream],
-        "payables": [], "receivables": [], "paid_wei": "0", "earned_wei": "0", "payments": [], "overbilled": [],
         "nodes": [node(number, chance) for number in range(MANY)],
-    }  # fmt: skip
+    }
 
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    loop = asyncio.new_event_loop()
-    found: list[str] = []
-    up, stop = threading.Event(), asyncio.Event()
-
-    async def run() -> None:
-        async with served() as (gateway, _):
-            gateway.document = document()
-            found.append(f"{gateway.url}/#token={TOKEN}")
-            up.set()
-            await stop.wait()
-
-    thread = threading.Thread(target=lambda: loop.run_until_complete(run()))
-    thread.start()
-    assert up.wait(60)
-    yield found[0]
-    loop.call_soon_threadsafe(stop.set)
-    thread.join(60)
-    loop.close()
+    with pretended(document()) as there:
+        yield there
 
 
 def test_a_thousand_nodes_are_shown_and_slow_ones_marked(url: str, page: Page) -> None:

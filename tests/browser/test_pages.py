@@ -136,7 +136,7 @@ def test_a_setting_is_checked_as_it_is_typed_and_counts_at_once(own: Page) -> No
 def test_the_log_is_live_and_filtered(own: Page) -> None:
     go(own, "log")
     own.get_by_label("Lines with").fill("no line has this")
-    expect(own.get_by_role("log")).to_contain_text("Nothing yet")
+    expect(own.get_by_role("log")).to_contain_text("Nothing that fits", timeout=PATIENCE)
 
 
 def test_a_tab_without_the_key_says_how_to_get_it(demo: Demo, page: Page) -> None:

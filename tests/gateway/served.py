@@ -31,13 +31,16 @@ class Served:
     port: int = 0
     opened: int = 0
     hub: Hub | None = None
+    accounts: list[dict[str, Any]] = field(default_factory=list)
+    lines: list[str] = field(default_factory=lambda: ["a line"])
 
     def command(self, name: str) -> operations.Command:
         def act(words: Sequence[str]) -> dict[str, Any]:
             self.told.append([name, *words])
             if name == "lift":
                 raise LocalError(f"nothing is held against {words[0]}")
-            return self.document if name == "status" else {}
+            answers = {"status": self.document, "audit": {"accounts": self.accounts}, "keep": {}}
+            return answers.get(name, {})
 
         return act
 
@@ -58,13 +61,13 @@ class Served:
         return {"changed": [name]}
 
     def weigh(self, values: Mapping[str, str], wallet: bool) -> Mapping[str, Any]:
-        return {"valid": "min-hops" not in values, "name": "min-hops", "problem": "too many"}
+        return {"valid": "min-hops" not in values, "name": "min-hops", "problem": "too many", "warnings": []}
 
     def keep(self, values: Mapping[str, str], wallet: bool) -> Mapping[str, Any]:
         if wallet:
             raise LocalError("there is none")
         self.told.append(["keep", *values])
-        return {"changed": [*values]}
+        return {"changed": [*values], "after_restart": []}
 
     def create(self, words: int) -> Mapping[str, Any]:
         self.told.append(["create", str(words)])
@@ -81,7 +84,7 @@ def operations_of(node: Served) -> list[Operation]:
         *operations.orders({name: node.command(name) for name in names}),
         *operations.settings(node),
         *operations.wallets(node.create, node.recover),
-        operations.log(lambda: ["a line"]),
+        operations.log(lambda: node.lines),
     ]
 
 

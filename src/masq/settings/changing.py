@@ -19,6 +19,8 @@ from masq.types import Chain, RatePack, address_text
 
 _UNITS = (1, 10**18, 10**6, 10**9)
 """What numbers may have been multiplied with when they were read: wei of a MASQ, bytes of an MB and of a GB."""
+FIXED = ("config-file", "data-directory", "chain")
+"""Settings that say where the config file is."""
 
 
 def check_value(name: str, text: str) -> None:
@@ -26,7 +28,7 @@ def check_value(name: str, text: str) -> None:
     setting = SETTINGS.get(name)
     if setting is None or setting.hidden:
         raise SettingError(name[:80], "there is no setting of this name")
-    if name in ("config-file", "data-directory", "chain"):
+    if name in FIXED:
         raise SettingError(name, "it can't be changed in a config file that lies where it leads; give it to `masq run`")
     if "\n" in text or "\r" in text or not text.isprintable():
         raise SettingError(name, "it is one line of text")
@@ -111,6 +113,7 @@ def _row(setting: Setting, value: object, at_once: bool) -> dict[str, Any]:
         "given": value is not None,
         "value": None if setting.secret or value is None else text_of(setting, value),
         "at_once": at_once,
+        "fixed": setting.name in FIXED,
     }
 
 

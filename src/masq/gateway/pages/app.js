@@ -62,6 +62,10 @@ function App() {
   const page = pages.find(([name]) => name === place) || pages[0];
   const View = loaded[page[2]];
   useEffect(() => {
+    const tab = document.querySelector("nav [aria-current]");
+    if (tab) tab.scrollIntoView({ block: "nearest", inline: "center" });
+  }, [page[0], Boolean(store.status)]);
+  useEffect(() => {
     document.title = `${page[1]} · MASQ Node`;
     import(`./${page[2]}`).then(
       (module) => setLoaded((before) => ({ ...before, [page[2]]: module.default })),

@@ -28,7 +28,7 @@ function Plot({ history }) {
       const line = (label, name, dash) => ({ label, stroke: color(name), width: 2, dash, points: { show: false } });
       const options = {
         width: box.current.clientWidth, height: 240, cursor: { drag: { x: false, y: false } },
-        axes: [axis, { ...axis, size: 90, values: (_, ticks) => ticks.map((tick) => masq(tick * 1e18).replace(" MASQ", "")) }],
+        axes: [{ ...axis, space: 70, incrs: [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600] }, { ...axis, size: 90, values: (_, ticks) => ticks.map((tick) => masq(tick * 1e18).replace(" MASQ", "")) }],
         series: [{}, line("owed by us", "bad"), line("owed to us", "accent"), line("paid", "good"), line("earned", "warn", [6, 4])],
       };
       plot.current = new UPlot(options, data(), box.current);
@@ -58,7 +58,7 @@ function useAudit(disputed) {
   const [accounts, setAccounts] = useState([]);
   const [problem, setProblem] = useState("");
   useEffect(() => {
-    const look = () => ask("GET", "/api/audit").then((answer) => { setAccounts(answer.accounts); setProblem(""); }, (error) => setProblem(error.message));
+    const look = () => ask("GET", "/api/audit").then((answer) => { setAccounts(answer.accounts || []); setProblem(""); }, (error) => setProblem(error.message));
     look();
     const timer = setInterval(look, LOOK_EVERY);
     return () => clearInterval(timer);
@@ -87,7 +87,7 @@ function Statements({ status, names }) {
 /** Those that pay: one, or several that take turns. */
 function Wallets({ status }) {
   const several = status.wallets || [];
-  const coins = (each) => (each.coins === null ? "unknown" : masq(each.coins).replace("MASQ", "coins"));
+  const coins = (each) => masq(each.coins).replace(" MASQ", "");
   return html`<section class="card"><h2>Wallets</h2><dl class="facts"><dt>${several.length ? "Pays for most" : "Pays"}</dt><dd class="mono">${status.consuming_wallet || "none: `masq wallet create --save`"}</dd><dt>Earns</dt><dd class="mono">${status.earning_wallet}</dd><dt>Chain</dt><dd>${status.chain}</dd></dl>
     ${several.length > 0 && html`<div class="scroll" tabindex="0" role="region" aria-label="Wallets that pay"><table><thead><tr><th scope="col">Pays</th><th scope="col" class="number">Has</th><th scope="col" class="number">For gas</th><th scope="col" class="number">Owes</th><th scope="col" class="number">Lacks</th><th scope="col" class="number">Paid</th></tr></thead><tbody>
       ${several.map((each) => html`<tr key=${each.wallet}><td class="mono" title=${each.wallet}>${wallet(each.wallet)}</td><td class="number">${masq(each.tokens)}</td><td class="number">${coins(each)}</td><td class="number">${masq(each.owed_wei)}</td><td class="number">${each.lacking !== "0" ? html`<span class="error">${masq(each.lacking)}</span>` : "nothing"}</td><td class="number">${masq(each.paid_wei)}</td></tr>`)}</tbody></table></div>`}</section>`;
@@ -113,7 +113,7 @@ export default function Money({ store }) {
       <div><dt>Earned since the start</dt><dd>${masq(status.earned_wei)}</dd></div>
       <div><dt>An hour of the present use</dt><dd>${masq(hour)}</dd></div>
       <div><dt>Spent in this hour</dt><dd>${masq(status.spent_hour_wei)}${status.most_hour_wei ? html` <small class="quiet">of ${masq(status.most_hour_wei)}</small>` : ""}</dd></div>
-      ${status.consuming_wallet && html`<div><dt>${many ? `In ${many} wallets that pay` : "In the consuming wallet"}</dt><dd>${masq(total(status, "tokens"))}</dd></div><div><dt>For gas</dt><dd>${total(status, "coins") === null ? "unknown" : masq(total(status, "coins")).replace("MASQ", "coins")}</dd></div>`}
+      ${status.consuming_wallet && html`<div><dt>${many ? `In ${many} wallets that pay` : "In the consuming wallet"}</dt><dd>${masq(total(status, "tokens"))}</dd></div><div><dt>For gas</dt><dd>${masq(total(status, "coins")).replace(" MASQ", "")} <small class="quiet">of the chain's coin</small></dd></div>`}
     </dl>
     <section class="card"><h2>Since this page was opened</h2><${Plot} history=${history} /></section>
     <div class="grid">
@@ -126,7 +126,7 @@ export default function Money({ store }) {
       <p class="row"><${Act} path="/api/scan" body=${{ scan: "payables" }}>Pay what is due<//> <${Act} path="/api/scan" body=${{ scan: "receivables" }}>Look for income<//></p></section>
     <${Wallets} status=${status} />
     <${Statements} status=${status} names=${names} />
-    <section class="card"><h2>Bills that were too high, and refusals</h2>
+    <section class="card"><h2>Refusals, bills that were too high, warnings</h2>
       ${(status.banned || []).map((each) => html`<p>Refused until it pays: <span class="mono">${each}</span></p>`)}
       ${(status.overbilled || []).map((each) => html`<p class="error">Node ${short(each.node)} billed ${masq(each.billed)}; we counted ${masq(each.counted)}, and pay that.</p>`)}
       ${(status.warnings || []).map((each) => html`<p>${each}</p>`)}

@@ -1,5 +1,5 @@
 // The known mesh: who is there, whose neighbor, which way our streams go.
-import { html, useState } from "./vendor/preact.js";
+import { html, useEffect, useRef, useState } from "./vendor/preact.js";
 import { Act, Notes } from "./app.js";
 import { Graph, linksOf, routesOf } from "./graph.js";
 import { bytes, country, masq, short, time, wallet } from "./text.js";
@@ -39,7 +39,10 @@ function Details({ node, status, kind, slow }) {
   const bans = (status.bans || []).filter((ban) => names.includes(ban.who));
   const failed = (status.avoided || []).filter((each) => node.key.startsWith(each.node));
   const bills = (status.overbilled || []).filter((each) => each.node === node.key);
-  return html`<section class="card" aria-label="Node"><h2>Node ${short(node.key)} <span class="tag">${WORDS[kind]}</span> ${slow && html`<span class="tag warn">slow</span>`}</h2>
+  const card = useRef(null);
+  // On a phone it stands below all else.
+  useEffect(() => { if (card.current) card.current.scrollIntoView({ block: "nearest" }); }, []);
+  return html`<section class="card" ref=${card} aria-label="Node"><h2>Node ${short(node.key)} <span class="tag">${WORDS[kind]}</span> ${slow && html`<span class="tag warn">slow</span>`}</h2>
     <dl class="facts">
       <dt>Address</dt><dd class="mono">${node.address || "not known"}</dd>
       <dt>Country</dt><dd>${country(node.country)}</dd>

@@ -76,7 +76,8 @@ function Over({ draft, wallet, setup, chain, go, kept, value }) {
     }
   };
   if (done && setup) return html`<p class="ok" role="status">Saved in <code>${done.saved_in}</code>. The Node starts now, and this page goes on with it. The next time, <code>${done.again}</code> starts it.</p>`;
-  if (done) return html`<p class="ok" role="status">Saved. ${done.changed.length ? `In use now: ${done.changed.join(", ")}. ` : ""}${done.after_restart.length ? html`From the next start on: ${done.after_restart.join(", ")} (<code>masq stop</code>, then <code>masq run</code>).` : ""}</p>`;
+  if (done) return html`<p class="ok" role="status">Saved. ${!done.changed.length && !done.after_restart.length ? "Nothing is otherwise now: the command line says something else, or it was so before. " : ""}${done.changed.length ? `In use now: ${done.changed.join(", ")}. ` : ""}${done.after_restart.length ? html`From the next start on: ${done.after_restart.join(", ")} (<code>masq stop</code>, then <code>masq run</code>).` : ""}</p>`;
+  if (!setup && !Object.keys(draft).length) return html`<p class="quiet">Nothing was changed.</p>`;
   return html`
     <dl class="facts">${Object.entries(draft).filter(([, text]) => text).map(([name, text]) => html`<dt>${name}</dt><dd class="mono">${name === "consuming-private-key" ? "a key, which is not shown" : text}</dd>`)}</dl>
     ${wallet && html`<h3>wallets</h3><${Addresses} wallets=${wallet} />`}
