@@ -94,6 +94,9 @@ def choose_provider(page: Page, url: str) -> None:
 
 def make_wallets(page: Page) -> list[str]:
     """The phrase, which is gone from the page then."""
+    # Who serves nobody can't do without one.
+    expect(page.get_by_role("button", name="Next")).to_be_disabled()
+    expect(page.get_by_role("radio", name="No wallet that pays")).to_have_count(0)
     page.get_by_role("radio", name="Make new wallets").check()
     page.get_by_role("button", name="Make new wallets").click()
     words = page.get_by_role("list", name="Phrase").get_by_role("listitem")

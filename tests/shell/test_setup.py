@@ -182,3 +182,18 @@ def test_stop_ends_it(tmp_path: Path) -> None:
             listener.close()
 
     assert asyncio.run(life()) is None
+
+
+def test_a_disk_that_fails_ends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    to_be = set_up(tmp_path)
+    to_be.recover(PHRASE, "", "English")
+    with monkeypatch.context() as patched:
+        patched.setattr("masq.settings.changing.replace_file", full)
+        with pytest.raises(LocalError, match="No space left"):
+            asyncio.run(kept(to_be, WHOLE, wallet=True))
+    assert not to_be.document()["setup"]["starting"]
+    assert not (tmp_path / "config.toml").exists()
+    assert asyncio.run(kept(to_be, WHOLE, wallet=True))["saved_in"] == str(tmp_path / "config.toml")

@@ -27,6 +27,7 @@ from masq.shell.window import LookedAt, as_wrong, config_file_of, raise_if_wrong
 from masq.types import CHAINS, DEFAULT_CHAIN, Chain, address_text
 
 if TYPE_CHECKING:
+    from masq.gateway.operation import Operation
     from masq.gateway.server import Running
 
 STARTS_AFTER: Final = 0.2
@@ -183,15 +184,10 @@ class SetUp:
 
     # --- its life ---
 
-    async def settle(self, listener: socket.socket) -> Settings | None:
-        """Serve at the socket, which stays open, until settings are kept: these; or None if it was told to stop."""
+    def operations(self) -> list[Operation]:
+        """What its window is asked."""
         from masq.gateway import operations
-        from masq.gateway.hub import Hub
         from masq.gateway.operation import Empty, Operation
-        from masq.gateway.server import Gateway, serve
-
-        async def seen() -> Mapping[str, Any]:
-            return self.document()
 
         async def shown(_: object) -> Mapping[str, Any]:
             return self.document()
@@ -199,13 +195,22 @@ class SetUp:
         async def stopped(_: object) -> Mapping[str, Any]:
             return self.commands["stop"](())
 
-        asked = [
+        return [
             Operation("GET", "/api/status", "How far the set-up is.", shown),
             *operations.settings(self),
             *operations.wallets(self.create, self.recover),
             Operation("POST", "/api/stop", "Set nothing up.", stopped, Empty),
         ]
-        running: Running = await serve(Gateway(self.token, Hub(seen), asked), listener.dup())
+
+    async def settle(self, listener: socket.socket) -> Settings | None:
+        """Serve at the socket, which stays open, until settings are kept: these; or None if it was told to stop."""
+        from masq.gateway.hub import Hub
+        from masq.gateway.server import Gateway, serve
+
+        async def seen() -> Mapping[str, Any]:
+            return self.document()
+
+        running: Running = await serve(Gateway(self.token, Hub(seen), self.operations()), listener.dup())
         try:
             await self._over.wait()
         finally:

@@ -30,7 +30,7 @@ function Verdict({ store }) {
   const verdict = store.status && store.status.verdict;
   if (!verdict) return null;
   const [first, ...rest] = verdict.words.split(": ");
-  return html`<div class=${`verdict ${verdict.works ? "" : "bad"}`} role="status">
+  return html`<div class=${`verdict ${verdict.works ? (verdict.advice ? "warn" : "") : "bad"}`} role="status">
     <p><b>${first[0].toUpperCase() + first.slice(1)}</b>${rest.join(": ")}${verdict.advice && html`<br />What to do: ${verdict.advice}`}</p></div>`;
 }
 

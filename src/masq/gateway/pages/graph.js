@@ -121,7 +121,7 @@ function refresh(graph) {
   if (graph) graph.linkColor(graph.linkColor()).linkWidth(graph.linkWidth()).linkVisibility(graph.linkVisibility()).linkDirectionalParticles(graph.linkDirectionalParticles());
 }
 
-const FILL = { own: "accent", exit: "good", dead: "bad", banned: "bad", slow: "warn", neighbor: "accent" };
+const FILL = { own: "accent", exit: "good", dead: "bad", banned: "bad", neighbor: "accent" };
 
 function draw(node, canvas, scale, plainly) {
   canvas.beginPath();

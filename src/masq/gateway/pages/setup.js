@@ -57,7 +57,7 @@ function Look({ name, value, chain }) {
 }
 
 /** All of it together: what is wrong, or a button that begins. */
-function Over({ draft, wallet, setup, chain, go, kept, value }) {
+function Over({ draft, wallet, setup, chain, pays, go, kept, value }) {
   const [weighed, setWeighed] = useState(null);
   const [done, setDone] = useState(null);
   const [problem, setProblem] = useState("");
@@ -83,7 +83,7 @@ function Over({ draft, wallet, setup, chain, go, kept, value }) {
     ${wallet && html`<h3>wallets</h3><${Addresses} wallets=${wallet} />`}
     <${Look} name="blockchain-service-url" value=${value("blockchain-service-url")} chain=${chain} /><${Look} name="neighbors" value=${value("neighbors")} chain=${chain} />
     ${!weighed ? html`<p class="quiet" role="status">Looking at all of it…</p>` : weighed.valid
-      ? html`${weighed.warnings.map((each) => html`<p class="quiet">Mind: ${each}</p>`)}<p class="ok" role="status">It fits together.</p><p><button class="main" onClick=${keep}>${setup ? "Save, and start the Node" : "Save"}</button></p>`
+      ? html`${!pays && html`<p>Mind: no wallet pays, so what you send yourself is refused. <button class="link" onClick=${() => go("consuming-private-key")}>Go there</button></p>`}${weighed.warnings.map((each) => html`<p class="quiet">Mind: ${each}</p>`)}<p class="ok" role="status">It fits together.</p><p><button class="main" onClick=${keep}>${setup ? "Save, and start the Node" : "Save"}</button></p>`
       : html`<p class="error" role="alert">${weighed.name && html`<b>${weighed.name}</b>: `}${weighed.problem} ${weighed.name && html`<button class="link" onClick=${() => go(weighed.name)}>Go there</button>`}</p>`}
     ${problem && html`<p class="error" role="alert">${problem}</p>`}`;
 }
@@ -119,7 +119,8 @@ export default function Setup({ store }) {
   if (mode === "zero-hop" && !setup) delete chosen.chain;
   if (fresh && setup) delete chosen["consuming-private-key"];
   const field = (name, more = {}) => by.has(name) && html`<${Value} key=${name} row=${by.get(name)} value=${value(name)} set=${(text) => put(name, text)} chain=${chain} ...${more} />`;
-  const open = id === "mode" ? !mode : id === "wallet" ? waiting : false;
+  const pays = Boolean((fresh && wallets) || draft["consuming-private-key"] || (by.get("consuming-private-key") || {}).given);
+  const open = id === "mode" ? !mode : id === "wallet" && (waiting || (mode === "standard" ? !way && !pays && setup : !pays));
   return html`<h1>Set up</h1><p class="quiet">${setup ? html`Nothing runs yet. What you say here is kept in <code>${setup.file}</code>, which only you can read, when all of it fits together.` : "What you change here is checked as a whole, and kept in the config file."}</p>
     ${problem && html`<p class="verdict bad" role="alert"><span><b>The Node did not start</b>${problem.words}</span></p>`}
     <ol class="steps" aria-label="Steps">${steps.map(([each, name], number) => html`<li><button class=${each === id ? "main" : ""} aria-current=${each === id ? "step" : undefined} disabled=${waiting || (!mode && number > 0)} onClick=${() => setAt(each)}>${number + 1}. ${name}</button></li>`)}</ol>
@@ -133,6 +134,6 @@ export default function Setup({ store }) {
       ${id === "address" && html`${field("ip")}${field("clandestine-port")}`}
       ${id === "country" && html`${mode !== "consume-only" && field("country")}${field("exit-location")}${field("fallback-routing")}`}
       ${id === "entry" && html`<p>Browsers and other programs use the Node as SOCKS5 or HTTP proxy, at 127.0.0.1 and this port.</p>${field("entry-port")}`}
-      ${id === "start" && html`<${Over} draft=${chosen} wallet=${setup && fresh && wallets} setup=${setup} chain=${chain} go=${go} kept=${clear} value=${value} />`}
+      ${id === "start" && html`<${Over} draft=${chosen} wallet=${setup && fresh && wallets} setup=${setup} chain=${chain} pays=${pays || mode === "zero-hop"} go=${go} kept=${clear} value=${value} />`}
       <p class="row">${step > 0 && html`<button disabled=${waiting} onClick=${() => setAt(steps[step - 1][0])}>Back</button>`}${step < steps.length - 1 && html`<button class="main" disabled=${open} onClick=${() => setAt(steps[step + 1][0])}>Next</button>`}</p></section>`;
 }
