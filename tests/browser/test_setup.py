@@ -186,6 +186,8 @@ def test_what_keeps_the_node_from_starting_is_told_on_the_page(fresh: Fresh, pag
     page.get_by_label("clandestine-port").fill("6001")
     # What was said, but no secret, outlives a reload.
     page.reload()
+    page.get_by_role("button", name="Wallets").click()
+    expect(page.get_by_text("If their phrase is not on your paper")).to_be_visible()
     page.get_by_role("button", name="How others reach you").click()
     expect(page.get_by_label("ip", exact=True)).to_have_value("198.51.100.7")
     page.get_by_label("ip", exact=True).fill("")

@@ -57,7 +57,7 @@ function Look({ name, value, chain }) {
 }
 
 /** All of it together: what is wrong, or a button that begins. */
-function Over({ draft, wallet, setup, chain, pays, go, kept, value }) {
+function Over({ draft, wallet, before, setup, chain, pays, go, kept, value }) {
   const [weighed, setWeighed] = useState(null);
   const [done, setDone] = useState(null);
   const [problem, setProblem] = useState("");
@@ -80,7 +80,7 @@ function Over({ draft, wallet, setup, chain, pays, go, kept, value }) {
   if (!setup && !Object.keys(draft).length) return html`<p class="quiet">Nothing was changed.</p>`;
   return html`
     <dl class="facts">${Object.entries(draft).filter(([, text]) => text).map(([name, text]) => html`<dt>${name}</dt><dd class="mono">${name === "consuming-private-key" ? "a key, which is not shown" : text}</dd>`)}</dl>
-    ${wallet && html`<h3>wallets</h3><${Addresses} wallets=${wallet} />`}
+    ${wallet && html`<h3>wallets</h3><${Addresses} wallets=${wallet} before=${before} />`}
     <${Look} name="blockchain-service-url" value=${value("blockchain-service-url")} chain=${chain} /><${Look} name="neighbors" value=${value("neighbors")} chain=${chain} />
     ${!weighed ? html`<p class="quiet" role="status">Looking at all of it…</p>` : weighed.valid
       ? html`${!pays && html`<p>Mind: no wallet pays, so what you send yourself is refused. <button class="link" onClick=${() => go("consuming-private-key")}>Go there</button></p>`}${weighed.warnings.map((each) => html`<p class="quiet">Mind: ${each}</p>`)}<p class="ok" role="status">It fits together.</p><p><button class="main" onClick=${keep}>${setup ? "Save, and start the Node" : "Save"}</button></p>`
@@ -128,12 +128,12 @@ export default function Setup({ store }) {
       ${id === "mode" && html`<${Mode} value=${mode} set=${(name) => put("neighborhood-mode", name)} />`}
       ${id === "provider" && html`${setup && html`<${Chain} setup=${setup} value=${chain} set=${(name) => put("chain", name)} />`}<p>Your Node pays, and sees payments, by a service of the chain. Its operator sees your wallets and your IP address: choose one that you trust.</p>${field("blockchain-service-url")}`}
       ${id === "wallet" && (setup
-        ? html`<${WalletStep} way=${way || (wallets ? "create" : "")} choose=${(next) => { setWay(next); put("consuming-private-key", ""); }} wallets=${wallets} made=${setMade} held=${hold} waiting=${waiting} serves=${mode === "standard"}>${way === "key" && field("consuming-private-key")}${mode !== "consume-only" && !waiting && way && field("earning-wallet", fresh ? { help: "The address that others pay to, if it is not to be that of the phrase." } : {})}<//>`
+        ? html`<${WalletStep} way=${way || (wallets ? "create" : "")} choose=${(next) => { setWay(next); put("consuming-private-key", ""); }} wallets=${wallets} before=${!made} made=${setMade} held=${hold} waiting=${waiting} serves=${mode === "standard"}>${way === "key" && field("consuming-private-key")}${mode !== "consume-only" && !waiting && way && field("earning-wallet", fresh ? { help: "The address that others pay to, if it is not to be that of the phrase." } : {})}<//>`
         : html`<p>New wallets are made by <code>masq wallet create --save</code>, before a start.</p>${field("consuming-private-key")}${field("earning-wallet")}`)}
       ${id === "neighbors" && html`<p>Descriptors of Nodes that run, one a line, from a person or a list that you trust. ${mode === "standard" ? "Without one you are the first Node of a network, and others join you." : ""}</p>${field("neighbors", { lines: true })}`}
       ${id === "address" && html`${field("ip")}${field("clandestine-port")}`}
       ${id === "country" && html`${mode !== "consume-only" && field("country")}${field("exit-location")}${field("fallback-routing")}`}
       ${id === "entry" && html`<p>Browsers and other programs use the Node as SOCKS5 or HTTP proxy, at 127.0.0.1 and this port.</p>${field("entry-port")}`}
-      ${id === "start" && html`<${Over} draft=${chosen} wallet=${setup && fresh && wallets} setup=${setup} chain=${chain} pays=${pays || mode === "zero-hop"} go=${go} kept=${clear} value=${value} />`}
+      ${id === "start" && html`<${Over} draft=${chosen} wallet=${setup && fresh && wallets} before=${!made} setup=${setup} chain=${chain} pays=${pays || mode === "zero-hop"} go=${go} kept=${clear} value=${value} />`}
       <p class="row">${step > 0 && html`<button disabled=${waiting} onClick=${() => setAt(steps[step - 1][0])}>Back</button>`}${step < steps.length - 1 && html`<button class="main" disabled=${open} onClick=${() => setAt(steps[step + 1][0])}>Next</button>`}</p></section>`;
 }

@@ -4,9 +4,10 @@ import { ask } from "./api.js";
 
 const LANGUAGES = ["English", "Chinese", "Traditional Chinese", "French", "Italian", "Japanese", "Korean", "Spanish", "Czech", "Portuguese"];
 
-export function Addresses({ wallets }) {
-  return html`<dl class="facts"><dt>Pays</dt><dd class="mono">${wallets.consuming_wallet}</dd><dt>Earns</dt><dd class="mono">${wallets.earning_wallet}</dd></dl>
-    <p>Send the first one some MASQ to pay for traffic, and a little of the chain's coin for gas: by now or later.</p>`;
+/** `before`: whether they are of before this page was loaded, so that nobody has just seen their phrase. */
+export function Addresses({ wallets, before }) {
+  return html`${before && html`<p class="error">These wallets were made or recovered before this page was loaded. If their phrase is not on your paper, make new ones.</p>`}<dl class="facts"><dt>Pays</dt><dd class="mono">${wallets.consuming_wallet}</dd><dt>Earns</dt><dd class="mono">${wallets.earning_wallet}</dd></dl>
+    <p>Send the first one some MASQ to pay for traffic, and a little of the chain's coin for gas, now or later.</p>`;
 }
 
 /** `held(on)`: whether the phrase is still to be written down, so that nobody goes on without it. */
@@ -76,11 +77,11 @@ const WAYS = [
 ];
 
 /** `way` is how; `choose(way)` hears of it. `serves`: whether a Node without a wallet that pays makes sense. */
-export function WalletStep({ way, choose, wallets, made, held, waiting, serves, children }) {
+export function WalletStep({ way, choose, wallets, before, made, held, waiting, serves, children }) {
   return html`<fieldset class="choices"><legend class="visually-hidden">Where the wallets come from</legend>
     ${WAYS.filter(([name]) => serves || name !== "none").map(([name, title, why]) => html`<label class="choice"><input type="radio" name="way" checked=${way === name} disabled=${waiting} onChange=${() => choose(name)} /><span><b>${title}</b><br /><span class="quiet">${why}</span></span></label>`)}</fieldset>
     ${way === "create" && html`<${Create} made=${made} held=${held} />`}
     ${way === "recover" && html`<${Recover} made=${made} />`}
-    ${(way === "create" || way === "recover") && wallets && !waiting && html`<${Addresses} wallets=${wallets} />`}
+    ${(way === "create" || way === "recover") && wallets && !waiting && html`<${Addresses} wallets=${wallets} before=${before} />`}
     ${children}`;
 }
