@@ -108,6 +108,13 @@ def test_the_country_of_exits_is_chosen(own: Page) -> None:
     expect(own.get_by_label("exit-location", exact=True)).to_have_value("JP")
     box.click()
     expect(own.get_by_text("New connections leave anywhere.")).to_be_visible(timeout=PATIENCE)
+    expect(box).not_to_be_checked(timeout=PATIENCE)
+    # The map's own shapes do the same.
+    own.locator(".map path", has_text="Japan").dispatch_event("click")
+    expect(box).to_be_checked(timeout=PATIENCE)
+    expect(own.locator(".map path.chosen")).to_have_count(1)
+    box.click()
+    expect(box).not_to_be_checked(timeout=PATIENCE)
 
 
 def test_an_error_says_what_to_do(own: Page) -> None:

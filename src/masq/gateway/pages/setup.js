@@ -75,7 +75,7 @@ function Over({ draft, wallet, before, setup, chain, pays, go, kept, value }) {
       setProblem(error.message);
     }
   };
-  if (done && setup) return html`<p class="ok" role="status">Saved in <code>${done.saved_in}</code>. The Node starts now, and this page goes on with it. The next time, <code>${done.again}</code> starts it.</p>`;
+  if (done && setup) return html`<p class="ok" role="status">Saved in <code>${done.saved_in}</code>. The Node starts now, and this page goes on with it. The next time, <code>${done.again}</code> starts it${done.again.includes("--") ? "; other commands take the same options" : ""}.</p>`;
   if (done) return html`<p class="ok" role="status">Saved. ${!done.changed.length && !done.after_restart.length ? "Nothing is otherwise now: the command line says something else, or it was so before. " : ""}${done.changed.length ? `In use now: ${done.changed.join(", ")}. ` : ""}${done.after_restart.length ? html`From the next start on: ${done.after_restart.join(", ")} (<code>masq stop</code>, then <code>masq run</code>).` : ""}</p>`;
   if (!setup && !Object.keys(draft).length) return html`<p class="quiet">Nothing was changed.</p>`;
   return html`
