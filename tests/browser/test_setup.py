@@ -182,15 +182,7 @@ def test_what_keeps_the_node_from_starting_is_told_on_the_page(fresh: Fresh, pag
     page.get_by_role("button", name="Go there").click()
     page.get_by_label("blockchain-service-url").fill("http://127.0.0.1:9")
     page.get_by_role("button", name="How others reach you").click()
-    page.get_by_label("ip", exact=True).fill("198.51.100.7")
     page.get_by_label("clandestine-port").fill("6001")
-    # What was said, but no secret, outlives a reload.
-    page.reload()
-    page.get_by_role("button", name="Wallets").click()
-    expect(page.get_by_text("If their phrase is not on your paper")).to_be_visible()
-    page.get_by_role("button", name="How others reach you").click()
-    expect(page.get_by_label("ip", exact=True)).to_have_value("198.51.100.7")
-    page.get_by_label("ip", exact=True).fill("")
     page.get_by_role("button", name="Look over").click()
     page.get_by_role("button", name="Save, and start the Node").click()
     problem = page.get_by_role("alert")
@@ -198,7 +190,34 @@ def test_what_keeps_the_node_from_starting_is_told_on_the_page(fresh: Fresh, pag
     expect(problem).to_contain_text("ip: this machine's address is")
     expect(page.get_by_role("heading", name="How others reach you")).to_be_visible()
     page.get_by_label("ip", exact=True).fill("127.0.0.77")
+    # The wallet is in the file by now, and not to be replaced by accident.
+    page.get_by_role("button", name="Wallets").click()
+    expect(page.get_by_text("A wallet that pays is set already")).to_be_visible()
+    expect(page.get_by_role("radio")).to_have_count(0)
     page.get_by_role("button", name="Look over").click()
     page.get_by_role("button", name="Save, and start the Node").click()
     expect(page.get_by_role("heading", name="Network", exact=True)).to_be_visible(timeout=PATIENCE)
     assert read_config_file(fresh.directory / "config.toml")["ip"] == "127.0.0.77"
+
+
+def test_what_was_said_outlives_a_reload_but_no_secret(fresh: Fresh, page: Page) -> None:
+    page.goto(fresh.url)
+    page.get_by_role("radio", name="Use and serve, reachable by all").check()
+    page.get_by_role("button", name="How others reach you").click()
+    page.get_by_label("ip", exact=True).fill("198.51.100.7")
+    page.get_by_role("button", name="Wallets").click()
+    page.get_by_role("radio", name="Take the private key").check()
+    page.get_by_label("consuming-private-key").fill("ab" * 32)
+    page.get_by_role("radio", name="Recover").check()
+    page.get_by_label("The phrase").fill(PHRASE)
+    page.get_by_role("button", name="Take these wallets").click()
+    expect(page.get_by_text("0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266")).to_be_visible()
+    kept = page.evaluate("JSON.stringify(sessionStorage)")
+    assert "198.51.100.7" in kept
+    assert "abab" not in kept
+    assert "junk" not in kept
+    page.reload()
+    page.get_by_role("button", name="How others reach you").click()
+    expect(page.get_by_label("ip", exact=True)).to_have_value("198.51.100.7")
+    page.get_by_role("button", name="Wallets").click()
+    expect(page.get_by_text("If their phrase is not on your paper")).to_be_visible()

@@ -114,6 +114,28 @@ def test_wallets_are_taken_only_when_there_are_some(tmp_path: Path) -> None:
     assert to_be.weigh(WHOLE, True)["valid"]
 
 
+def test_a_wallet_that_is_there_is_not_replaced_by_accident(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text(f'consuming-private-key = "{KEY}"\n')
+    to_be = set_up(tmp_path)
+    for act in (lambda: to_be.create(24), lambda: to_be.recover(PHRASE, "", "English")):
+        with pytest.raises(LocalError, match="set already: take it out first"):
+            act()
+    assert to_be.weigh({**WHOLE, "earning-wallet": EARNING}, False)["valid"]
+    assert path.read_text() == f'consuming-private-key = "{KEY}"\n'
+
+
+def test_who_is_paid_already_stays(tmp_path: Path) -> None:
+    mine = "0x" + "ab" * 20
+    (tmp_path / "config.toml").write_text(f'earning-wallet = "{mine}"\n')
+    to_be = set_up(tmp_path)
+    to_be.recover(PHRASE, "", "English")
+    asyncio.run(kept(to_be, {**WHOLE, "earning-wallet": ""}, wallet=True))
+    assert read_config_file(tmp_path / "config.toml")["earning-wallet"] == mine
+    rows = {row["name"]: row["value"] for row in set_up(tmp_path / "fresh").rows()}
+    assert rows["earning-wallet"] is None
+
+
 def test_no_secret_is_shown(tmp_path: Path) -> None:
     to_be = set_up(tmp_path)
     to_be.recover(PHRASE, "", "English")

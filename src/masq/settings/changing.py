@@ -15,7 +15,7 @@ from masq.settings.saving import replace_file
 from masq.settings.sources import read_config_file
 from masq.settings.table import SETTINGS, Setting, Settings
 from masq.settings.values import ScanIntervals
-from masq.types import Chain, RatePack, address_text
+from masq.types import DEFAULT_EARNING_WALLET, Chain, RatePack, address_text
 
 _UNITS = (1, 10**18, 10**6, 10**9)
 """What numbers may have been multiplied with when they were read: wei of a MASQ, bytes of an MB and of a GB."""
@@ -111,7 +111,8 @@ def _row(setting: Setting, value: object, at_once: bool) -> dict[str, Any]:
         "default": setting.default_help or setting.default or "",
         "secret": setting.secret,
         "given": value is not None,
-        "value": None if setting.secret or value is None else text_of(setting, value),
+        # Somebody else's wallet, which stands for none, is nothing to be offered.
+        "value": None if setting.secret or value in (None, DEFAULT_EARNING_WALLET) else text_of(setting, value),
         "at_once": at_once,
         "fixed": setting.name in FIXED,
     }

@@ -24,7 +24,7 @@ from masq.settings import SETTINGS, Settings, gather, load
 from masq.settings.changing import change_all, check_value, rows
 from masq.shell.control import Command
 from masq.shell.window import LookedAt, as_wrong, config_file_of, raise_if_wrong, weighed
-from masq.types import CHAINS, DEFAULT_CHAIN, Chain, address_text
+from masq.types import CHAINS, DEFAULT_CHAIN, DEFAULT_EARNING_WALLET, Chain, address_text
 
 if TYPE_CHECKING:
     from masq.gateway.operation import Operation
@@ -139,7 +139,10 @@ class SetUp:
             if self._made is None:
                 raise ValueError("no wallets were made or recovered yet")
             draft["consuming-private-key"] = self._made.consuming_key.hex()
-            draft["earning-wallet"] = draft.get("earning-wallet") or address_text(self._made.earning)
+            if not draft.get("earning-wallet"):
+                draft.pop("earning-wallet", None)
+                if self._before.earning_wallet == DEFAULT_EARNING_WALLET:  # Which stands for none.
+                    draft["earning-wallet"] = address_text(self._made.earning)
         return draft, given
 
     @property
@@ -181,6 +184,10 @@ class SetUp:
     def _still_open(self) -> None:
         if self._settings is not None:
             raise LocalError("the Node starts already")
+        # Never replaced behind somebody's back: what is in a wallet is gone with its key (accounting.md 5.5).
+        if self._before.consuming_private_key is not None:
+            where = config_file_of(self._before)
+            raise LocalError(f"a wallet that pays is set already: take it out first if it is to be replaced ({where})")
 
     # --- its life ---
 

@@ -88,7 +88,7 @@ function Statements({ status, names }) {
 function Wallets({ status }) {
   const several = status.wallets || [];
   const coins = (each) => masq(each.coins).replace(" MASQ", "");
-  return html`<section class="card"><h2>Wallets</h2><dl class="facts"><dt>${several.length ? "Pays for most" : "Pays"}</dt><dd class="mono">${status.consuming_wallet || "none: `masq wallet create --save`"}</dd><dt>Earns</dt><dd class="mono">${status.earning_wallet}</dd><dt>Chain</dt><dd>${status.chain}</dd></dl>
+  return html`<section class="card"><h2>Wallets</h2><dl class="facts"><dt>${several.length ? "Pays for most" : "Pays"}</dt><dd class="mono">${status.consuming_wallet || "none: `masq wallet create --save`"}</dd><dt>Earns</dt><dd class="mono">${["consume-only", "zero-hop"].includes(status.mode) ? `none: nothing is earned in mode ${status.mode}` : status.earning_wallet}</dd><dt>Chain</dt><dd>${status.chain}</dd></dl>
     ${several.length > 0 && html`<div class="scroll" tabindex="0" role="region" aria-label="Wallets that pay"><table><thead><tr><th scope="col">Pays</th><th scope="col" class="number">Has</th><th scope="col" class="number">For gas</th><th scope="col" class="number">Owes</th><th scope="col" class="number">Lacks</th><th scope="col" class="number">Paid</th></tr></thead><tbody>
       ${several.map((each) => html`<tr key=${each.wallet}><td class="mono" title=${each.wallet}>${wallet(each.wallet)}</td><td class="number">${masq(each.tokens)}</td><td class="number">${coins(each)}</td><td class="number">${masq(each.owed_wei)}</td><td class="number">${each.lacking !== "0" ? html`<span class="error">${masq(each.lacking)}</span>` : "nothing"}</td><td class="number">${masq(each.paid_wei)}</td></tr>`)}</tbody></table></div>`}</section>`;
 }

@@ -98,7 +98,7 @@ export default function Setup({ store }) {
   const [waiting, hold] = useState(false);
   const title = useRef(null);
   const problem = setup && setup.problem;
-  useEffect(() => { if (problem) { reload(); setAt(""); } }, [problem && problem.words]);
+  useEffect(() => { if (problem) { reload(); setAt(""); setMade(null); setWay(""); } }, [problem && problem.words]);
   useEffect(() => { if (at && title.current) title.current.focus(); }, [at]);
   if (trouble) return html`<h1>Set up</h1><p class="error" role="alert">${trouble}</p>`;
   if (!rows) return html`<h1>Set up</h1><p class="quiet">One moment.</p>`;
@@ -119,7 +119,8 @@ export default function Setup({ store }) {
   if (mode === "zero-hop" && !setup) delete chosen.chain;
   if (fresh && setup) delete chosen["consuming-private-key"];
   const field = (name, more = {}) => by.has(name) && html`<${Value} key=${name} row=${by.get(name)} value=${value(name)} set=${(text) => put(name, text)} chain=${chain} ...${more} />`;
-  const pays = Boolean((fresh && wallets) || draft["consuming-private-key"] || (by.get("consuming-private-key") || {}).given);
+  const given = Boolean((by.get("consuming-private-key") || {}).given);
+  const pays = given || Boolean((fresh && wallets) || draft["consuming-private-key"]);
   const open = id === "mode" ? !mode : id === "wallet" && (waiting || (mode === "standard" ? !way && !pays && setup : !pays));
   return html`<h1>Set up</h1><p class="quiet">${setup ? html`Nothing runs yet. What you say here is kept in <code>${setup.file}</code>, which only you can read, when all of it fits together.` : "What you change here is checked as a whole, and kept in the config file."}</p>
     ${problem && html`<p class="verdict bad" role="alert"><span><b>The Node did not start</b>${problem.words}</span></p>`}
@@ -128,7 +129,7 @@ export default function Setup({ store }) {
       ${id === "mode" && html`<${Mode} value=${mode} set=${(name) => put("neighborhood-mode", name)} />`}
       ${id === "provider" && html`${setup && html`<${Chain} setup=${setup} value=${chain} set=${(name) => put("chain", name)} />`}<p>Your Node pays, and sees payments, by a service of the chain. Its operator sees your wallets and your IP address: choose one that you trust.</p>${field("blockchain-service-url")}`}
       ${id === "wallet" && (setup
-        ? html`<${WalletStep} way=${way || (wallets ? "create" : "")} choose=${(next) => { setWay(next); put("consuming-private-key", ""); }} wallets=${wallets} before=${!made} made=${setMade} held=${hold} waiting=${waiting} serves=${mode === "standard"}>${way === "key" && field("consuming-private-key")}${mode !== "consume-only" && !waiting && way && field("earning-wallet", fresh ? { help: "The address that others pay to, if it is not to be that of the phrase." } : {})}<//>`
+        ? html`${given ? html`<p>A wallet that pays is set already, and stays: <code>masq wallet show</code>.</p>` : ""}<${WalletStep} given=${given} way=${way || (wallets ? "create" : "")} choose=${(next) => { setWay(next); put("consuming-private-key", ""); }} wallets=${wallets} before=${!made} made=${setMade} held=${hold} waiting=${waiting} serves=${mode === "standard"}>${way === "key" && field("consuming-private-key")}${mode !== "consume-only" && !waiting && (way || given) && field("earning-wallet", fresh ? { help: "The address that others pay to, if it is not to be that of the phrase." } : {})}<//>`
         : html`<p>New wallets are made by <code>masq wallet create --save</code>, before a start.</p>${field("consuming-private-key")}${field("earning-wallet")}`)}
       ${id === "neighbors" && html`<p>Descriptors of Nodes that run, one a line, from a person or a list that you trust. ${mode === "standard" ? "Without one you are the first Node of a network, and others join you." : ""}</p>${field("neighbors", { lines: true })}`}
       ${id === "address" && html`${field("ip")}${field("clandestine-port")}`}

@@ -77,7 +77,8 @@ const WAYS = [
 ];
 
 /** `way` is how; `choose(way)` hears of it. `serves`: whether a Node without a wallet that pays makes sense. */
-export function WalletStep({ way, choose, wallets, before, made, held, waiting, serves, children }) {
+export function WalletStep({ given, way, choose, wallets, before, made, held, waiting, serves, children }) {
+  if (given) return children;
   return html`<fieldset class="choices"><legend class="visually-hidden">Where the wallets come from</legend>
     ${WAYS.filter(([name]) => serves || name !== "none").map(([name, title, why]) => html`<label class="choice"><input type="radio" name="way" checked=${way === name} disabled=${waiting} onChange=${() => choose(name)} /><span><b>${title}</b><br /><span class="quiet">${why}</span></span></label>`)}</fieldset>
     ${way === "create" && html`<${Create} made=${made} held=${held} />`}
