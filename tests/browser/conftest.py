@@ -88,4 +88,5 @@ def page(browser: Browser) -> Iterator[Page]:
 def picture(page: Page, name: str) -> None:
     """For README and docs, if they are to be made."""
     if IMAGES:
+        page.evaluate("scrollTo(0, 0)")
         page.screenshot(path=Path(IMAGES) / f"{name}.png")

@@ -113,3 +113,36 @@ def test_without_one_it_says_so(tmp_path: Path) -> None:
             assert "--gateway-port" in told.stderr
         finally:
             other.stop()
+
+
+def test_where_nothing_is_set_up_it_leads_through_that_and_becomes_the_node() -> None:
+    """tests/browser/test_setup.py does it with a page."""
+    with tempfile.TemporaryDirectory(prefix="m") as directory:
+        place = Path(directory) / "node"
+
+        def command(*words: str) -> list[str]:
+            return [sys.executable, "-m", "masq.cli.main", *words, "--data-directory", str(place)]
+
+        def says(*words: str) -> subprocess.CompletedProcess[str]:
+            return subprocess.run(command(*words), check=False, capture_output=True, text=True, timeout=60)
+
+        assert "`masq open` leads through it" in says("run").stderr
+        assert says("open", "--json").returncode == 1
+        with subprocess.Popen(command("open", "--no-browser"), stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout
+            url = process.stdout.readline().strip()
+            assert says("open", "--no-browser").stdout.strip() == url
+            assert says("status").stdout.startswith("it is not set up yet")
+            at, _, token = url.partition("#token=")
+            body = {"values": {"neighborhood-mode": "zero-hop", "entry-port": "0", "chain": "dev"}}
+            request = urllib.request.Request(f"{at}api/draft/keep", json.dumps(body).encode(), method="POST")
+            request.add_header("Content-Type", "application/json")
+            with pytest.raises(urllib.error.HTTPError, match="401"):
+                urllib.request.urlopen(request, timeout=60)
+            request.add_header("Authorization", f"Bearer {token}")
+            urllib.request.urlopen(request, timeout=60).close()
+            wait_for(lambda: "works: a proxy on this machine" in says("status").stdout)
+            assert says("open", "--no-browser").stdout.strip() == url
+            assert json.loads(says("status", "--json").stdout)["pid"] == process.pid
+            assert says("stop").returncode == 0
+            assert process.wait(60) == 0

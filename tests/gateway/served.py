@@ -31,13 +31,16 @@ class Served:
     port: int = 0
     opened: int = 0
     hub: Hub | None = None
+    accounts: list[dict[str, Any]] = field(default_factory=list)
+    lines: list[str] = field(default_factory=lambda: ["a line"])
 
     def command(self, name: str) -> operations.Command:
         def act(words: Sequence[str]) -> dict[str, Any]:
             self.told.append([name, *words])
             if name == "lift":
                 raise LocalError(f"nothing is held against {words[0]}")
-            return self.document if name == "status" else {}
+            answers = {"status": self.document, "audit": {"accounts": self.accounts}, "keep": {}}
+            return answers.get(name, {})
 
         return act
 
@@ -45,22 +48,43 @@ class Served:
         self.looks += 1
         return dict(self.document)
 
-    def check(self, name: str, value: str) -> None:
+    def rows(self) -> Sequence[Mapping[str, Any]]:
+        return [{"name": "min-hops"}]
+
+    async def check(self, name: str, value: str, look: bool, chain: str) -> Mapping[str, Any]:
         if value == "wrong":
             raise ValueError(f"{name}: {value} is not right; try another")
+        return {"findings": [{"what": "dial", "level": "good", "found": "it answers", "do": ""}]} if look else {}
 
     def change(self, name: str, value: str) -> dict[str, Any]:
         self.told.append(["change", name, value])
         return {"changed": [name]}
 
+    def weigh(self, values: Mapping[str, str], wallet: bool) -> Mapping[str, Any]:
+        return {"valid": "min-hops" not in values, "name": "min-hops", "problem": "too many", "warnings": []}
+
+    def keep(self, values: Mapping[str, str], wallet: bool) -> Mapping[str, Any]:
+        if wallet:
+            raise LocalError("there is none")
+        self.told.append(["keep", *values])
+        return {"changed": [*values], "after_restart": []}
+
+    def create(self, words: int) -> Mapping[str, Any]:
+        self.told.append(["create", str(words)])
+        return {"phrase": "word " * words}
+
+    def recover(self, phrase: str, passphrase: str, language: str) -> Mapping[str, Any]:
+        raise LocalError("a phrase has 12, 15, 18, 21 or 24 words")
+
 
 def operations_of(node: Served) -> list[Operation]:
     """What it can be asked."""
-    names = ("status", "route", "reload", "scan", "ban", "lift", "stop")
+    names = ("status", "audit", "route", "reload", "scan", "ban", "lift", "stop")
     return [
         *operations.orders({name: node.command(name) for name in names}),
-        *operations.settings(lambda: [{"name": "min-hops"}], node.check, node.change),
-        operations.log(lambda: ["a line"]),
+        *operations.settings(node),
+        *operations.wallets(node.create, node.recover),
+        operations.log(lambda: node.lines),
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -32,7 +33,7 @@ class Stage:
         servers = SimpleNamespace(judge_by=lambda policy: self.told.append(("policy", list(policy.lines())[-1])))
         driver = cast(Driver, SimpleNamespace(servers=servers, turn=SimpleNamespace(node=node)))
         monkeypatch.setattr(reload, "configure", lambda config: self.told.append(("log", config.level)))
-        self.reloading = Reloading(Sources(self.fresh, lambda: self.fresh), driver)
+        self.reloading = Reloading(Sources(self.fresh, lambda _: self.fresh), driver)
 
 
 @pytest.fixture
@@ -85,7 +86,7 @@ def test_what_needs_a_restart_is_named_until_there_was_one(stage: Stage) -> None
 
 
 def test_wrong_settings_change_nothing(stage: Stage) -> None:
-    def gather() -> Settings:
+    def gather(_: Mapping[str, str]) -> Settings:
         raise SettingError("min-hops", "'9' is not a number from 1 to 6")
 
     stage.reloading.sources = replace(stage.reloading.sources, gather=gather)

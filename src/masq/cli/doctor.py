@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
 import resource
 import shutil
@@ -21,6 +20,7 @@ from masq.cli.status import Document
 from masq.errors import MasqError, SettingError
 from masq.settings import Settings, gather
 from masq.settings.relations import check
+from masq.shell.probe import DIAL, dial, why_not_free
 from masq.types import Endpoint, Mode, amount_text
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ OFF_CLOCK: Final = 60.0
 """Seconds that this machine's clock may differ from the chain's: gossip and invitations carry times."""
 OLD_HEAD: Final = 300.0
 """Seconds after which a provider's latest block is no news."""
-DIAL: Final = 5.0
 ASK: Final = 10.0
 
 State = Literal["ok", "warning", "bad"]
@@ -211,13 +210,8 @@ def _ports(patient: Patient) -> Iterator[Finding]:
 
 
 def _is_free(about: str, place: Endpoint, option: str) -> Finding:
-    with socket.socket(socket.AF_INET6 if ":" in place.ip else socket.AF_INET) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((place.ip, place.port))
-        except OSError as error:
-            used = f"; `ss -ltnp sport = :{place.port}` shows by whom" if error.errno == errno.EADDRINUSE else ""
-            return Finding(about, "bad", f"{place} can't be used: {error.strerror}{used}", f"another one: {option}")
+    if problem := why_not_free(place):
+        return Finding(about, "bad", f"{place} can't be used: {problem}", f"another one: {option}")
     return Finding(about, "ok", f"{place} is free")
 
 
@@ -327,25 +321,12 @@ async def _neighbors(patient: Patient) -> AsyncIterator[Finding]:
         if patient.status is None and "neighbors" not in patient.given:
             yield Finding("neighbors", "warning", "none are named; those of the last run are asked", "give --neighbors")
         return
-    answers = await asyncio.gather(*(_dial(place) for place in places))
+    answers = await asyncio.gather(*(dial(place) for place in places))
     for place, problem in zip(places, answers, strict=True):
         if problem:
             yield Finding("neighbors", "bad", f"{place}: {problem}", "name a Node that runs: --neighbors")
         else:
             yield Finding("neighbors", "ok", f"{place} answers")
-
-
-async def _dial(place: Endpoint) -> str:
-    """Why nobody answers there; empty: somebody does."""
-    try:
-        async with asyncio.timeout(DIAL):
-            _, writer = await asyncio.open_connection(place.ip, place.port)
-    except TimeoutError:
-        return f"no answer in {DIAL:.0f} s"
-    except OSError as error:
-        return error.strerror or str(error)
-    writer.close()
-    return ""
 
 
 def run(words: Mapping[str, str], offline: bool, show: Callable[[Finding], None]) -> list[Finding]:

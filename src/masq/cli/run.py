@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from shutil import get_terminal_size
 from textwrap import TextWrapper
 from typing import NoReturn, get_args
 
-from masq.settings import SETTINGS, Setting, load
+from masq.errors import SettingError
+from masq.settings import SETTINGS, Setting, Settings, load
 from masq.settings.command_line import split
 from masq.settings.table import Group
 from masq.shell.process import forbid_core_dumps, forget_environment, hide_arguments
@@ -32,7 +33,7 @@ def run(words: Sequence[str]) -> NoReturn:
         sys.exit(0)
     # As it was given: secrets are taken out of the real ones.
     given, environment = split(words), dict(os.environ)
-    settings = load(given, environment)
+    settings = _load(given, environment)
     forbid_core_dumps()
     secrets = [setting for setting in SETTINGS.values() if setting.secret]
     forget_environment([setting.variable for setting in secrets], os.environ)
@@ -43,7 +44,16 @@ def run(words: Sequence[str]) -> NoReturn:
     from masq.shell.runtime import run_node
 
     plain = {name: text for name, text in given.items() if not SETTINGS[name].secret}
-    sys.exit(run_node(Sources(settings, lambda: load(given, environment), plain)))
+    sys.exit(run_node(Sources(settings, lambda draft: load(given, environment, draft), plain)))
+
+
+def _load(given: Mapping[str, str], environment: Mapping[str, str]) -> Settings:
+    try:
+        return load(given, environment)
+    except SettingError as error:
+        if given.keys() - {"chain", "data-directory"}:
+            raise
+        raise SettingError(error.name, f"{error.problem} (`masq open` leads through it in a browser)") from None
 
 
 def usage(width: int) -> str:

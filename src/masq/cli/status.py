@@ -72,6 +72,8 @@ def lines_of(status: dict[str, Json], look: Look, before: dict[str, Json] | None
     """What `masq status` prints. `before`: a document of a moment ago, by which speeds can be told."""
     document = Document(status)
     lines = verdict_lines(document, look.width)
+    if "setup" in status:
+        return lines  # There is no Node yet to say more of.
     lines += ["", *facts(about(document))]
     lines += look.listed("Neighbors, and Nodes that are owed", NODE_HEAD, node_rows(document))
     lines += _streams(document, look, Document(before or {}))

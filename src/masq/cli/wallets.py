@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from getpass import getpass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from masq.chain.derivation import CONSUMING_PATH, EARNING_PATH, FURTHER_PATH
+from masq.chain.derivation import CONSUMING_PATH, EARNING_PATH
 from masq.cli.options import AsJson, ChainName, DataDirectory, ask_secret, print_json, settings_of
 from masq.core.limits import MAX_WALLETS
 from masq.errors import LocalError, SettingError
 from masq.settings.saving import save
 from masq.settings.sources import CONFIG_FILE
-from masq.types import DEFAULT_EARNING_WALLET, Address, address_text
+from masq.types import DEFAULT_EARNING_WALLET, address_text
+
+if TYPE_CHECKING:
+    from masq.chain.wallets import Wallets
 
 wallet = typer.Typer(help="Make, recover and show the wallets of a Node.", no_args_is_help=True)
 
@@ -39,17 +41,6 @@ Further = Annotated[
 Save = Annotated[
     bool, typer.Option("--save", help=f"Put the wallets into {CONFIG_FILE} of the data directory, for `masq run`.")
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class Wallets:
-    """What a phrase yields: the key that pays, its address, and the address to be paid at."""
-
-    consuming_key: bytes
-    consuming: Address
-    earning: Address
-    further_keys: tuple[bytes, ...] = ()
-    further: tuple[Address, ...] = ()
 
 
 @wallet.command()
@@ -219,9 +210,8 @@ def _new_password() -> str:
 
 
 def _wallets_of(phrase: str, passphrase: str, language: str, paths: tuple[str, str], further: int) -> Wallets:
-    from masq.chain.derivation import derive, parse_path
-    from masq.chain.phrase import seed_of
-    from masq.chain.wallet import Wallet
+    from masq.chain.derivation import parse_path
+    from masq.chain.wallets import wallets_of
     from masq.shell.process import hide_arguments
 
     # Until here whoever looked could read it in the list of processes: what is asked for never stands there.
@@ -234,13 +224,7 @@ def _wallets_of(phrase: str, passphrase: str, language: str, paths: tuple[str, s
     if paths[0] == paths[1]:
         raise SettingError("earning-path", "it is that of the consuming wallet; a Node that earns needs another")
     try:
-        seed = seed_of(phrase, passphrase, language)
-        key = derive(seed, paths[0])
-        # Two more than are wanted, as the user may have put the first two wallets among them.
-        places = [FURTHER_PATH.format(number) for number in range(2, further + 4)]
-        more = tuple(derive(seed, place) for place in places if place not in paths)[:further]
-        of_more = tuple(Wallet(each).address for each in more)
-        return Wallets(key, Wallet(key).address, Wallet(derive(seed, paths[1])).address, more, of_more)
+        return wallets_of(phrase, passphrase, language, paths, further)
     except ValueError as error:
         raise SettingError("phrase", str(error)) from None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Protocol
 
 import msgspec
 from msgspec import Meta
@@ -49,6 +49,41 @@ class ValueBody(msgspec.Struct, forbid_unknown_fields=True):
     value: Annotated[str, Meta(max_length=8192)]
 
 
+Text = Annotated[str, Meta(max_length=8192)]
+Texts = Annotated[dict[Annotated[str, Meta(max_length=64)], Text], Meta(max_length=64)]
+
+
+class CheckBody(msgspec.Struct, forbid_unknown_fields=True):
+    """A value, and whether others are to be asked whether it does: a provider, the Nodes that are named."""
+
+    name: Annotated[str, Meta(max_length=64)]
+    value: Text
+    look: bool = False
+    chain: Annotated[str, Meta(max_length=64)] = ""
+
+
+class DraftBody(msgspec.Struct, forbid_unknown_fields=True):
+    """Settings that are to count together: texts of their values by name, empty for what is to be taken out."""
+
+    values: Texts
+    wallet: bool = False
+    """Whether the wallets that were made or recovered here are to be used."""
+
+
+class CreateBody(msgspec.Struct, forbid_unknown_fields=True):
+    """How many words the phrase is to have."""
+
+    words: Literal[12, 15, 18, 21, 24] = 24
+
+
+class RecoverBody(msgspec.Struct, forbid_unknown_fields=True):
+    """The phrase of wallets that there are already."""
+
+    phrase: Annotated[str, Meta(max_length=1024)]
+    passphrase: Annotated[str, Meta(max_length=256)] = ""
+    language: Annotated[str, Meta(max_length=32)] = "English"
+
+
 def _told(command: Command, words: Callable[[Any], Sequence[str]]) -> Callable[[Any], Awaitable[Mapping[str, Any]]]:
     async def act(body: Any) -> Mapping[str, Any]:
         return command(words(body))
@@ -67,6 +102,12 @@ def orders(commands: Mapping[str, Command]) -> list[Operation]:
         Operation(
             "GET", "/api/status", "The status document (docs/status.md).", _told(commands["status"], lambda _: ())
         ),
+        Operation(
+            "GET",
+            "/api/audit",
+            "Accounts as their other sides have signed them, beside our own count (docs/status.md).",
+            _told(commands["audit"], lambda _: ()),
+        ),
         post("/api/route/new", "Have new streams take new routes.", Empty, lambda _: ("new",)),
         post("/api/reload", "Read the settings again.", Empty, lambda _: ()),
         post("/api/scan", "Look through the books now.", ScanBody, lambda body: (body.scan,)),
@@ -76,27 +117,88 @@ def orders(commands: Mapping[str, Command]) -> list[Operation]:
     ]
 
 
-def settings(
-    rows: Callable[[], Sequence[Mapping[str, Any]]],
-    check: Callable[[str, str], None],
-    change: Callable[[str, str], Mapping[str, Any]],
-) -> list[Operation]:
-    """The settings: `rows` are those there are, `check` raises for a value that is wrong, `change` keeps one."""
+class Changeable(Protocol):
+    """Settings that are seen and changed. ValueError: they are wrong; LocalError: it can't be done now."""
+
+    def rows(self) -> Sequence[Mapping[str, Any]]:
+        """Those there are, with their help. Secrets aren't shown."""
+
+    async def check(self, name: str, value: str, look: bool, chain: str) -> Mapping[str, Any]:
+        """Whether a value would do."""
+
+    def change(self, name: str, value: str) -> Mapping[str, Any]:
+        """Keep one, and use it."""
+
+    def weigh(self, values: Mapping[str, str], wallet: bool) -> Mapping[str, Any]:
+        """Whether all together would do."""
+
+    def keep(self, values: Mapping[str, str], wallet: bool) -> Mapping[str, Any]:
+        """Keep all of them, and use them."""
+
+
+def settings(of: Changeable) -> list[Operation]:
+    """What is asked and told of settings."""
 
     async def listed(_: object) -> Mapping[str, Any]:
-        return {"settings": rows()}
+        return {"settings": of.rows()}
 
-    async def checked(body: ValueBody) -> Mapping[str, Any]:
-        check(body.name, body.value)
-        return {"name": body.name, "valid": True}
+    async def checked(body: CheckBody) -> Mapping[str, Any]:
+        return {"name": body.name, "valid": True, **await of.check(body.name, body.value, body.look, body.chain)}
 
     async def changed(body: ValueBody) -> Mapping[str, Any]:
-        return change(body.name, body.value)
+        return of.change(body.name, body.value)
+
+    async def weighed(body: DraftBody) -> Mapping[str, Any]:
+        return of.weigh(body.values, body.wallet)
+
+    async def kept(body: DraftBody) -> Mapping[str, Any]:
+        return of.keep(body.values, body.wallet)
 
     return [
         Operation("GET", "/api/settings", "All settings, with their help. Secrets aren't shown.", listed),
-        Operation("POST", "/api/settings/check", "Whether a value would do.", checked, ValueBody),
+        Operation(
+            "POST",
+            "/api/settings/check",
+            "Whether a value would do; with `look` others are asked, too, which takes up to half a minute.",
+            checked,
+            CheckBody,
+        ),
         Operation("PATCH", "/api/settings", "Write a setting to the config file, and use it.", changed, ValueBody),
+        Operation("POST", "/api/draft/check", "Whether settings would do together.", weighed, DraftBody),
+        Operation(
+            "POST", "/api/draft/keep", "Write settings to the config file together, and use them.", kept, DraftBody
+        ),
+    ]
+
+
+def wallets(
+    create: Callable[[int], Mapping[str, Any]], recover: Callable[[str, str, str], Mapping[str, Any]]
+) -> list[Operation]:
+    """Wallets of a Node that is being set up."""
+
+    async def created(body: CreateBody) -> Mapping[str, Any]:
+        return create(body.words)
+
+    async def recovered(body: RecoverBody) -> Mapping[str, Any]:
+        return recover(body.phrase, body.passphrase, body.language)
+
+    return [
+        Operation(
+            "POST",
+            "/api/wallet/create",
+            "Make wallets for the draft. The phrase that brings them back is in the answer, and nowhere else.",
+            created,
+            CreateBody,
+            "Set-up",
+        ),
+        Operation(
+            "POST",
+            "/api/wallet/recover",
+            "Have the draft use the wallets of a phrase.",
+            recovered,
+            RecoverBody,
+            "Set-up",
+        ),
     ]
 
 

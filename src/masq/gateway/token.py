@@ -26,6 +26,13 @@ def token_of(directory: Path) -> str:
     except OSError as error:
         raise LocalError(f"{path} can't be read: {error.strerror or error}") from None
     token = secrets.token_urlsafe(32)
+    keep_token(directory, token)
+    return token
+
+
+def keep_token(directory: Path, token: str) -> None:
+    """Have this be the token of the Node with that directory. LocalError: no file."""
+    path = directory / TOKEN_FILE
     fresh = path.with_name(f"{path.name}.{os.getpid()}")
     try:
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
@@ -34,4 +41,3 @@ def token_of(directory: Path) -> str:
         os.replace(fresh, path)
     except OSError as error:
         raise LocalError(f"{path} can't be written: {error.strerror or error}") from None
-    return token

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +15,12 @@ from masq.settings.saving import replace_file
 from masq.settings.sources import read_config_file
 from masq.settings.table import SETTINGS, Setting, Settings
 from masq.settings.values import ScanIntervals
-from masq.types import Chain, RatePack, address_text
+from masq.types import DEFAULT_EARNING_WALLET, Chain, RatePack, address_text
 
 _UNITS = (1, 10**18, 10**6, 10**9)
 """What numbers may have been multiplied with when they were read: wei of a MASQ, bytes of an MB and of a GB."""
+FIXED = ("config-file", "data-directory", "chain")
+"""Settings that say where the config file is."""
 
 
 def check_value(name: str, text: str) -> None:
@@ -24,7 +28,7 @@ def check_value(name: str, text: str) -> None:
     setting = SETTINGS.get(name)
     if setting is None or setting.hidden:
         raise SettingError(name[:80], "there is no setting of this name")
-    if name in ("config-file", "data-directory", "chain"):
+    if name in FIXED:
         raise SettingError(name, "it can't be changed in a config file that lies where it leads; give it to `masq run`")
     if "\n" in text or "\r" in text or not text.isprintable():
         raise SettingError(name, "it is one line of text")
@@ -45,31 +49,43 @@ def change(path: Path, name: str, text: str) -> bytes:
     way that only a person can change.
     """
     check_value(name, text)
+    return change_all(path, {name: text})
+
+
+def change_all(path: Path, values: Mapping[str, str]) -> bytes:
+    """As `change`, for several values at once: all of them are written, or none. They have been checked."""
     before = _content(path)
-    wanted = {**(read_config_file(path) if before else {}), name: text}
-    if not text:
-        del wanted[name]
-    line = f"{name} = {_quoted(text)}" if text else None
-    here = re.compile(rf"""^[ \t]*(?:{name}|"{name}"|'{name}')[ \t]*=""")
+    wanted = read_config_file(path) if before else {}
     lines = before.decode().splitlines()
-    found = [at for at, each in enumerate(lines) if here.match(each)]
-    if found:
-        lines[found[0] : found[0] + 1] = [line] if line else []
-    elif line:
-        lines.append(line)
+    for name, text in values.items():
+        _put(lines, name, f"{name} = {_quoted(text)}" if text else None)
+        wanted[name] = text
+    wanted = {name: text for name, text in wanted.items() if text or name not in values}
     after = "".join(f"{each}\n" for each in lines)
     try:
         same = {key: _plain(value) for key, value in tomllib.loads(after).items()} == wanted
     except tomllib.TOMLDecodeError:
         same = False
     if not same:
-        raise SettingError(name, f"{path} is written in a way that only a person can change: edit it by hand")
+        names = ", ".join(values)
+        raise SettingError(names, f"{path} is written in a way that only a person can change: edit it by hand")
     put_back(path, after.encode())
     return before
 
 
+def _put(lines: list[str], name: str, line: str | None) -> None:
+    """Replace the line of a setting, add it, or take it out."""
+    here = re.compile(rf"""^[ \t]*(?:{name}|"{name}"|'{name}')[ \t]*=""")
+    found = [at for at, each in enumerate(lines) if here.match(each)]
+    if found:
+        lines[found[0] : found[0] + 1] = [line] if line else []
+    elif line:
+        lines.append(line)
+
+
 def put_back(path: Path, content: bytes) -> None:
     """Have the file hold this, for its owner alone."""
+    path = Path(os.path.realpath(path))
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         replace_file(path, content)
@@ -95,8 +111,10 @@ def _row(setting: Setting, value: object, at_once: bool) -> dict[str, Any]:
         "default": setting.default_help or setting.default or "",
         "secret": setting.secret,
         "given": value is not None,
-        "value": None if setting.secret or value is None else text_of(setting, value),
+        # Somebody else's wallet, which stands for none, is nothing to be offered.
+        "value": None if setting.secret or value in (None, DEFAULT_EARNING_WALLET) else text_of(setting, value),
         "at_once": at_once,
+        "fixed": setting.name in FIXED,
     }
 
 

@@ -30,15 +30,20 @@ class Given:
     source: str = ""
 
 
-def load(command_line: Mapping[str, str], environment: Mapping[str, str]) -> Settings:
+def load(
+    command_line: Mapping[str, str], environment: Mapping[str, str], draft: Mapping[str, str] | None = None
+) -> Settings:
     """The valid whole of all sources; SettingError otherwise. Arguments are those of `gather`."""
-    return check(*gather(command_line, environment))
+    return check(*gather(command_line, environment, draft))
 
 
-def gather(command_line: Mapping[str, str], environment: Mapping[str, str]) -> tuple[Settings, frozenset[str]]:
+def gather(
+    command_line: Mapping[str, str], environment: Mapping[str, str], draft: Mapping[str, str] | None = None
+) -> tuple[Settings, frozenset[str]]:
     """Settings that are valid one by one, maybe not together, and the names of those that aren't defaults.
 
-    `command_line`: setting name (without dashes) -> text, empty for an option without a value.
+    `command_line`: setting name (without dashes) -> text, empty for an option without a value. `draft`: what the
+    config file would hold, too, in place of what it holds; empty for what would be taken out of it.
     """
     warnings: list[str] = []
     given = {**_from_environment(environment), **_from_command_line(command_line, warnings)}
@@ -46,8 +51,11 @@ def gather(command_line: Mapping[str, str], environment: Mapping[str, str]) -> t
     directory = _directory(named_directory, _value(given, "chain"), environment)
     config_file = _config_file(given, directory if isinstance(named_directory, Path) else None)
     # os.path.exists, unlike Path.exists, is false for paths that can't be.
+    in_file: dict[str, Given] = {}
     if config_file is not None or os.path.exists(directory / CONFIG_FILE):
-        given = {**_from_config_file(config_file or directory / CONFIG_FILE, warnings), **given}
+        in_file = _from_config_file(config_file or directory / CONFIG_FILE, warnings)
+    written = {name: Given(text) for name, text in (draft or {}).items()}
+    given = {name: each for name, each in {**in_file, **written, **given}.items() if each.text or name not in written}
     values: dict[str, Any] = {SETTINGS[name].attribute: _value(given, name) for name in given}
     values["config_file"] = config_file
     values["data_directory"] = _directory(values.get("data_directory"), values.get("chain"), environment)

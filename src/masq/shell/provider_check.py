@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -63,7 +63,7 @@ class ProviderCheck:
         self._rpc = RpcClient(url, timeout)
         self.host = self._rpc.host
 
-    async def findings(self) -> AsyncIterator[Finding]:
+    async def findings(self) -> AsyncGenerator[Finding, None]:
         """In the order in which they are found. Without an answer, or on another chain, the rest isn't asked."""
         try:
             first = await self._identity()

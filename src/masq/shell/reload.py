@@ -40,8 +40,9 @@ class Sources:
     """Settings, and where they come from."""
 
     settings: Settings
-    gather: Callable[[], Settings]
-    """The settings as they are now, from all sources. SettingError if they are wrong."""
+    gather: Callable[[Mapping[str, str]], Settings]
+    """The settings as they are now, from all sources; or would be, if the config file held a draft's texts in place of
+    what it says. SettingError if they are wrong."""
     given: Mapping[str, str] = field(default_factory=dict)
     """What the command line said, without secrets."""
 
@@ -61,7 +62,7 @@ class Reloading:
         LocalError: they are wrong now, and nothing has changed.
         """
         try:
-            fresh = self.sources.gather()
+            fresh = self.sources.gather({})
         except SettingError as error:
             raise LocalError(f"nothing was changed: {error}") from error
         used = self.sources.settings

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -59,19 +60,7 @@ VERSION_EPOCH: Final = 1_577_836_800
 def run_node(sources: Sources) -> int:
     """Run a Node until it is told to stop. Returns the exit status: 0, or 1 after a failure, 2 for a wrong setting."""
     try:
-        configure(log_config(sources.settings))
-        # uvloop where there is one: a third less time for small requests.
-        try:
-            import uvloop
-
-            runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
-        except ImportError:
-            runner = asyncio.Runner()
-        with runner:
-            return runner.run(_run(sources))
-    except SettingError as error:
-        print(f"masq: {error}", file=sys.stderr)
-        return 2
+        return live(sources)
     except LocalError as error:
         print(f"masq: {error}", file=sys.stderr)
         return 2
@@ -79,15 +68,32 @@ def run_node(sources: Sources) -> int:
         return 0
 
 
-async def _run(sources: Sources) -> int:
+def live(sources: Sources, window: socket.socket | None = None) -> int:
+    """As `run_node`, but what keeps the Node from starting is raised: SettingError, or another LocalError.
+
+    `window`: a socket that listens already, for what is to be seen of the Node.
+    """
+    configure(log_config(sources.settings))
+    # uvloop where there is one: a third less time for small requests.
+    try:
+        import uvloop
+
+        runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
+    except ImportError:
+        runner = asyncio.Runner()
+    with runner:
+        return runner.run(_run(sources, window))
+
+
+async def _run(sources: Sources, window: socket.socket | None) -> int:
     store = Store.open(sources.settings.data_directory, sources.settings.db_password)
     try:
-        return await _run_with(sources, store)
+        return await _run_with(sources, store, window)
     finally:
         store.close()
 
 
-async def _run_with(sources: Sources, store: Store) -> int:
+async def _run_with(sources: Sources, store: Store, window: socket.socket | None) -> int:
     """Everything up, wait, everything down. Returns the exit status."""
     stopping = asyncio.Event()
     problem: list[LocalError] = []
@@ -99,7 +105,7 @@ async def _run_with(sources: Sources, store: Store) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     async with AsyncExitStack() as services:
-        await _start(sources, store, stopping, fail, services)
+        await _start(sources, store, stopping, fail, services, window)
         await stopping.wait()
     if problem:
         print(f"masq: the Node stops: {problem[0]}", file=sys.stderr)
@@ -113,6 +119,7 @@ async def _start(
     stopping: asyncio.Event,
     fail: Callable[[LocalError], None],
     services: AsyncExitStack,
+    window: socket.socket | None,
 ) -> None:
     """Start the Node and what serves around it; `services` ends all of it, in the opposite order."""
     settings = sources.settings
@@ -161,7 +168,7 @@ async def _start(
     entry = await _listen_for_clients(driver, settings)
     services.callback(entry.close)
     dns_at = await _serve_dns(driver, settings, services)
-    looked_through = window_socket(settings)
+    looked_through = window_socket(settings, window)
     status = Status(
         driver,
         started=started,

@@ -4,30 +4,38 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from masq.errors import LocalError, SettingError
 from masq.gateway.doorbell import HOST, Doorbell, listen
 from masq.settings import Settings
+from masq.settings.sources import CONFIG_FILE
 from masq.shell.control import Command
 from masq.shell.log import recent
 from masq.shell.reload import AT_ONCE, Reloading
 from masq.shell.status import Status
-from masq.types import Endpoint
+from masq.types import Address, Chain, Endpoint
 
 if TYPE_CHECKING:
     from aiohttp import web
 
     from masq.gateway.server import Running
+    from masq.shell.looks import Looks
 
 
-def window_socket(settings: Settings) -> socket.socket | None:
-    """Where the window is looked through, if there is to be one. SettingError: the port is taken."""
+def window_socket(settings: Settings, there: socket.socket | None = None) -> socket.socket | None:
+    """Where the window is looked through, if there is to be one. SettingError: the port is taken.
+
+    `there`: one that listens already, and is used if the settings want no other port.
+    """
     if settings.gateway_port is None:
         return None
+    if there is not None and settings.gateway_port in (0, there.getsockname()[1]):
+        return there.dup()
     try:
         return listen(settings.gateway_port)
     except OSError as error:
@@ -40,6 +48,27 @@ def url_of(listener: socket.socket) -> str:
     return f"http://{HOST}:{listener.getsockname()[1]}/"
 
 
+class LookedAt:
+    """What is found of values, as it goes to the page. What that takes is loaded when something is looked at."""
+
+    def __init__(self) -> None:
+        self._looks: Looks | None = None
+
+    async def __call__(
+        self, name: str, text: str, chain: Chain, wallet: Address, earning: Address
+    ) -> list[dict[str, Any]]:
+        """ValueError: it is wrong; LocalError: too much is looked at already."""
+        from dataclasses import asdict
+
+        from masq.shell.looks import Looks
+
+        self._looks = self._looks or Looks()
+        try:
+            return [asdict(each) for each in await self._looks.at(name, text, chain, wallet, earning)]
+        except SettingError as error:
+            raise ValueError(str(error)) from error
+
+
 @dataclass(frozen=True, slots=True)
 class Window:
     """What is seen through it."""
@@ -48,6 +77,7 @@ class Window:
     reloading: Reloading
     commands: Mapping[str, Command]
     token: str
+    looks: LookedAt = field(default_factory=LookedAt)
 
     def hang(self, listener: socket.socket) -> Doorbell:
         """Answer there; what that takes is loaded when the first one looks."""
@@ -66,7 +96,7 @@ class Window:
         recent.listeners.append(lambda line: hub.tell(event("log", _json(line))) if len(hub) else None)
         asked = [
             *operations.orders(self.commands),
-            *operations.settings(self.rows, self.check, self.change),
+            *operations.settings(self),
             operations.log(lambda: list(recent.lines)),
         ]
         return await serve(Gateway(self.token, hub, asked, [Raw("/metrics", self._metrics)]), listener)
@@ -83,19 +113,42 @@ class Window:
 
         return rows(self.reloading.sources.settings, AT_ONCE)
 
-    def check(self, name: str, text: str) -> None:
+    async def check(self, name: str, value: str, look: bool, chain: str) -> Mapping[str, Any]:
         from masq.settings.changing import check_value
 
-        _as_wrong(lambda: check_value(name, text))
+        as_wrong(lambda: check_value(name, value))
+        if not look:
+            return {}
+        of = self.reloading.sources.settings
+        wallet = self.status.consuming_wallet or of.earning_wallet
+        return {"findings": await self.looks(name, value, of.chain, wallet, of.earning_wallet)}
 
-    def change(self, name: str, text: str) -> dict[str, Any]:
+    def change(self, name: str, value: str) -> Mapping[str, Any]:
         """Write it to the config file and use it; if all of the settings are wrong with it, nothing has changed."""
-        from masq.settings.changing import change, check_value, put_back
+        from masq.settings.changing import check_value
 
-        _as_wrong(lambda: check_value(name, text))
+        as_wrong(lambda: check_value(name, value))
+        return self._change({name: value})
+
+    def weigh(self, values: Mapping[str, str], wallet: bool) -> Mapping[str, Any]:
+        from masq.settings.changing import check_value
+
+        if wallet:
+            raise LocalError("this Node runs: `masq wallet create --save` makes wallets for the next start")
+        for name, value in values.items():
+            as_wrong(partial(check_value, name, value))
+        return weighed(lambda: self.reloading.sources.gather(values))
+
+    def keep(self, values: Mapping[str, str], wallet: bool) -> Mapping[str, Any]:
+        as_wrong(lambda: raise_if_wrong(self.weigh(values, wallet)))
+        return self._change(values)
+
+    def _change(self, values: Mapping[str, str]) -> dict[str, Any]:
+        from masq.settings.changing import change_all, put_back
+
         path = self.config_file
         there = path.exists()
-        before = change(path, name, text)
+        before = change_all(path, values)
         try:
             return self.reloading.again()
         except LocalError:
@@ -107,11 +160,30 @@ class Window:
 
     @property
     def config_file(self) -> Path:
-        settings = self.reloading.sources.settings
-        return settings.config_file or settings.data_directory / "config.toml"
+        return config_file_of(self.reloading.sources.settings)
 
 
-def _as_wrong(check: Any) -> None:
+def config_file_of(settings: Settings) -> Path:
+    """Where settings are written."""
+    return settings.config_file or settings.data_directory / CONFIG_FILE
+
+
+def weighed(load: Callable[[], Settings]) -> dict[str, Any]:
+    """What is answered to whether settings would do together."""
+    try:
+        settings = load()
+    except SettingError as error:
+        return {"valid": False, "name": error.name, "problem": error.problem, "warnings": []}
+    return {"valid": True, "name": "", "problem": "", "warnings": list(settings.warnings)}
+
+
+def raise_if_wrong(answer: Mapping[str, Any]) -> None:
+    """SettingError if what was weighed was found wanting."""
+    if not answer["valid"]:
+        raise SettingError(answer["name"], answer["problem"])
+
+
+def as_wrong(check: Callable[[], object]) -> None:
     """What was asked is wrong, and not this machine."""
     try:
         check()

@@ -31,6 +31,7 @@ export async function listen(events, state) {
       if (answer.status === 401) return state("denied");
       if (!answer.ok) throw new Error((await answer.json()).error);
       state("");
+      if (events.begin) events.begin();
       wait = 500;
       const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
       for (let rest = ""; ; ) {

@@ -13,10 +13,16 @@ const PAGES = [
   ["settings", "Settings", "settings.js"],
   ["try", "API", "try.js"],
 ];
+const SETUP = ["setup", "Set up", "setup.js"];
 const DEMO = ["demo", "Demo", "demo.js"];
 const here = () => location.hash.replace(/^#\/?/, "").split("?")[0];
 
 function Verdict({ store }) {
+  const setup = store.status && store.status.setup;
+  if (setup && store.state === "gone") {
+    return html`<div class=${`verdict ${setup.starting ? "" : "bad"}`} role="status"><p>${setup.starting ? html`<b>The Node starts</b>This page goes on with it in a moment.` : html`<b>The set-up has ended</b>Begin it again with <code>masq open</code>.`}</p></div>`;
+  }
+  if (setup && !store.state) return null;
   if (store.state && store.state !== "wait") {
     const words = store.state === "gone" ? "The Node does not answer" : store.state;
     return html`<div class="verdict bad" role="status"><p><b>${words}</b>If it was stopped, start it with <code>masq run</code>, then open this page again with <code>masq open</code>.</p></div>`;
@@ -24,7 +30,7 @@ function Verdict({ store }) {
   const verdict = store.status && store.status.verdict;
   if (!verdict) return null;
   const [first, ...rest] = verdict.words.split(": ");
-  return html`<div class=${`verdict ${verdict.works ? "" : "bad"}`} role="status">
+  return html`<div class=${`verdict ${verdict.works ? (verdict.advice ? "warn" : "") : "bad"}`} role="status">
     <p><b>${first[0].toUpperCase() + first.slice(1)}</b>${rest.join(": ")}${verdict.advice && html`<br />What to do: ${verdict.advice}`}</p></div>`;
 }
 
@@ -46,7 +52,8 @@ function App() {
   const [loaded, setLoaded] = useState({});
   const [problem, setProblem] = useState("");
   const demo = store.status && store.status.demo;
-  const pages = demo ? [DEMO] : PAGES;
+  const setup = store.status && store.status.setup;
+  const pages = demo ? [DEMO] : setup ? [SETUP] : PAGES;
   useEffect(() => {
     const moved = () => setPlace(here());
     addEventListener("hashchange", moved);
@@ -54,6 +61,10 @@ function App() {
   }, []);
   const page = pages.find(([name]) => name === place) || pages[0];
   const View = loaded[page[2]];
+  useEffect(() => {
+    const tab = document.querySelector("nav [aria-current]");
+    if (tab) tab.scrollIntoView({ block: "nearest", inline: "center" });
+  }, [page[0], Boolean(store.status)]);
   useEffect(() => {
     document.title = `${page[1]} · MASQ Node`;
     import(`./${page[2]}`).then(

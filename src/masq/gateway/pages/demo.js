@@ -35,7 +35,7 @@ export default function Demo({ store }) {
   const speed = last.at && Date.now() > last.at ? ((demo.fetched - last.fetched) * 1000) / (Date.now() - last.at) : 0;
   if (demo.fetched !== last.fetched || Date.now() - last.at > 2500) last = { at: Date.now(), fetched: demo.fetched, speed };
   const exits = new Set(streams.map((stream) => stream.route[stream.route.length - 1]));
-  const dots = nodes.map((node) => ({ id: node.key, label: node.name === demo.originator ? `${node.name} (you)` : node.name, kind: !node.alive || node.frozen ? "dead" : node.slowed ? "slow" : node.name === demo.originator ? "own" : exits.has(node.key) ? "exit" : "", r: node.name === demo.originator ? 9 : 7 }));
+  const dots = nodes.map((node) => ({ id: node.key, label: node.name === demo.originator ? `${node.name} (you)` : node.name, slow: node.slowed, kind: !node.alive || node.frozen ? "dead" : node.name === demo.originator ? "own" : exits.has(node.key) ? "exit" : "", r: node.name === demo.originator ? 9 : 7 }));
   const there = new Map();
   for (const node of nodes) for (const each of node.neighbors || []) {
     const [source, target] = [node.key, each.key].sort();
@@ -47,10 +47,11 @@ export default function Demo({ store }) {
     <p>${nodes.length} Nodes, each a process of its own. You are <b>${demo.originator}</b>: what you fetch goes over ${demo.hops} other Nodes, ${demo.hops > 1 ? html`<b>none of which knows both you and the server</b>` : "which knows both you and the server, so take more of them"}. The last one, the exit, asks the server. You pay each for what it carries, in tokens of a chain that runs here, too.</p>
     <div class="grid wide"><div>
       <section class="card"><${Graph} nodes=${dots} links=${[...there.values()]} label=${`${nodes.length} Nodes and their links; the cards below have the same.`} />
-        <ul class="legend"><li><i style="background:var(--accent)"></i>you, and your route</li><li><i style="background:var(--good)"></i>the exit; moving dots are bytes</li><li><i style="background:var(--bad)"></i>× killed, or swallows all</li><li><i style="background:var(--warn)"></i>slow</li></ul></section>
+        <ul class="legend"><li><i style="background:var(--accent)"></i>you, and your route</li><li><i style="background:var(--good)"></i>the exit; moving dots are bytes</li><li><i style="background:var(--bad)"></i>× killed, or swallows all</li><li><i style="border:2px dashed var(--warn)"></i>slow</li></ul></section>
     </div><div>
       <section class="card" aria-live="polite"><h2>Your traffic</h2>
         ${route ? html`<div class="hops" aria-label="Route" role="group">${route.map((key, at) => html`${at > 0 && "→"}<span class=${at === route.length - 1 ? "exit" : ""}>${names.get(key) || key.slice(0, 8)}</span>`)}→<span>server</span></div>` : html`<p class="quiet">No stream is open now.</p>`}
+        ${you.verdict && you.verdict.advice && html`<p class="error">${you.verdict.works ? "" : `${you.verdict.words}. `}What to do: ${you.verdict.advice}</p>`}
         <p>${bytes(demo.fetched)} fetched, ${bytes(last.speed || 0)}/s. Paid so far: ${masq(you.paid_wei)}.</p>
         <p class="row"><${Button} path="traffic" body=${{ on: !demo.traffic }} kind="main">${demo.traffic ? "Stop fetching" : "Fetch again and again"}<//><${Button} path="pay" body=${{}}>Pay now<//></p>
         <p class="quiet">Or by yourself: <code class="mono">curl --proxy ${demo.proxy} ${demo.site}</code></p></section>

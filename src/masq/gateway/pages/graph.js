@@ -1,5 +1,6 @@
-// The network as a picture: force-graph on a canvas, loaded when it is looked at.
-import { html, useEffect, useRef } from "./vendor/preact.js";
+// The network as a picture: force-graph on a canvas, loaded when it is looked at, and drawn as plainly as the machine needs.
+import { html, useEffect, useRef, useState } from "./vendor/preact.js";
+import { pace, WORDS } from "./pace.js";
 
 let library;
 function load() {
@@ -13,44 +14,43 @@ function load() {
   return library;
 }
 
-const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+// Read once for each theme: asking the style for every Node of every frame costs more than drawing it.
+const NAMES = ["accent", "good", "bad", "warn", "node", "card", "ink"];
+const colors = {};
+function readColors() {
+  const style = getComputedStyle(document.documentElement);
+  for (const name of NAMES) colors[name] = style.getPropertyValue(`--${name}`).trim();
+}
+const dark = matchMedia("(prefers-color-scheme: dark)");
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 
-/** `nodes`: {id, label, kind, r}; `links`: {source, target, own, busy}. Those that stay keep their places. */
+/** `nodes`: {id, label, kind, slow, r}; `links`: {source, target, own, busy}. Those that stay keep their places. */
 export function Graph({ nodes, links, pick, label }) {
   const box = useRef(null);
   const graph = useRef(null);
   const shape = useRef("");
   const picked = useRef(pick);
+  const [level, setLevel] = useState(0);
+  const plain = useRef(0);
   picked.current = pick;
+  const lower = (next) => {
+    plain.current = next;
+    setLevel(next);
+    if (next > 1 && graph.current) graph.current.cooldownTicks(0);
+    refresh(graph.current);
+  };
   useEffect(() => {
     let gone = false;
     const fit = () => graph.current && box.current && graph.current.width(box.current.clientWidth).height(box.current.clientHeight);
+    const themed = () => { readColors(); refresh(graph.current); };
+    themed();
+    dark.addEventListener("change", themed);
     load().then((ForceGraph) => {
       if (gone) return;
-      const many = nodes.length > 300;
-      graph.current = ForceGraph()(box.current)
-        .backgroundColor("rgba(0,0,0,0)")
-        .nodeLabel(() => "")
-        .nodeRelSize(5)
-        .nodeCanvasObject((node, canvas, scale) => draw(node, canvas, scale))
-        .nodePointerAreaPaint((node, paint, canvas) => {
-          canvas.fillStyle = paint;
-          canvas.beginPath();
-          canvas.arc(node.x, node.y, node.r + 3, 0, 7);
-          canvas.fill();
-        })
-        .linkColor((link) => (link.own ? color("accent") : link.half ? `${color("node")}44` : `${color("node")}88`))
-        .linkWidth((link) => (link.own ? 3 : 1))
-        .linkDirectionalParticles((link) => (link.busy && !still.matches ? 4 : 0))
-        .linkDirectionalParticleWidth(4)
-        .linkDirectionalParticleColor(() => color("good"))
-        .linkDirectionalParticleSpeed(0.012)
-        .warmupTicks(many ? 40 : 60)
-        .cooldownTime(many ? 4000 : 6000)
-        .onNodeClick((node) => picked.current && picked.current(node.id))
-        .onEngineStop(() => graph.current && !graph.current.fitted && ((graph.current.fitted = true), graph.current.zoomToFit(200, 40)));
-      graph.current.d3Force("charge").strength(many ? -30 : -160);
+      const measured = pace((next) => lower(next));
+      graph.current = ForceGraph()(box.current);
+      settle(graph.current, nodes.length > 300, plain, picked);
+      graph.current.onRenderFramePost(() => measured(performance.now()));
       fit();
       update();
       setTimeout(() => graph.current && graph.current.zoomToFit(200, 50), 900);
@@ -59,6 +59,7 @@ export function Graph({ nodes, links, pick, label }) {
     watch.observe(box.current);
     return () => {
       gone = true;
+      dark.removeEventListener("change", themed);
       watch.disconnect();
       if (graph.current) graph.current._destructor();
       graph.current = null;
@@ -82,24 +83,56 @@ export function Graph({ nodes, links, pick, label }) {
         nodes: nodes.map((node) => there.get(node.id) || { ...node }),
         links: links.map((link) => lines.get(ends(link)) || { ...link }),
       });
-    } else graph.current.linkColor(graph.current.linkColor()).linkWidth(graph.current.linkWidth()).linkDirectionalParticles(graph.current.linkDirectionalParticles());
+    } else refresh(graph.current);
   };
   useEffect(update);
-  return html`<div class="graph" ref=${box} role="img" aria-label=${label}></div>`;
+  return html`<div class="graph" ref=${box} role="img" aria-label=${label}></div>${WORDS[level] && html`<p class="quiet" role="status">${WORDS[level]}</p>`}`;
 }
 
-const FILL = { own: "accent", exit: "good", dead: "bad", banned: "bad", slow: "warn", neighbor: "accent" };
+/** What stays as it is while a graph is looked at. */
+function settle(graph, many, plain, picked) {
+  graph
+    .backgroundColor("rgba(0,0,0,0)")
+    .nodeLabel(() => "")
+    .nodeRelSize(5)
+    .nodeCanvasObject((node, canvas, scale) => draw(node, canvas, scale, plain.current > 0))
+    .nodePointerAreaPaint((node, paint, canvas) => {
+      canvas.fillStyle = paint;
+      canvas.beginPath();
+      canvas.arc(node.x, node.y, node.r + 3, 0, 7);
+      canvas.fill();
+    })
+    .linkColor((link) => (link.own ? colors.accent : link.half ? `${colors.node}44` : `${colors.node}88`))
+    .linkWidth((link) => (link.own ? 3 : 1))
+    .linkVisibility((link) => plain.current < 2 || link.own)
+    .linkDirectionalParticles((link) => (link.busy && !still.matches && !plain.current ? 4 : 0))
+    .linkDirectionalParticleWidth(4)
+    .linkDirectionalParticleColor(() => colors.good)
+    .linkDirectionalParticleSpeed(0.012)
+    .warmupTicks(many ? 40 : 60)
+    .cooldownTime(many ? 4000 : 6000)
+    .onNodeClick((node) => picked.current && picked.current(node.id))
+    .onEngineStop(() => !graph.fitted && ((graph.fitted = true), graph.zoomToFit(200, 40)));
+  graph.d3Force("charge").strength(many ? -30 : -160);
+}
 
-function draw(node, canvas, scale) {
+/** Have it drawn again, with what is so now. */
+function refresh(graph) {
+  if (graph) graph.linkColor(graph.linkColor()).linkWidth(graph.linkWidth()).linkVisibility(graph.linkVisibility()).linkDirectionalParticles(graph.linkDirectionalParticles());
+}
+
+const FILL = { own: "accent", exit: "good", dead: "bad", banned: "bad", neighbor: "accent" };
+
+function draw(node, canvas, scale, plainly) {
   canvas.beginPath();
   canvas.arc(node.x, node.y, node.r, 0, 7);
-  canvas.fillStyle = color(FILL[node.kind] || "node");
+  canvas.fillStyle = colors[FILL[node.kind] || "node"];
   canvas.globalAlpha = node.kind === "neighbor" ? 0.65 : 1;
   canvas.fill();
   canvas.globalAlpha = 1;
+  // Not by colour alone.
   if (node.kind === "dead" || node.kind === "banned") {
-    // Not by colour alone.
-    canvas.strokeStyle = color("card");
+    canvas.strokeStyle = colors.card;
     canvas.lineWidth = 1.5;
     canvas.beginPath();
     canvas.moveTo(node.x - node.r / 2, node.y - node.r / 2);
@@ -108,11 +141,20 @@ function draw(node, canvas, scale) {
     canvas.lineTo(node.x - node.r / 2, node.y + node.r / 2);
     canvas.stroke();
   }
-  if (scale > 0.9 || node.kind) {
+  if (node.slow) {
+    canvas.strokeStyle = colors.warn;
+    canvas.lineWidth = 2;
+    canvas.setLineDash([3, 2]);
+    canvas.beginPath();
+    canvas.arc(node.x, node.y, node.r + 2.5, 0, 7);
+    canvas.stroke();
+    canvas.setLineDash([]);
+  }
+  if (plainly ? node.kind === "own" : scale > 0.6 && (scale > 0.9 || node.kind)) {
     canvas.font = `${Math.max(3.5, 11 / scale)}px sans-serif`;
     canvas.textAlign = "center";
-    canvas.fillStyle = color("ink");
-    if (scale > 0.6) canvas.fillText(node.label, node.x, node.y + node.r + 12 / scale);
+    canvas.fillStyle = colors.ink;
+    canvas.fillText(node.label, node.x, node.y + node.r + 12 / scale);
   }
 }
 

@@ -65,14 +65,14 @@ export default function Map_({ store }) {
   for (const node of status.nodes) if (node.key !== status.public_key && node.serves) count[node.country || "?"] = (count[node.country || "?"] || 0) + 1;
   const used = {};
   for (const each of status.exits || []) used[each.country || "?"] = (used[each.country || "?"] || 0) + each.circuits;
-  const key = JSON.stringify([count, used]);
-  const picture = useMemo(() => world.map((each) => html`<path d=${each.path} class=${used[each.code] ? "used" : count[each.code] ? "has" : ""}><title>${each.name}${count[each.code] ? `: ${count[each.code]} Nodes` : ""}</title></path>`), [world, key]);
+  const key = JSON.stringify([count, used, chosen]);
+  const picture = useMemo(() => world.map((each) => html`<path d=${each.path} class=${`${used[each.code] ? "used" : count[each.code] ? "has" : ""} ${chosen.includes(each.code) ? "chosen" : ""}`} onClick=${() => (count[each.code] || chosen.includes(each.code)) && choose(each.code)}><title>${each.name}${count[each.code] ? `: ${count[each.code]} Nodes` : ""}</title></path>`), [world, key]);
   for (const code of chosen) count[code] = count[code] || 0;
   const rows = Object.entries(count).sort((one, other) => other[1] - one[1]);
   return html`<h1>Map</h1><p class="quiet">Where Nodes say that they are. Nobody checks that: an exit's country is a claim.</p>
     ${problem && html`<p class="error" role="alert">${problem}</p>`}
     <section class="card"><svg class="map" viewBox="-180 -85 360 145" role="img" aria-label="A world map; the table below has the same figures.">${picture}</svg>
-      <ul class="legend"><li><i style="background:var(--good)"></i>your exits now</li><li><i style="background:var(--accent)"></i>Nodes that could be exits</li></ul></section>
+      <ul class="legend"><li><i style="background:var(--good)"></i>your exits now</li><li><i style="background:var(--accent)"></i>Nodes that could be exits: click to choose</li><li><i style="border:3px solid var(--warn)"></i>chosen</li></ul></section>
     <section class="card"><h2>By country</h2><div class="scroll" tabindex="0" role="region" aria-label="Countries"><table><thead><tr><th scope="col">Country</th><th scope="col" class="number">Nodes</th><th scope="col">Your exits</th><th scope="col">Exit here</th></tr></thead>
       <tbody>${rows.map(([code, nodes]) => html`<tr key=${code}><td>${code === "?" ? "not said" : `${country(code)} (${code})`}</td><td class="number">${nodes}</td><td>${used[code] ? "in use" : ""}</td><td>${code !== "?" && settings && html`<input type="checkbox" aria-label=${`Exit in ${country(code)}`} checked=${chosen.includes(code)} onChange=${() => choose(code)} />`}</td></tr>`)}</tbody></table></div>
       <p role="status" class=${said.bad ? "error" : "ok"}>${said.bad || said.good || ""}</p>

@@ -36,6 +36,7 @@ export function Field({ row, saved, title }) {
       setState({ bad: error.message });
     }
   };
+  if (row.fixed) return html`<div class="setting"><b>${row.name}</b><p class="quiet">${row.help}</p><p><code>${row.value || row.default || "not given"}</code> <span class="quiet">It says where the config file is, so it is given to <code>masq run</code>.</span></p></div>`;
   const words = /^one of (.*)$/.exec(row.expects);
   const choices = words ? words[1].split(", ") : row.expects === "on or off" ? ["on", "off"] : null;
   return html`<form class="setting" onSubmit=${save}>
@@ -64,6 +65,6 @@ export default function Settings() {
   const shown = rows.filter((row) => `${row.name} ${row.help}`.toLowerCase().includes(filter.toLowerCase()));
   const groups = [...new Set(shown.map((row) => row.group))];
   return html`<h1>Settings</h1><p class="quiet">What is saved here stands in the config file. Those marked “at once” need no restart.</p>
-    <div class="row"><label for="find">Find</label><input id="find" type="search" value=${filter} onInput=${(event) => setFilter(event.target.value)} /></div>
+    <div class="row" style="margin-bottom:1rem"><label for="find">Find</label><input id="find" type="search" value=${filter} onInput=${(event) => setFilter(event.target.value)} /></div>
     ${groups.map((group) => html`<section class="card" key=${group}><h2>${group}</h2>${shown.filter((row) => row.group === group).map((row) => html`<${Field} key=${row.name} row=${row} />`)}</section>`)}`;
 }

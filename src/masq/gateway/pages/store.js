@@ -58,11 +58,18 @@ function measure(now) {
 }
 
 export function start() {
+  let first = true;
   listen(
     {
+      // Who is heard from here on may be another one: a Node in place of its set-up.
+      begin() {
+        first = true;
+      },
       status(members) {
         const old = store.status;
-        store.status = { ...old, ...members };
+        if (old && old.setup && !members.setup && first) location.hash = "#/";
+        store.status = first ? members : { ...old, ...members };
+        first = false;
         if (old && old.pid === store.status.pid && store.status.neighbors) compare(old, store.status);
         if (store.status.neighbors) measure(store.status);
         changed();
@@ -73,7 +80,7 @@ export function start() {
       },
     },
     (state) => {
-      if (state === "gone" && store.state === "") note("The Node does not answer any more", "bad");
+      if (state === "gone" && store.state === "" && !(store.status && store.status.setup)) note("The Node does not answer any more", "bad");
       store.state = state;
       changed();
     },

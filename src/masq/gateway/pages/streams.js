@@ -50,14 +50,14 @@ export default function Streams({ store }) {
     <section class="card"><h2>Open now: ${(status.streams || []).length}</h2>
       ${(status.streams || []).length
         ? html`<div class="scroll" tabindex="0" role="region" aria-label="Open streams"><table><thead><tr><th scope="col">To</th><th scope="col">Route</th><th scope="col" class="number">Speed</th><th scope="col" class="number">Out</th><th scope="col" class="number">In</th><th scope="col" class="number">About</th><th scope="col" class="number">Age</th></tr></thead>
-            <tbody>${status.streams.slice(0, 300).map((stream) => html`<tr key=${stream.id}><td class="mono">${stream.target}</td><td><${Hops} route=${stream.route} /></td>
+            <tbody>${status.streams.slice(0, 300).map((stream) => html`<tr key=${stream.id}><td class="mono name">${stream.target}</td><td><${Hops} route=${stream.route} /></td>
               <td class="number">${bytes((speeds.get(stream.id) || {}).speed || 0)}/s</td><td class="number">${bytes(stream.sent)}</td><td class="number">${bytes(stream.received)}</td><td class="number">${masq(cost(stream, nodes))}</td><td class="number">${time(stream.age)}</td></tr>`)}</tbody></table></div>`
         : html`<p class="quiet">None. Set a browser's proxy to the address above, or try <code>curl --proxy socks5h://${status.entry} https://example.com</code>.</p>`}
     </section>
     <section class="card"><h2>What failed lately</h2>
       ${failures.length
         ? html`<div class="scroll" tabindex="0" role="region" aria-label="Failures"><table><thead><tr><th scope="col">To</th><th scope="col">What happened, and where</th><th scope="col">What to do</th><th scope="col" class="number">Ago</th></tr></thead>
-            <tbody>${failures.map((each) => html`<tr><td class="mono">${each.target}${each.count > 1 && ` (${each.count} times)`}</td><td>${each.reason}</td><td>${adviceFor(each.cause)}</td><td class="number">${time(each.age)}</td></tr>`)}</tbody></table></div>`
+            <tbody>${failures.map((each) => html`<tr><td class="mono name">${each.target}${each.count > 1 && ` (${each.count} times)`}</td><td class="name">${each.reason}</td><td class="name">${adviceFor(each.cause)}</td><td class="number">${time(each.age)}</td></tr>`)}</tbody></table></div>`
         : html`<p class="quiet">Nothing.</p>`}
     </section>`;
 }
