@@ -14,7 +14,7 @@ from tests.secure_ends import DEV, heard
 from tests.secure_ends import link as secure_end
 from tests.strategies import key_pair
 
-from masq.core.effects import Dial, Log, Prove, SaveConfig, Tell, WriteLink
+from masq.core.effects import Dial, Log, Prove, SaveConfig, Say, Tell, WriteLink
 from masq.core.limits import MAX_LISTED, Limits
 from masq.core.links.door import Door
 from masq.core.links.links import LinkArrival, Links, LinksEffect
@@ -27,6 +27,7 @@ from masq.core.offence import Offence
 from masq.crypto import CryptDE
 from masq.types import DEFAULT_RATE_PACK, Endpoint, LinkPolicy, NodeAddress, PublicKey, RatePack
 from masq.wire.message import Gossip, GossipFailure, GossipRecord, NodeRecord
+from masq.wire.news import News
 from masq.wire.secure_link import Event, FrameType, SecureLink, new_frame
 
 STEP: Final = 0.001
@@ -144,8 +145,18 @@ class Ours:
             diverse=diverse,
         )
         self.core = Neighborhood(
-            ROOT.keys, profile, list(contacts), radius, version, now, lambda key, ip, but: key in self.linked
+            ROOT.keys,
+            profile,
+            list(contacts),
+            radius,
+            version,
+            now,
+            lambda key, ip, but: key in self.linked,
+            bytes,
+            lambda key, ip: key in self.linked,
         )
+        self.said: list[tuple[PublicKey, News]] = []
+        """Differences that were told, and to whom."""
         self.now = now
         self.logs: list[Log] = []
         self.offences: list[Offence] = []
@@ -199,6 +210,12 @@ class Ours:
         sender = proven.key if proven else b""
         return self._take(self.core.receive(Gossip(items), speaker.source, self.now, sender))
 
+    def is_told(self, speaker: Peer, news: News) -> list[News]:
+        """News over the secure link of a peer: what it is told for it."""
+        before = len(self.said)
+        self._take(self.core.hear(news, speaker.source, self.now, speaker.key))
+        return [news for key, news in self.said[before:] if key == speaker.key]
+
     def hears_failure(self, speaker: Peer) -> list[Tell]:
         failure = GossipFailure.NO_SUITABLE_NEIGHBORS
         return self._take(self.core.receive(failure, speaker.source, self.now))
@@ -243,6 +260,8 @@ class Ours:
                 self.saved.append(effect.value)
             elif isinstance(effect, Offence):
                 self.offences.append(effect)
+            elif isinstance(effect, Say):
+                self.said.append((effect.key, News.decode(effect.news)))
             elif isinstance(effect, Prove):
                 self.asked.append(effect.key)
             else:

@@ -135,7 +135,8 @@ def test_14_forgers_are_banned_and_their_neighbors_are_not() -> None:
     others = [host for host in world.hosts if host not in (victim, rogue)]
     for version in range(3):
         root = record_of(rogue)
-        framed = [forged(at(invented(other.node.keys, version=99 + version))) for other in others]
+        listed = frozenset({victim.node.keys.public_key})  # Nobody but itself says that a neighbor leaves us.
+        framed = [forged(at(invented(other.node.keys, listed, 99 + version))) for other in others]
         keys = frozenset(item.record.public_key for item in framed)
         own = invented(
             rogue.node.keys,

@@ -21,7 +21,7 @@ from masq.crypto import CryptDE
 from masq.errors import PeerError
 from masq.settings.table import SETTINGS
 from masq.types import CHAINS, DEFAULT_RATE_PACK, NodeAddress
-from masq.wire import cbor, circuit, message, proxy
+from masq.wire import cbor, circuit, message, news, proxy
 from masq.wire.descriptor import Descriptor
 from masq.wire.frame import mask
 from masq.wire.package import Component, Hop, Package, Payer
@@ -198,6 +198,10 @@ def seeds() -> Iterable[tuple[str, bytes]]:
     yield "node-package", b"\2" + message.encode_message(MESSAGES[2])
     yield from _recorded()
     yield "message", cbor.encode(["GossipFailure", [[1, 2], [0x61, 0x41], None]])
+    yield "news", news.News((RECORD, PLAIN_RECORD), (4519, 4520)).encode()
+    peers = (RECORD.public_key, NodeAddress("203.0.113.7", (4519,))), (b"short", NodeAddress("2001:db8::1", (80,)))
+    yield "news", news.News(offers=((bytes(8), 3), (b"12345678", 1 << 31)), everything=True, peers=peers).encode()
+    yield "news", news.News(wanted=(bytes(8), b"12345678")).encode()
     for record in (RECORD, PLAIN_RECORD):
         yield "node-record", record.signature + record.signed_data
     yield "cbor", cbor.encode([1.5, -1, 1 << 63, None, True, {"a": [], 1: b""}, "ä"])

@@ -12,7 +12,7 @@ from nacl import bindings as sodium
 from masq.crypto import CryptDE
 from masq.errors import CryptoError, MalformedError
 from masq.types import CHAINS
-from masq.wire import cbor, circuit
+from masq.wire import cbor, circuit, news
 from masq.wire.descriptor import parse_descriptor
 from masq.wire.frame import Framer, mask, unmask
 from masq.wire.message import (
@@ -238,6 +238,14 @@ def resolved(data: bytes) -> None:
         assert circuit.decode_resolved(circuit.encode_resolved(said)) == said
 
 
+def difference(data: bytes) -> None:
+    with suppress(MalformedError):
+        said = news.News.decode(data)
+        assert len(said.peers) <= news.MAX_PEERS
+        again = news.News.decode(said.encode())
+        assert (again.offers, again.wanted, again.ports) == (said.offers, said.wanted, said.ports)
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "cbor": cbor_item,
     "byte-array": byte_array,
@@ -253,6 +261,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "dns-resolve-failed": _content(DnsResolveFailed),
     "gossip": _content(Gossip),
     "gossip-failure": _content(GossipFailure),
+    "news": difference,
     "node-record": node_record,
     "descriptor": descriptor,
     "sealed-box": sealed_box,

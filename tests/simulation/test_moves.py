@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.simulation.circuit_worlds import client, network
 
 from masq.core.effects import Log
+from masq.errors import UnavailableError
 from masq.sim.host import SimNode
 from masq.sim.world import World
 
@@ -13,7 +14,10 @@ SOON = 60.0
 
 
 def fetches(world: World, host: SimNode, group: str) -> bool:
-    one = client(host, "files.test", 80, b"20\n", group)
+    try:
+        one = client(host, "files.test", 80, b"20\n", group)
+    except UnavailableError:
+        return False
     world.run_until(lambda: one.ended or one.closed, 20)
     return len(one.received) == 20
 

@@ -36,6 +36,7 @@ from masq.crypto import Keys, Random
 from masq.types import Address, Endpoint, LinkPolicy, Mode, PackagePolicy, PublicKey
 from masq.wire.circuit import EXTENSION, PACE
 from masq.wire.message import Spelling
+from masq.wire.news import GOSSIP2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +95,7 @@ def build_node(config: NodeConfig, saved: SavedState, random: Random, now: float
     profile = config.profile
     if config.link_policy is LinkPolicy.MASQ or not keys.links_securely:
         profile = replace(
-            profile, extensions=tuple(name for name in profile.extensions if name not in (EXTENSION, PACE))
+            profile, extensions=tuple(name for name in profile.extensions if name not in (EXTENSION, PACE, GOSSIP2))
         )
     port = profile.address.ports[0] if profile.address else 0
     own = frozenset(each.wallet.address for each in config.further)
@@ -108,13 +109,18 @@ def build_node(config: NodeConfig, saved: SavedState, random: Random, now: float
             if link.up
         )
 
-    def says(key: PublicKey) -> bool:
-        return secure_link_to(key) is not None
-
     contacts = list(config.contacts)
     profile = replace(profile, diverse=profile.diverse or _in_the_world(profile, contacts))
     neighborhood = Neighborhood(
-        keys, profile, contacts, config.hops, config.first_version, now, is_linked, random, says
+        keys,
+        profile,
+        contacts,
+        config.hops,
+        config.first_version,
+        now,
+        is_linked,
+        random,
+        lambda key, ip: links.secure_link(ip, key) is not None,
     )
     graph = neighborhood.graph
     door = Door(config.limits, neighborhood.is_close, profile.diverse)

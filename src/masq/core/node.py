@@ -282,7 +282,7 @@ class Node:
         return effects + self._arrived(opened, link.peer, now, link.key if link.secure is not None else b"")
 
     def _news(self, link: Link, body: bytes, now: float) -> list[NodeEffect]:
-        """What a Node of ours tells of the network. MalformedError if it makes no sense: who proved its key is of ours."""
+        """What a Node of ours tells of the network. MalformedError if it makes no sense."""
         effects: list[NodeEffect] = [*self.links.worked(link, BOX_COST, now)]
         effects += self._carry(self.neighborhood.hear(News.decode(body), link.peer, now, link.key), now)
         return effects + self._look_for_route(now)
@@ -565,10 +565,8 @@ class Node:
                 _part(self.links.send_frame(*effect), out, overrun)
             elif isinstance(effect, Forward):
                 out += self._forward(effect.key, effect.package, effect.flow, now)
-            elif isinstance(effect, Tell):
-                out += self._tell(effect, now)
-            elif isinstance(effect, Say):
-                out += self._say(effect, now)
+            elif isinstance(effect, Tell | Say):
+                out += self._tell(effect, now) if isinstance(effect, Tell) else self._say(effect, now)
             elif isinstance(effect, Prove):
                 out += self.links.upgrade(effect.endpoint, effect.key, now)
             elif isinstance(effect, EndCircuit):

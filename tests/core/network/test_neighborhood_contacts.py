@@ -69,8 +69,17 @@ def test_with_enough_neighbors_contacts_that_have_answered_are_left_alone() -> N
     ours.starts()
     ours.has_proof(HOST.key, HOST)
     for peer in peers(WANTED_NEIGHBORS):
-        ours.befriends(peer)
+        ours.befriends(peer, DELTA.key)
     assert debuts(ours, HOST, 1_000.0) == []
+
+
+def test_who_sees_to_the_end_of_its_network_asks_a_contact_that_is_not_in_it() -> None:
+    ours = Ours(HOST.contact())
+    ours.starts()
+    ours.has_proof(HOST.key, HOST)
+    for peer in peers(WANTED_NEIGHBORS):
+        ours.befriends(peer)
+    assert debuts(ours, HOST, 20.0), "its network may be another one"
 
 
 def test_a_pass_over_json_is_no_answer_as_anybody_at_that_address_can_send_it() -> None:

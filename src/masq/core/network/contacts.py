@@ -183,8 +183,8 @@ class Contacts:
         return len(self._graph.full_neighbors(self._graph.root_key))
 
     def _is_cut_off(self, now: float) -> bool:
-        """Whether those are looked for of whom nobody tells us: there has been no route for a while, neighbors were lost,
-        or we see to the end of our network in all directions, and they aren't in it. So two parts become one."""
+        """Whether those are looked for of whom nobody tells us: there has been no route for a while, neighbors were
+        lost, or we see to the end of our network in all directions, and they aren't in it. So two parts become one."""
         shrinks = now - self._losses[0] < AFTER_LOSS
         return now - self._no_route_since >= CUT_OFF or shrinks or self._graph.is_whole
 
@@ -237,7 +237,7 @@ class Contacts:
             self._book.add(key, address)
 
     def afar(self, target: PublicKey, told: Collection[PublicKey], count: int) -> list[tuple[PublicKey, NodeAddress]]:
-        """Nodes that a neighbor is told of, and wasn't: one neighbor that it doesn't list, and some we have heard of."""
+        """Nodes that a neighbor is told of, and wasn't: one that it doesn't list, and some of whom we have heard."""
         graph, to = self._graph, self._graph.record(target)
         listed = {target, *told, *(to.neighbors if to else ())}
         ours = [

@@ -177,7 +177,8 @@ class Exchange:
         """Ask again for what didn't come, and, once in a while, for everything."""
         effects: list[Say] = []
         for key, partner in self._partners.items():
-            if partner.follows and now - partner.asked >= ASK_AGAIN and self._partners.speaks(key):
+            again = partner.asked > float("-inf") and now - partner.asked >= ASK_AGAIN
+            if again and self._partners.speaks(key):
                 effects += self._partners.ask(key, now)
         if now >= self._peers_at:
             effects += self._tell_one(now)

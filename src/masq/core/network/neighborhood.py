@@ -53,7 +53,7 @@ class Neighborhood:
         now: float,
         is_linked: IsLinked = lambda key, ip, but: False,
         random: Random = bytes,
-        says: Says = lambda key: False,
+        says: Says = lambda key, ip: False,
     ) -> None:
         """`radius`: how many hops of gossip are believed, at least 3. `first_version`: above any used before."""
         own = OwnRecord(keys, profile, first_version, now)

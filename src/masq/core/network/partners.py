@@ -12,8 +12,8 @@ from masq.types import PublicKey
 from masq.wire.message import NodeRecord
 from masq.wire.news import GOSSIP2, News, id_of, in_frames
 
-Says = Callable[[PublicKey], bool]
-"""Whether a secure link to the Node of this key stands."""
+Says = Callable[[PublicKey, str], bool]
+"""Whether a secure link to the Node of this key, at this IP address, stands."""
 
 
 @dataclass(slots=True)
@@ -69,9 +69,9 @@ class Partners:
 
     def speaks(self, key: PublicKey) -> bool:
         """Whether a Node can be told differences now. All others are told everything, as 0.9.1 is."""
-        record = self._graph.record(key)
+        record, address = self._graph.record(key), self._graph.address(key)
         knows = record is not None and GOSSIP2 in record.extensions and GOSSIP2 in self._own.profile.extensions
-        return knows and self._graph.address(key) is not None and self._says(key)
+        return knows and address is not None and self._says(key, address.ip)
 
     def of(self, key: PublicKey) -> Partner:
         return self._by_key.setdefault(key, Partner())
