@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from masq.shell.process import is_scarcity, without_values, without_variables
+from masq.shell.process import hold_address, is_scarcity, without_values, without_variables
 
 OPTIONS = ["db-password", "consuming-private-key"]
 
@@ -35,6 +35,19 @@ def test_variables_become_zeros_and_nothing_moves() -> None:
 )
 def test_values_of_secret_options_become_asterisks(words: bytes, shown: bytes) -> None:
     assert without_values(words, OPTIONS) == shown
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux keeps such names")
+def test_a_second_node_at_one_address_is_noticed_while_the_first_one_runs() -> None:
+    one, other = hold_address("203.0.113.7"), hold_address("203.0.113.8")
+    assert one is not None
+    assert other is not None
+    assert hold_address("203.0.113.7") is None
+    one.close()
+    again = hold_address("203.0.113.7")
+    assert again is not None
+    again.close()
+    other.close()
 
 
 def test_what_is_scarce() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import resource
+import socket
+import sys
 from collections.abc import Callable, Collection, MutableMapping
 from pathlib import Path
 from typing import Final
@@ -31,6 +33,24 @@ def raise_descriptors() -> int:
         except (OSError, ValueError):  # Some systems refuse what they named as the limit.
             return soft
     return wanted
+
+
+def hold_address(ip: str) -> socket.socket | None:
+    """Say to other Nodes of this machine that the one at this public IP address is here: until the socket is closed.
+
+    None if another one has said so. It is a name that Linux keeps (unix(7), abstract sockets); elsewhere, and where
+    there are no such names, nothing is said, and nothing found out.
+    """
+    held = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    if sys.platform != "linux":
+        return held
+    try:
+        held.bind(f"\0masq-node-{ip}")
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            held.close()
+            return None
+    return held
 
 
 def is_scarcity(error: BaseException) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import ipaddress
 import os
 import signal
 import socket
@@ -43,7 +44,7 @@ from masq.shell.herald import proclaim
 from masq.shell.log import configure, log
 from masq.shell.look_ups import LookUps
 from masq.shell.places import Place, find_place
-from masq.shell.process import raise_descriptors
+from masq.shell.process import hold_address, raise_descriptors
 from masq.shell.reload import Reloading, Sources, log_config
 from masq.shell.resolve import Resolver
 from masq.shell.status import Status
@@ -133,6 +134,7 @@ async def _start(
     for warning in of_books:
         log.warning("books", detail=warning)
     place = find_place(settings, store)
+    of_place = _hold(place, services)
     limits = Limits.of(raise_descriptors())
     config = NodeConfig(
         keys=keys,
@@ -179,7 +181,7 @@ async def _start(
         window=url_of(looked_through) if looked_through else None,
         consuming_wallet=wallet.address if wallet else None,
         earning_wallet=settings.earning_wallet,
-        warnings=(*settings.warnings, *of_books),
+        warnings=(*settings.warnings, *of_books, *of_place),
         directory=settings.data_directory,
     )
     advertised = (place.address.ip,) if place.address else ()
@@ -200,6 +202,22 @@ async def _start(
     # and gone.
     gc.freeze()
     gc.set_threshold(3_000, 10, 10)
+
+
+def _hold(place: Place, services: AsyncExitStack) -> tuple[str, ...]:
+    """What is wrong with our address, as far as this machine can tell: another Node of it may be there."""
+    if place.address is None or ipaddress.ip_address(place.address.ip).is_loopback:
+        return ()
+    held = hold_address(place.address.ip)
+    if held is not None:
+        services.callback(held.close)
+        return ()
+    words = (
+        f"another Node on this machine is at {place.address.ip}, too: there is one Node at each public IP address, and "
+        "neighbors refuse the second. Stop one of them, or give this one an address of its own (`ip`)"
+    )
+    log.warning("address_taken", detail=words)
+    return (words,)
 
 
 def _tell_terminal(status: Status) -> None:
