@@ -157,6 +157,29 @@ def test_a_record_that_does_not_come_is_asked_of_another_neighbor() -> None:
     assert ours.knows(two)
 
 
+def test_who_offers_and_does_not_send_keeps_nothing_from_us() -> None:
+    two = Peer(2)
+    ours, liar = with_partner(two)
+    other = Peer(9)
+    ours.linked.add(other.key)
+    ours.hears(other, _shown(other, modern(other)), proven=other)
+    ours.is_told(other, News((modern(other, ours.key, two.key, version=2),), (6001,)))
+    best = News(offers=((id_of(two.key), 1 << 31),))
+    assert wanted(ours.is_told(liar, best)) == [id_of(two.key)]
+    ours.said.clear()
+    ours.waits(ANSWER_WITHIN + 1)
+    for version in range(4, 8):
+        record = modern(two, other.key, version=version)
+        ours.said.clear()
+        ours.is_told(other, offer(record))
+        ours.is_told(liar, best)
+        ours.waits(ANSWER_WITHIN / 2)
+        assert next(key for key, news in ours.said if news.wanted) == other.key
+        ours.is_told(other, News((record,)))
+        assert ours.graph.record(two.key) == record
+        ours.waits(2 * ANSWER_WITHIN)
+
+
 def test_a_version_that_does_not_exist_is_asked_for_once() -> None:
     two = Peer(2)
     ours, one = with_partner(two)

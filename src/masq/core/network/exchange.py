@@ -96,13 +96,18 @@ class Exchange:
             if sender in self._partners and item.record.public_key != sender:
                 self._partners.of(sender).has[id] = item.record.version
             if self._asked.pop(id, None) is not None:
-                self._settle(id, sender)
+                self._settle(id, sender, -1)
         return logs
 
-    def _settle(self, id: bytes, sender: PublicKey) -> None:
-        """What was asked for came. If it was not taken, it would not be the next time."""
+    def _settle(self, id: bytes, sender: PublicKey, failed: int) -> None:
+        """What was asked for came, and if it was not taken, it would not be the next time; or it did not come.
+
+        Who offers and doesn't send is asked after all others: it would keep from us what they have.
+        """
         if sender in self._partners:
-            self._partners.of(sender).offers.pop(id, None)
+            partner = self._partners.of(sender)
+            partner.offers.pop(id, None)
+            partner.failed = max(0, partner.failed + failed)
 
     def _serve(self, news: News, partner: Partner, sender: PublicKey, now: float) -> list[Say]:
         """Send what is wanted, as far as we know it and there isn't too much of it."""
@@ -120,7 +125,7 @@ class Exchange:
         """Ask for what is offered, and within reach: each of one neighbor."""
         for id, (_, then) in list(self._asked.items()):
             if now - then >= ANSWER_WITHIN:
-                self._settle(id, self._asked.pop(id)[0])
+                self._settle(id, self._asked.pop(id)[0], 1)
         effects: list[Say] = []
         for sender, partner in self._partners.items():
             wanted = self._wanted(partner) if partner.offers else []

@@ -32,6 +32,8 @@ class Partner:
     """When we asked it for everything."""
     answered: float = float("-inf")
     """When it was told everything."""
+    failed: int = 0
+    """Records that it has offered, was asked for and didn't send, less those that it did."""
     peers: dict[PublicKey, None] = field(default_factory=dict)
     """Nodes whose addresses it was told."""
     left: float = RECORDS_FOR_NEIGHBOR.burst
@@ -65,7 +67,8 @@ class Partners:
         return key in self._by_key
 
     def items(self) -> list[tuple[PublicKey, Partner]]:
-        return list(self._by_key.items())
+        """All of them, who keeps to what it offers before who doesn't."""
+        return sorted(self._by_key.items(), key=lambda each: each[1].failed)
 
     def speaks(self, key: PublicKey) -> bool:
         """Whether a Node can be told differences now. All others are told everything, as 0.9.1 is."""
