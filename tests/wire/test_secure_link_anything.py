@@ -95,7 +95,8 @@ def test_whatever_a_proved_peer_says_is_frames_or_packages_or_the_end(
     events = poured(victim, data, sizes, FRESH + len(data) + FRAME + SMALL)
     assert all(isinstance(event, Frame | Package) for event in events)
     assert len(events) <= len(frames)
-    assert victim.take_answer() == b""
+    pinged = any(type == FrameType.PING and len(body) == 8 for type, body in frames)
+    assert victim.take_answer() == b"" or pinged
 
 
 @pytest.mark.parametrize("place", PLACES)
