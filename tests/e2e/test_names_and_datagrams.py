@@ -62,10 +62,32 @@ def asked(user: Running, command: int, address: bytes) -> tuple[socket.socket, b
     return client, answer[2:]
 
 
-def echoed(client: socket.socket, relay: tuple[str, int], host: str, port: int, content: bytes) -> None:
+def associated(user: Running, echo: int) -> tuple[socket.socket, socket.socket, tuple[str, int]]:
+    """Connection, socket and relay of an association over which datagrams go: a circuit may fail while it is made."""
+    for last in (False, False, True):
+        control, answer = asked(user, 3, b"\x01" + bytes(6))
+        assert answer[:4] == b"\x05\x00\x00\x01"
+        relay = socket.inet_ntoa(answer[4:8]), struct.unpack(">H", answer[8:10])[0]
+        client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        client.bind((control.getsockname()[0], 0))
+        try:
+            echoed(client, relay, "127.0.0.1", echo, b"first", 3)
+            return control, client, relay
+        except AssertionError:
+            control.close()
+            client.close()
+            print(user.log.read_text()[-5_000:])
+            if last:
+                raise
+    raise AssertionError
+
+
+def echoed(
+    client: socket.socket, relay: tuple[str, int], host: str, port: int, content: bytes, tries: int = 10
+) -> None:
     """Send a datagram until it comes back: any of them may be lost, and what comes late is of an earlier one."""
     client.settimeout(3)
-    for _ in range(10):
+    for _ in range(tries):
         client.sendto(encode_datagram(host, port, content), relay)
         with contextlib.suppress(TimeoutError):
             while decode_datagram(client.recv(65_536)) != ("127.0.0.1", port, content):
@@ -75,11 +97,8 @@ def echoed(client: socket.socket, relay: tuple[str, int], host: str, port: int, 
 
 
 def test_datagrams_go_there_and_back_until_the_connection_ends(user: Running, echo: int) -> None:
-    control, answer = asked(user, 3, b"\x01" + bytes(6))
-    assert answer[:4] == b"\x05\x00\x00\x01"
-    relay = socket.inet_ntoa(answer[4:8]), struct.unpack(">H", answer[8:10])[0]
-    with control, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
-        client.bind((control.getsockname()[0], 0))
+    control, client, relay = associated(user, echo)
+    with control, client:
         for host in ("127.0.0.1", "localhost"):
             for size in (1, 1_400, 60_000):
                 echoed(client, relay, host, echo, os.urandom(size))
