@@ -26,16 +26,23 @@ def offer(*records: NodeRecord) -> News:
 
 
 def with_partner(*listed: Peer) -> tuple[Ours, Peer]:
-    """Us, and a full neighbor that is told differences, and lists these others too."""
-    ours, one = Ours(), Peer(1)
-    ours.linked.add(one.key)
-    ours.has_proof(one.key, one)
-    ours.hears(one, *[_shown(one, modern(one))], proven=one)
-    ours.is_told(one, News((modern(one, ours.key, *(peer.key for peer in listed), version=2),), (6001,)))
-    assert one.key in ours.full
+    """Us, and such a neighbor, after the first exchange."""
+    ours = Ours()
+    one = another_partner(ours, *listed, number=1)
     ours.waits(6.0)
     ours.said.clear()
     return ours, one
+
+
+def another_partner(ours: Ours, *listed: Peer, number: int = 9) -> Peer:
+    """A full neighbor that is told differences, and lists these others too."""
+    peer = Peer(number)
+    ours.linked.add(peer.key)
+    ours.has_proof(peer.key, peer)
+    ours.hears(peer, _shown(peer, modern(peer)), proven=peer)
+    ours.is_told(peer, News((modern(peer, ours.key, *(each.key for each in listed), version=2),), (6001,)))
+    assert peer.key in ours.full
+    return peer
 
 
 def _shown(peer: Peer, record: NodeRecord) -> GossipRecord:
@@ -96,10 +103,7 @@ def test_who_follows_is_told_all_and_then_what_changes() -> None:
     ours, one = with_partner(two, three)
     ours.is_told(one, offer(modern(two, one.key, version=4)))
     ours.is_told(one, News((modern(two, one.key, version=4),)))
-    other = Peer(9)
-    ours.linked.add(other.key)
-    ours.hears(other, _shown(other, modern(other)), proven=other)
-    ours.is_told(other, News((modern(other, ours.key, version=2),), (6001,)))
+    other = another_partner(ours)
     (told,) = [news for news in ours.is_told(other, News(everything=True)) if news.offers]
     assert {id for id, _ in told.offers} == {id_of(one.key), id_of(two.key)}
     ours.said.clear()
@@ -143,10 +147,7 @@ def test_what_lies_out_of_reach_is_not_asked_for_until_it_is_listed() -> None:
 def test_a_record_that_does_not_come_is_asked_of_another_neighbor() -> None:
     two = Peer(2)
     ours, one = with_partner(two)
-    other = Peer(9)
-    ours.linked.add(other.key)
-    ours.hears(other, _shown(other, modern(other)), proven=other)
-    ours.is_told(other, News((modern(other, ours.key, two.key, version=2),), (6001,)))
+    other = another_partner(ours, two)
     record = modern(two, one.key, other.key, version=4)
     assert wanted(ours.is_told(one, offer(record))) == [id_of(two.key)]
     assert wanted(ours.is_told(other, offer(record))) == [], "the first one was asked"
@@ -160,10 +161,7 @@ def test_a_record_that_does_not_come_is_asked_of_another_neighbor() -> None:
 def test_who_offers_and_does_not_send_keeps_nothing_from_us() -> None:
     two = Peer(2)
     ours, liar = with_partner(two)
-    other = Peer(9)
-    ours.linked.add(other.key)
-    ours.hears(other, _shown(other, modern(other)), proven=other)
-    ours.is_told(other, News((modern(other, ours.key, two.key, version=2),), (6001,)))
+    other = another_partner(ours, two)
     best = News(offers=((id_of(two.key), 1 << 31),))
     assert wanted(ours.is_told(liar, best)) == [id_of(two.key)]
     ours.said.clear()
@@ -247,10 +245,7 @@ def test_everything_is_told_again_but_not_at_once() -> None:
     ours, one = with_partner(two)
     ours.is_told(one, offer(modern(two, one.key)))
     ours.is_told(one, News((modern(two, one.key),)))
-    other = Peer(9)
-    ours.linked.add(other.key)
-    ours.hears(other, _shown(other, modern(other)), proven=other)
-    ours.is_told(other, News((modern(other, ours.key, version=2),), (6001,)))
+    other = another_partner(ours)
     answers = [ours.is_told(other, News(everything=True)) for _ in range(5)]
     assert [any(news.offers for news in answer) for answer in answers] == [True, False, False, False, False]
     ours.now += EVERYTHING_EVERY + ASK_AGAIN
