@@ -62,6 +62,8 @@ from masq.wire.secure_link import BODY, Frame, FrameType, new_frame
 ROUTE_CHECK: Final = 10_000
 """Bytes of the imagined request with which a Node looks whether it has a route."""
 HOUSEKEEPING: Final = 5.0
+_TOLD: Final = (Tell, Say)
+"""What goes to neighbors: a tuple that is made once, as each effect is compared with it."""
 
 NodeEffect = OuterEffect | AccountantEffect | OfPurse
 
@@ -565,7 +567,7 @@ class Node:
                 _part(self.links.send_frame(*effect), out, overrun)
             elif isinstance(effect, Forward):
                 out += self._forward(effect.key, effect.package, effect.flow, now)
-            elif isinstance(effect, Tell | Say):
+            elif isinstance(effect, _TOLD):
                 out += self._tell(effect, now) if isinstance(effect, Tell) else self._say(effect, now)
             elif isinstance(effect, Prove):
                 out += self.links.upgrade(effect.endpoint, effect.key, now)
