@@ -161,6 +161,33 @@ class Pace(NamedTuple):
     burst: int
 
 
+class Bucket:
+    """Something that may be done so often: at once, and again as time passes."""
+
+    __slots__ = ("_at", "_left", "_pace")
+
+    def __init__(self, pace: Pace, now: float) -> None:
+        self._pace = pace
+        self._left = float(pace.burst)
+        self._at = now
+
+    def take(self, now: float) -> bool:
+        """Whether it may be done once more; then it was."""
+        self._fill(now)
+        if self._left < 1.0:
+            return False
+        self._left -= 1.0
+        return True
+
+    def is_full(self, now: float) -> bool:
+        self._fill(now)
+        return self._left >= self._pace.burst
+
+    def _fill(self, now: float) -> None:
+        self._left = min(self._pace.burst, self._left + (now - self._at) * self._pace.each_second)
+        self._at = now
+
+
 MAX_CIRCUITS: Final = 8_192
 """Circuits of others in all: 11 kB each while they do nothing, so 90 MiB. Beyond it, who has most loses idle ones."""
 CIRCUITS_PER_LINK: Final = 1_024

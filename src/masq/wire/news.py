@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -110,7 +111,7 @@ def _peer(value: Any) -> tuple[PublicKey, NodeAddress]:
     return known, NodeAddress(str(ipaddress.ip_address(packed)), (cbor.unsigned(port, "port", 16),))
 
 
-def in_frames(records: tuple[NodeRecord, ...], ports: tuple[int, ...] = ()) -> list[News]:
+def in_frames(records: Sequence[NodeRecord]) -> list[News]:
     """Records in as few messages as hold them."""
     made: list[News] = []
     part: list[NodeRecord] = []
@@ -118,11 +119,11 @@ def in_frames(records: tuple[NodeRecord, ...], ports: tuple[int, ...] = ()) -> l
     for record in records:
         needs = len(record.signed_data) + len(record.signature) + 16
         if part and size + needs > MAX_NEWS:
-            made.append(News(tuple(part), ports))
+            made.append(News(tuple(part)))
             part, size = [], 0
         part.append(record)
         size += needs
-    return [*made, News(tuple(part), ports)] if part else made
+    return [*made, News(tuple(part))] if part else made
 
 
 assert MAX_RECORD < MAX_NEWS

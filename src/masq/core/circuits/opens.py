@@ -25,6 +25,7 @@ from masq.core.limits import (
     SEEN_OF_STRANGERS,
     SEEN_PER_NEIGHBOR,
     SEEN_PER_STRANGER,
+    Bucket,
     Pace,
     prefix,
 )
@@ -54,33 +55,6 @@ class Source:
     def most(self) -> int:
         """How many circuits it may have."""
         return CIRCUITS_PER_LINK if self.neighbor else CIRCUITS_PER_STRANGER
-
-
-class Bucket:
-    """Something that may be done so often: at once, and again as time passes."""
-
-    __slots__ = ("_at", "_left", "_pace")
-
-    def __init__(self, pace: Pace, now: float) -> None:
-        self._pace = pace
-        self._left = float(pace.burst)
-        self._at = now
-
-    def take(self, now: float) -> bool:
-        """Whether it may be done once more; then it was."""
-        self._fill(now)
-        if self._left < 1.0:
-            return False
-        self._left -= 1.0
-        return True
-
-    def is_full(self, now: float) -> bool:
-        self._fill(now)
-        return self._left >= self._pace.burst
-
-    def _fill(self, now: float) -> None:
-        self._left = min(self._pace.burst, self._left + (now - self._at) * self._pace.each_second)
-        self._at = now
 
 
 _REFUSED: Final = Pace(REFUSED_OPENS_FORGIVEN, MAX_REFUSED_OPENS)

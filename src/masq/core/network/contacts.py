@@ -107,8 +107,9 @@ class Contacts:
         return contact is not None
 
     def lost_neighbor(self, now: float) -> None:
-        self._losses, self._searches = (self._losses[1], now), 0
-        self._search_at = min(self._search_at, now + FIRST_SEARCH)
+        """Somebody whom we listed is gone."""
+        self._losses = self._losses[1], now
+        self._search_anew(now)
 
     def add_lost(self, key: PublicKey, address: NodeAddress, now: float) -> None:
         """A lost neighbor. The oldest of those gives way, but nobody whom the operator named."""
@@ -195,8 +196,8 @@ class Contacts:
     def _search(self, now: float) -> list[Tell]:
         full = self._full()
         if full != self._had:
-            self._had, self._searches = full, 0
-            self._search_at = min(self._search_at, now + FIRST_SEARCH)
+            self._had = full
+            self._search_anew(now)
         if now < self._search_at or not self._looks(now):
             return []
         self._searches += 1
@@ -209,6 +210,10 @@ class Contacts:
         if heard is not None and (now - heard.asked > SOLICITED or not few):
             return [self.debut_to(heard.key, heard.address, now)]
         return self._ask_neighbor(now) if few and graph.size > len(graph.root.neighbors) + 1 else []
+
+    def _search_anew(self, now: float) -> None:
+        self._searches = 0
+        self._search_at = min(self._search_at, now + FIRST_SEARCH)
 
     def _ask_neighbor(self, now: float) -> list[Tell]:
         """A Debut to a neighbor of ours: it passes us on, if it is of our kind. 0.9.1 would ignore it."""
@@ -226,13 +231,12 @@ class Contacts:
         self._search_at = min(self._search_at, max(now, self._searched + FIRST_SEARCH))
 
     def hear_of(self, item: GossipRecord, now: float) -> None:
-        """A Node that accepts connections, and where: somebody to turn to one day."""
-        address = item.address
-        if address and item.record.accepts_connections and may_be_dialled(address, self._graph.root_address):
-            self._book.add(item.record.public_key, address)
+        """A Node that accepts connections, and where."""
+        if item.address and item.record.accepts_connections:
+            self.hear_at(item.record.public_key, item.address)
 
     def hear_at(self, key: PublicKey, address: NodeAddress) -> None:
-        """A neighbor says that a Node of ours is there."""
+        """A Node is said to be there: somebody to turn to one day."""
         if key != self._graph.root_key and address.ports and may_be_dialled(address, self._graph.root_address):
             self._book.add(key, address)
 

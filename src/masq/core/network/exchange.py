@@ -7,8 +7,8 @@ from typing import Final
 
 from masq.core.effects import Log, Say
 from masq.core.network.contacts import Contacts
+from masq.core.network.graph import Graph
 from masq.core.network.hearsay import Hearsay
-from masq.core.network.own_record import OwnRecord
 from masq.core.network.partners import Partner, Partners
 from masq.crypto import Random
 from masq.types import Endpoint, NodeAddress, PublicKey
@@ -36,7 +36,7 @@ class Exchange:
 
     def __init__(
         self,
-        own: OwnRecord,
+        graph: Graph,
         contacts: Contacts,
         hearsay: Hearsay,
         partners: Partners,
@@ -44,8 +44,7 @@ class Exchange:
         radius: int,
         random: Random,
     ) -> None:
-        self._own = own
-        self._graph = own.graph
+        self._graph = graph
         self._contacts = contacts
         self._hearsay = hearsay
         self._partners = partners
@@ -114,9 +113,7 @@ class Exchange:
         if not news.wanted:
             return []
         known = {id_of(each.record.public_key): each.record for each in self._graph}
-        found = [known[id] for id in dict.fromkeys(news.wanted) if id in known]
-        found = found[: partner.may_have(now)]
-        partner.left -= len(found)
+        found = [known[id] for id in dict.fromkeys(news.wanted) if id in known and partner.records.take(now)]
         for record in found:
             partner.has[id_of(record.public_key)] = record.version
         return self._partners.records(sender, found)

@@ -70,7 +70,7 @@ class Neighborhood:
         self._radius = radius + FARTHER
         self._hearsay = Hearsay(own, self.contacts, self._places, self.speakers, radius, self._radius)
         self._exchange = Exchange(
-            own, self.contacts, self._hearsay, self._partners, self._visitors.may_show, self._radius, random
+            own.graph, self.contacts, self._hearsay, self._partners, self._visitors.may_show, self._radius, random
         )
         self._whereabouts = Whereabouts(own, self.contacts)
         self._culled = now

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from masq.core.effects import Say
-from masq.core.limits import MAX_KNOWN, RECORDS_FOR_NEIGHBOR, Pace
+from masq.core.limits import MAX_KNOWN, RECORDS_FOR_NEIGHBOR, Bucket
 from masq.core.network.own_record import OwnRecord
 from masq.types import PublicKey
 from masq.wire.message import NodeRecord
@@ -36,9 +36,8 @@ class Partner:
     """Records that it has offered, was asked for and didn't send, less those that it did."""
     peers: dict[PublicKey, None] = field(default_factory=dict)
     """Nodes whose addresses it was told."""
-    left: float = RECORDS_FOR_NEIGHBOR.burst
-    """Records that it may be sent, at `counted`."""
-    counted: float = 0.0
+    records: Bucket = field(default_factory=lambda: Bucket(RECORDS_FOR_NEIGHBOR, 0.0))
+    """Those that it may be sent."""
 
     def offered(self, id: bytes, version: int) -> None:
         """It offers a record that we don't have. Of too many the oldest offers are forgotten."""
@@ -46,12 +45,6 @@ class Partner:
         self.offers[id] = version
         if len(self.offers) > MAX_KNOWN:
             del self.offers[next(iter(self.offers))]
-
-    def may_have(self, now: float, pace: Pace = RECORDS_FOR_NEIGHBOR) -> int:
-        """How many records it may be sent now."""
-        self.left = min(pace.burst, self.left + (now - self.counted) * pace.each_second)
-        self.counted = now
-        return int(self.left)
 
 
 class Partners:
@@ -95,22 +88,18 @@ class Partners:
     def due(self, key: PublicKey, now: float) -> list[Say]:
         """What a neighbor is to be told now: our own record, if it changed; who has news; and that we follow it."""
         partner, graph = self.of(key), self._graph
-        own = graph.root if graph.root.version > partner.own else None
         asks = partner.asked == float("-inf") and graph.is_full(graph.root_key, key)
-        offers = self._offers(key, partner) if partner.follows else ()
-        if own is None and not asks and not offers:
-            return []
         if asks:
             partner.asked = now
-        return self._say(key, partner, own, offers, asks)
+        news = self._news(key, partner, asks)
+        return [] if news == News() else self.say(key, news)
 
     def everything(self, key: PublicKey, now: float) -> list[Say]:
         """It wants to be told of all that there is."""
         partner = self.of(key)
         partner.follows, partner.answered = True, now
         partner.has = {}
-        own = self._graph.root if self._graph.root.version > partner.own else None
-        return self._say(key, partner, own, self._offers(key, partner), False)
+        return self.say(key, self._news(key, partner, False))
 
     def ask(self, key: PublicKey, now: float) -> list[Say]:
         """Ask for everything, once more."""
@@ -123,21 +112,17 @@ class Partners:
 
     def records(self, key: PublicKey, records: list[NodeRecord]) -> list[Say]:
         """What it asked for."""
-        return [said for news in in_frames(tuple(records)) for said in self.say(key, news)]
+        return [said for news in in_frames(records) for said in self.say(key, news)]
 
-    def _say(
-        self,
-        key: PublicKey,
-        partner: Partner,
-        own: NodeRecord | None,
-        offers: tuple[tuple[bytes, int], ...],
-        asks: bool,
-    ) -> list[Say]:
-        address = self._own.shown_address() if own else None
-        if own is not None:
-            partner.own = own.version
+    def _news(self, key: PublicKey, partner: Partner, asks: bool) -> News:
+        """Our own record, and offers of others, as far as they are new to it: they aren't any more then."""
+        root, address = self._graph.root, self._own.shown_address()
+        offers = self._offers(key, partner) if partner.follows else ()
         partner.has.update(offers)
-        return self.say(key, News((own,) if own else (), address.ports if address else (), offers, (), asks))
+        if root.version <= partner.own:
+            return News(offers=offers, everything=asks)
+        partner.own = root.version
+        return News((root,), address.ports if address else (), offers, everything=asks)
 
     def _offers(self, key: PublicKey, partner: Partner) -> tuple[tuple[bytes, int], ...]:
         """Records that somebody lists, and that a neighbor has not, or in an older version."""

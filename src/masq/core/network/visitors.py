@@ -134,9 +134,7 @@ class Visitors:
         self._came.pop(key, None)
         if self._own.profile.diverse:
             net = prefix(address.ip)
-            same = [other for other, place in self._came.items() if prefix(place.ip) == net]
-            for other in same:
-                del self._came[other]
+            self._came = {other: place for other, place in self._came.items() if prefix(place.ip) != net}
         self._came[key] = address
         if len(self._came) > MAX_CAME:
             del self._came[next(iter(self._came))]
@@ -237,5 +235,5 @@ class Visitors:
         return not self._own.profile.diverse or self._shown.may_show(ip, key, now)
 
     def _gossip_about(self, *keys: PublicKey) -> Gossip:
-        records = [(self._graph.record(key), self._graph.address(key)) for key in keys]
-        return Gossip(tuple(GossipRecord(record, address) for record, address in records if record))
+        records = map(self._graph.record, keys)
+        return Gossip(tuple(self._at(record) for record in records if record))
