@@ -10,13 +10,16 @@ import sys
 from collections.abc import Mapping, Sequence
 from shutil import get_terminal_size
 from textwrap import TextWrapper
-from typing import NoReturn, get_args
+from typing import TYPE_CHECKING, NoReturn, get_args
 
 from masq.errors import SettingError
 from masq.settings import SETTINGS, Setting, Settings, load
 from masq.settings.command_line import split
 from masq.settings.table import Group
 from masq.shell.process import forbid_core_dumps, forget_environment, hide_arguments
+
+if TYPE_CHECKING:
+    from masq.shell.reload import Sources
 
 _USAGE = """Usage: masq run [OPTION VALUE]...
 
@@ -34,17 +37,28 @@ def run(words: Sequence[str]) -> NoReturn:
     # As it was given: secrets are taken out of the real ones.
     given, environment = split(words), dict(os.environ)
     settings = _load(given, environment)
+    hide_secrets()
+    for warning in settings.warnings:
+        print(f"masq: warning: {warning}", file=sys.stderr)
+    from masq.shell.runtime import run_node
+
+    sys.exit(run_node(sources_of(settings, given, environment)))
+
+
+def hide_secrets() -> None:
+    """Take what is secret out of what others can see of this process: it has been read."""
     forbid_core_dumps()
     secrets = [setting for setting in SETTINGS.values() if setting.secret]
     forget_environment([setting.variable for setting in secrets], os.environ)
     hide_arguments([setting.name for setting in secrets])
-    for warning in settings.warnings:
-        print(f"masq: warning: {warning}", file=sys.stderr)
+
+
+def sources_of(settings: Settings, given: Mapping[str, str], environment: Mapping[str, str]) -> Sources:
+    """Where a Node's settings come from, when they are read again, too."""
     from masq.shell.reload import Sources
-    from masq.shell.runtime import run_node
 
     plain = {name: text for name, text in given.items() if not SETTINGS[name].secret}
-    sys.exit(run_node(Sources(settings, lambda draft: load(given, environment, draft), plain)))
+    return Sources(settings, lambda draft: load(given, environment, draft), plain)
 
 
 def _load(given: Mapping[str, str], environment: Mapping[str, str]) -> Settings:

@@ -14,15 +14,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, NoReturn
 
+from masq.cli.run import hide_secrets, sources_of
 from masq.errors import LocalError, MasqError, SettingError
 from masq.gateway.doorbell import listen
 from masq.gateway.token import token_of
-from masq.settings import SETTINGS, Settings, gather
+from masq.settings import Settings, gather
 from masq.settings.command_line import split
 from masq.settings.sources import load
 from masq.shell.control import ControlSocket
-from masq.shell.process import forbid_core_dumps, forget_environment, hide_arguments
-from masq.shell.reload import Sources
 from masq.shell.runtime import live
 from masq.shell.setup import SetUp
 from masq.shell.window import url_of, window_socket
@@ -43,10 +42,7 @@ def set_up(words: Sequence[str]) -> int:
     given, environment = split(words), dict(os.environ)
     browser = environment.pop(QUIET, None) is None
     settings, _ = gather(given, environment)
-    forbid_core_dumps()
-    secret = [setting for setting in SETTINGS.values() if setting.secret]
-    forget_environment([setting.variable for setting in secret], os.environ)
-    hide_arguments([setting.name for setting in secret])
+    hide_secrets()
     make_directory(settings.data_directory)
     listener = window_socket(settings) or listen(0)
     token = token_of(settings.data_directory)
@@ -91,8 +87,7 @@ def start(given: Mapping[str, str], environment: Mapping[str, str], listener: so
     settings = load(given, environment)
     for warning in settings.warnings:
         say(f"warning: {warning}")
-    plain = {name: text for name, text in given.items() if not SETTINGS[name].secret}
-    return live(Sources(settings, lambda draft: load(given, environment, draft), plain), listener)
+    return live(sources_of(settings, given, environment), listener)
 
 
 def make_directory(path: Path) -> None:

@@ -12,7 +12,6 @@ import shlex
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from masq.chain.phrase import entropy_size, phrase_of
@@ -23,7 +22,7 @@ from masq.gateway.token import keep_token
 from masq.settings import SETTINGS, Settings, gather, load
 from masq.settings.changing import change_all, check_value, rows
 from masq.shell.control import Command
-from masq.shell.window import LookedAt, as_wrong, config_file_of, raise_if_wrong, weighed
+from masq.shell.window import LookedAt, as_wrong, check_each, config_file_of, weighed
 from masq.types import CHAINS, DEFAULT_CHAIN, DEFAULT_EARNING_WALLET, Chain, address_text
 
 if TYPE_CHECKING:
@@ -109,9 +108,8 @@ class SetUp:
         """Write them, all or none, and have the Node start."""
         if self._settings is not None:
             raise LocalError("they are kept already: the Node starts")
-        as_wrong(lambda: raise_if_wrong(self.weigh(values, wallet)))
         draft, given = self._draft(values, wallet)
-        settings = load(given, self.environment, draft)
+        settings = as_wrong(lambda: load(given, self.environment, draft))
         path = config_file_of(settings)
         change_all(path, draft)
         # The page goes on with the key that it has.
@@ -126,8 +124,7 @@ class SetUp:
         """What is to be in the config file, and what the command line said with it. ValueError: a value is wrong."""
         given, draft = dict(self.given), dict(values)
         chain = draft.pop("chain", "")
-        for name, value in draft.items():
-            as_wrong(partial(check_value, name, value))
+        check_each(draft)
         if chain:
             _chain(chain)
             if self._chain_given and chain != self._before.chain.name:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from masq.errors import LocalError, SettingError
 from masq.gateway.doorbell import HOST, Doorbell, listen
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
     from masq.gateway.server import Running
     from masq.shell.looks import Looks
+
+
+T = TypeVar("T")
 
 
 def window_socket(settings: Settings, there: socket.socket | None = None) -> socket.socket | None:
@@ -131,17 +134,18 @@ class Window:
         return self._change({name: value})
 
     def weigh(self, values: Mapping[str, str], wallet: bool) -> Mapping[str, Any]:
-        from masq.settings.changing import check_value
-
-        if wallet:
-            raise LocalError("this Node runs: `masq wallet create --save` makes wallets for the next start")
-        for name, value in values.items():
-            as_wrong(partial(check_value, name, value))
+        self._check_each(values, wallet)
         return weighed(lambda: self.reloading.sources.gather(values))
 
     def keep(self, values: Mapping[str, str], wallet: bool) -> Mapping[str, Any]:
-        as_wrong(lambda: raise_if_wrong(self.weigh(values, wallet)))
+        self._check_each(values, wallet)
+        as_wrong(lambda: self.reloading.sources.gather(values))
         return self._change(values)
+
+    def _check_each(self, values: Mapping[str, str], wallet: bool) -> None:
+        if wallet:
+            raise LocalError("this Node runs: `masq wallet create --save` makes wallets for the next start")
+        check_each(values)
 
     def _change(self, values: Mapping[str, str]) -> dict[str, Any]:
         from masq.settings.changing import change_all, put_back
@@ -177,16 +181,18 @@ def weighed(load: Callable[[], Settings]) -> dict[str, Any]:
     return {"valid": True, "name": "", "problem": "", "warnings": list(settings.warnings)}
 
 
-def raise_if_wrong(answer: Mapping[str, Any]) -> None:
-    """SettingError if what was weighed was found wanting."""
-    if not answer["valid"]:
-        raise SettingError(answer["name"], answer["problem"])
+def check_each(values: Mapping[str, str]) -> None:
+    """ValueError if one of them is wrong by itself."""
+    from masq.settings.changing import check_value
+
+    for name, value in values.items():
+        as_wrong(partial(check_value, name, value))
 
 
-def as_wrong(check: Callable[[], object]) -> None:
-    """What was asked is wrong, and not this machine."""
+def as_wrong(check: Callable[[], T]) -> T:
+    """What is found. What was asked is wrong, and not this machine: ValueError."""
     try:
-        check()
+        return check()
     except SettingError as error:
         raise ValueError(str(error)) from error
 
