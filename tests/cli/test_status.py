@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from masq.cli.control import Json
@@ -143,6 +143,9 @@ ANYTHING = st.recursive(
 
 
 @given(st.dictionaries(st.sampled_from(sorted(STATUS)), ANYTHING), st.none() | st.integers(40, 200))
+@example({"nodes_known": float("nan")}, None)
+@example({"nodes_known": float("-inf")}, None)
+@example({"nodes_known": 10**400}, 80)
 def test_a_document_of_another_version_is_shown_as_far_as_it_goes(status: dict[str, Json], width: int | None) -> None:
     assert lines_of(status, Look(width))
     assert lines_of({**STATUS, **status}, Look(width), status)

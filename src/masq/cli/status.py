@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -48,7 +49,8 @@ class Document:
 
     def number(self, name: str) -> float:
         value = self.status.get(name)
-        return float(value) if isinstance(value, int | float) else 0.0
+        # JSON of Python's knows NaN and Infinity, and integers of any size.
+        return float(value) if isinstance(value, int | float) and abs(value) <= sys.float_info.max else 0.0
 
     def wei(self, name: str) -> int:
         """An amount, which is decimal text in JSON."""
