@@ -24,7 +24,7 @@ from masq.core.network.graph import Graph
 from masq.core.network.neighborhood import Neighborhood, NeighborhoodEffect
 from masq.core.network.own_record import Profile
 from masq.core.offence import Offence
-from masq.crypto import CryptDE
+from masq.crypto import CryptDE, Random
 from masq.types import DEFAULT_RATE_PACK, Endpoint, LinkPolicy, NodeAddress, PublicKey, RatePack
 from masq.wire.message import Gossip, GossipFailure, GossipRecord, NodeRecord
 from masq.wire.news import News
@@ -134,7 +134,9 @@ class Ours:
         radius: int = 3,
         now: float = 0.0,
         diverse: bool = False,
+        random: Random = bytes,
     ) -> None:
+        """`random`: what is drawn; by default always the first one."""
         profile = Profile(
             earning_wallet=bytes(20),
             rates=DEFAULT_RATE_PACK,
@@ -152,7 +154,7 @@ class Ours:
             version,
             now,
             lambda key, ip, but: key in self.linked,
-            bytes,
+            random,
             lambda key, ip: key in self.linked,
         )
         self.said: list[tuple[PublicKey, News]] = []
@@ -249,6 +251,14 @@ class Ours:
         self.hears(peer, said(self.key, *listed, version=2, accepts=accepts))
         assert peer.key in self.full
         self.waits(6.0)
+
+    def befriends_degrees(self, *degrees: int) -> list[Peer]:
+        """Full neighbors of these gossip degrees (neighborhood.md 1.3): nobody else whom they list is known."""
+        made = peers(len(degrees))
+        for peer, degree in zip(made, degrees, strict=True):
+            self.befriends(peer, *(other.key for other in peers(degree - 1, 100 + 10 * peer.number)))
+        assert [self.graph.degree(peer.key) for peer in made] == list(degrees)
+        return made
 
     def _take(self, effects: Iterable[NeighborhoodEffect]) -> list[Tell]:
         tells = []

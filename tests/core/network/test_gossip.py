@@ -59,6 +59,7 @@ def test_a_known_node_that_is_linked_both_ways_says_what_is_new() -> None:
 
 @pytest.mark.parametrize(("listed", "lists_us"), [(False, False), (True, False), (False, True)])
 def test_a_known_node_that_is_not_linked_both_ways_debuts_again(listed: bool, lists_us: bool) -> None:
+    """D17."""
     graph, item = asks(listed, lists_us)
     assert kind_of(graph, ALPHA, item) is GossipKind.DEBUT
 
@@ -111,17 +112,20 @@ def test_two_addresses_one_of_them_the_speakers_introduce(turned: bool) -> None:
 
 
 def test_a_known_introducee_is_introduced_by_one_whom_we_do_not_list() -> None:
+    """I6."""
     graph = graph_of(ROOT.record(BETA.key), BETA.shown(ROOT.key))
     assert kind_of(graph, ALPHA, ALPHA.shown(ROOT.key), BETA.shown()) is GossipKind.INTRODUCTION
 
 
 def test_a_known_introducee_of_a_listed_introducer_is_no_news_but_a_round() -> None:
+    """I6."""
     graph = graph_of(ROOT.record(ALPHA.key, BETA.key), ALPHA.shown(ROOT.key), BETA.shown(ROOT.key))
     assert kind_of(graph, ALPHA, ALPHA.shown(ROOT.key), BETA.shown()) is GossipKind.STANDARD
 
 
 @pytest.mark.parametrize("items", [(ALPHA.shown(), BETA.hidden()), (ALPHA.hidden(), BETA.hidden())])
 def test_two_records_without_two_addresses_are_a_round(items: tuple[GossipRecord, ...]) -> None:
+    """I7."""
     assert kind_of(EMPTY, ALPHA, *items) is GossipKind.STANDARD
 
 
@@ -134,6 +138,7 @@ def test_two_records_without_two_addresses_are_a_round(items: tuple[GossipRecord
     ],
 )
 def test_an_introduction_that_cannot_be_is_refused(items: tuple[GossipRecord, ...], why: str) -> None:
+    """I8, I10."""
     with pytest.raises(GossipRefused, match=why):
         kind_of(EMPTY, ALPHA, *items)
 

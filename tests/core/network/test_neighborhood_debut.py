@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from tests.network_ends import Ours, Peer, peers, told_keys, told_record
+from tests.network_ends import ROOT, Ours, Peer, peers, told_keys, told_record
 
 from masq.core.limits import FRESH, MAX_DEGREE, MAX_LISTED, MAX_VISITORS
 from masq.core.network.neighborhood import CONFIRM
@@ -29,6 +29,7 @@ def full_house(*, accepts: bool = True) -> Ours:
 
 
 def test_the_first_debut_is_answered_with_our_record_alone() -> None:
+    """D1."""
     ours = Ours(version=7)
     (answer,) = ours.hears(ALPHA, ALPHA.shown())
     assert (answer.key, answer.endpoint) == (ALPHA.key, ALPHA.address.endpoint)
@@ -37,7 +38,9 @@ def test_the_first_debut_is_answered_with_our_record_alone() -> None:
     assert told.record.neighbors == {ALPHA.key}
     assert told.record.version == 8
     assert told.address == ours.graph.root_address
+    assert told.record.verify(ROOT.keys)
     assert ours.record.neighbors == {ALPHA.key}
+    assert ours.graph.address(ALPHA.key) == ALPHA.address
 
 
 def test_a_debuter_without_a_listener_is_answered_where_it_came_from() -> None:
@@ -48,9 +51,13 @@ def test_a_debuter_without_a_listener_is_answered_where_it_came_from() -> None:
 
 
 def test_a_second_debuter_is_introduced_to_the_first() -> None:
+    """D2."""
     ours = Ours()
     ours.befriends(ALPHA)
+    version = ours.record.version
     (answer,) = ours.hears(NEW, NEW.shown())
+    assert ours.record.version == version + 1
+    assert ours.graph.address(NEW.key) == NEW.address
     assert answer.endpoint == NEW.address.endpoint
     assert told_keys(answer) == [ours.key, ALPHA.key]
     assert told_record(answer, ours.key).record.neighbors == {ALPHA.key, NEW.key}
@@ -67,6 +74,7 @@ def test_the_least_connected_neighbor_is_introduced() -> None:
 
 
 def test_who_does_not_accept_connections_is_not_introduced() -> None:
+    """D11."""
     ours = Ours()
     ours.befriends(ALPHA, accepts=False)
     (answer,) = ours.hears(NEW, NEW.shown())
@@ -205,6 +213,7 @@ def test_with_five_neighbors_the_debuter_is_passed_to_the_least_connected() -> N
 
 
 def test_with_five_neighbors_that_the_debuter_has_it_is_turned_away() -> None:
+    """D7."""
     ours = full_house()
     (answer,) = ours.hears(NEW, NEW.shown(*(peer.key for peer in peers(MAX_DEGREE))))
     assert answer.message is GossipFailure.NO_SUITABLE_NEIGHBORS

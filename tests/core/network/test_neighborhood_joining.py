@@ -56,6 +56,7 @@ def test_the_short_answer_makes_two_full_neighbors() -> None:
 
 
 def test_a_pass_leads_to_a_debut_where_it_names() -> None:
+    """P1."""
     ours = joining()
     (debut,) = ours.hears(HOST, ALPHA.shown())
     assert (debut.key, debut.endpoint) == (ALPHA.key, ALPHA.address.endpoint)
@@ -93,6 +94,7 @@ def test_passes_do_not_go_round_in_circles() -> None:
 
 
 def test_after_a_minute_a_pass_may_name_the_same_again() -> None:
+    """P3."""
     ours = joining()
     ours.hears(HOST, ALPHA.shown())
     ours.waits(SOLICITED + 1.0)
@@ -122,12 +124,14 @@ def test_a_pass_to_a_neighbor_is_ignored() -> None:
 
 @pytest.mark.parametrize("turned", [False, True])
 def test_an_introduction_is_followed_by_a_debut_that_lists_the_introducer(turned: bool) -> None:
+    """I1."""
     ours = joining()
     items = introduction(ours)
     (debut,) = ours.hears(HOST, *(items[::-1] if turned else items))
     assert (debut.key, debut.endpoint) == (ALPHA.key, ALPHA.address.endpoint)
     assert told_record(debut, ours.key).record.neighbors == {HOST.key}
     assert ours.full == [HOST.key]
+    assert ours.record.version == 1
     assert not ours.knows(ALPHA), "that one speaks for itself"
 
 
@@ -165,6 +169,7 @@ def test_an_introduction_to_a_place_that_cannot_be_a_node_lists_the_introducer_a
 
 
 def test_with_five_full_neighbors_an_introduction_is_ignored() -> None:
+    """I4."""
     chosen = Peer(MAX_DEGREE)
     ours = Ours(HOST.contact(), chosen.contact())
     ours.starts()
@@ -188,10 +193,14 @@ def test_a_linked_introducee_is_not_debuted_to_but_the_introducer_is_told_soon()
 
 
 def test_of_a_known_introducer_the_newer_record_is_taken() -> None:
+    """I2."""
     ours = joining()
     ours.befriends(ALPHA)
     ours.hears(ALPHA, ALPHA.shown(ours.key, HOST.key, version=3), HOST.hidden(ALPHA.key, version=1))
+    before = ours.record.version
     ours.hears(HOST, *introduction(ours, BETA, version=2))
+    assert ours.record.version == before + 1
+    assert ours.lists(HOST)
     assert ours.graph.record(HOST.key) == HOST.record(ours.key, BETA.key, version=2)
     assert ours.graph.address(HOST.key) == HOST.address
 
