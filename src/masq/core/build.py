@@ -109,7 +109,7 @@ def build_node(config: NodeConfig, saved: SavedState, random: Random, now: float
             if link.up
         )
 
-    contacts = list(config.contacts)
+    contacts = [] if zero_hop else list(config.contacts)
     profile = replace(profile, diverse=profile.diverse or _in_the_world(profile, contacts))
     neighborhood = Neighborhood(
         keys,

@@ -144,7 +144,7 @@ async def _start(
         wallet=wallet,
         accountant=_accountant(settings, wallet),
         hops=settings.min_hops,
-        contacts=() if settings.neighborhood_mode is Mode.ZERO_HOP else _contacts(settings, store, keys),
+        contacts=_contacts(settings, store, keys),
         first_version=first_version,
         scans=settings.scans,
         contract=settings.chain.contract,

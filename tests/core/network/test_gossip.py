@@ -156,7 +156,7 @@ def test_a_round_that_holds_our_own_record_is_refused_and_held_against_its_sende
     "address", [ROOT.address, GAMMA.address, NodeAddress(BETA.ip, ())], ids=["our own", "of two Nodes", "no ports"]
 )
 def test_an_address_that_cannot_be_is_left_out_and_the_rest_counts(address: NodeAddress) -> None:
-    """Whoever sends it may have been told it by somebody who wants it silenced."""
+    """T2: whoever sends it may have been told it by somebody who wants it silenced."""
     message = Gossip((ALPHA.shown(), GAMMA.shown(), replace(BETA.shown(), address=address)))
     cleared = usable(message, EMPTY)
     assert [item.record for item in cleared.records] == [item.record for item in message.records]
@@ -197,10 +197,11 @@ def chain(*nodes: Peer) -> Gossip:
     return Gossip(tuple(node.hidden(*listed) for node, listed in zip(nodes, following, strict=True)))
 
 
-@pytest.mark.parametrize("radius", [1, 2, 3, 4])
+@pytest.mark.parametrize("radius", range(1, 7))
 def test_records_are_believed_as_far_as_the_radius(radius: int) -> None:
+    """T4, T7."""
     graph = graph_of(ROOT.record(ALPHA.key), ALPHA.shown(ROOT.key))
-    nodes = [ALPHA, BETA, GAMMA, DELTA]
+    nodes = peers(8)
     assert list(patch(chain(*nodes), graph, radius)) == [node.key for node in nodes[:radius]]
 
 
@@ -222,6 +223,7 @@ def test_records_at_one_distance_are_believed_in_the_order_of_their_keys() -> No
 
 @pytest.mark.parametrize("turned", [False, True])
 def test_of_two_records_with_one_key_the_newer_counts(turned: bool) -> None:
+    """T17."""
     items = [ALPHA.hidden(BETA.key, version=2), ALPHA.hidden(GAMMA.key, version=3), BETA.hidden(), GAMMA.hidden()]
     found = patch(Gossip(tuple(items[::-1] if turned else items)), LINKED, 3)
     assert found.keys() == {ALPHA.key, GAMMA.key}
@@ -253,11 +255,13 @@ def told(graph: Graph, target: Peer, withheld: tuple[PublicKey, ...] = ()) -> di
 
 
 def test_a_round_tells_all_that_somebody_lists_but_the_targets_own_record() -> None:
+    """G1."""
     graph = graph_of(ROOT.record(ALPHA.key), ALPHA.shown(BETA.key), BETA.hidden(), GAMMA.hidden(ALPHA.key))
     assert told(graph, ALPHA).keys() == {ROOT.key, BETA.key}, "nobody lists gamma"
 
 
 def test_addresses_are_shown_to_those_who_list_their_nodes() -> None:
+    """G1."""
     graph = graph_of(
         ROOT.record(ALPHA.key, BETA.key, GAMMA.key),
         ALPHA.shown(ROOT.key, BETA.key),
@@ -269,6 +273,7 @@ def test_addresses_are_shown_to_those_who_list_their_nodes() -> None:
 
 
 def test_the_address_of_who_accepts_no_connections_is_shown_to_nobody() -> None:
+    """G2."""
     root = ROOT.record(ALPHA.key, BETA.key, accepts=False)
     graph = graph_of(root, ALPHA.shown(ROOT.key, BETA.key), BETA.shown(ROOT.key, accepts=False))
     assert told(graph, ALPHA) == {ROOT.key: None, BETA.key: None}
@@ -280,6 +285,7 @@ def test_what_is_withheld_is_not_told() -> None:
 
 
 def test_whom_we_hold_no_record_of_is_told_nothing() -> None:
+    """G3."""
     assert standard_for(graph_of(ROOT.record(ALPHA.key)), ALPHA.key) is None
 
 

@@ -174,6 +174,7 @@ def test_the_root_is_never_forgotten() -> None:
 
 
 def test_a_node_out_of_reach_is_forgotten_after_a_while() -> None:
+    """G4."""
     graph = graph_of(ROOT.record(ALPHA.key), ALPHA.shown(BETA.key), BETA.shown(), GAMMA.shown(ROOT.key))
     assert graph.cull(ISOLATED_GRACE - 0.1, 3) == []
     assert graph.cull(ISOLATED_GRACE, 3) == [GAMMA.key]
@@ -184,6 +185,7 @@ def test_a_node_out_of_reach_is_forgotten_after_a_while() -> None:
 
 
 def test_dead_nodes_that_list_each_other_are_forgotten_too() -> None:
+    """G4."""
     graph = graph_of(ROOT.record(), ALPHA.shown(BETA.key), BETA.shown(ALPHA.key))
     assert set(graph.cull(ISOLATED_GRACE, 3)) == {ALPHA.key, BETA.key}
 

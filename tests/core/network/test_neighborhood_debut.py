@@ -283,6 +283,7 @@ def test_over_a_secure_link_nobody_debuts_for_another() -> None:
 
 
 def test_one_bad_signature_drops_the_whole_message() -> None:
+    """T15."""
     ours = Ours()
     ours.befriends(ALPHA)
     before = list(ours.graph)

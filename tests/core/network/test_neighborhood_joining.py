@@ -36,6 +36,7 @@ def introduction(ours: Ours, other: Peer = ALPHA, version: int = 1) -> tuple[Gos
 
 @pytest.mark.parametrize("accepts", [True, False])
 def test_a_debut_is_our_record_alone_with_an_address_if_we_listen(accepts: bool) -> None:
+    """G6."""
     address = Peer(0).address if accepts else None
     ours = Ours(HOST.contact(whole_key=False), accepts=accepts, address=address)
     (debut,) = ours.starts()

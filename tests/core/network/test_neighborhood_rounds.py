@@ -52,12 +52,15 @@ def test_the_radius_is_at_least_three(radius: int, reach: int) -> None:
 
 
 def test_a_neighbor_teaches_us_no_address_of_an_unknown_node() -> None:
+    """T8."""
     ours = linked()
-    ours.hears(ALPHA, ALPHA.shown(ours.key, BETA.key, version=3), BETA.shown(), GAMMA.hidden())
+    ours.hears(ALPHA, ALPHA.shown(ours.key, BETA.key, GAMMA.key, version=3), BETA.shown(), GAMMA.hidden())
     assert not ours.knows(BETA)
+    assert ours.knows(GAMMA)
 
 
 def test_an_older_record_changes_nothing() -> None:
+    """T11."""
     ours = linked()
     before = ours.graph.record(ALPHA.key)
     ours.hears(ALPHA, ALPHA.shown(ours.key, BETA.key, version=1), BETA.hidden(), GAMMA.hidden())
@@ -104,9 +107,11 @@ def test_no_more_nodes_are_kept_than_there_is_room_for() -> None:
 
 
 def test_a_round_with_our_own_record_is_dropped() -> None:
+    """T2, T16."""
     ours = linked()
-    ours.hears(ALPHA, ALPHA.shown(ours.key, BETA.key, version=3), BETA.hidden(), Peer(0).hidden())
-    assert ours.events() == ["gossip_refused"]
+    said = ALPHA.shown(ours.key, BETA.key, version=3), BETA.hidden(), Peer(0).hidden()
+    assert ours.hears(ALPHA, *said) == []
+    assert [(log.level, log.event) for log in ours.logs] == [("warning", "gossip_refused")]
     assert not ours.knows(BETA)
 
 
@@ -132,10 +137,13 @@ def test_a_known_node_that_speaks_to_us_is_listed() -> None:
 
 
 def test_with_five_full_neighbors_nobody_is_adopted() -> None:
+    """T9."""
     ours = linked(*peers(MAX_DEGREE))
     hearsay(ours, FAR)
+    ours.waits(6.0)
     ours.hears(FAR, FAR.shown(ALPHA.key), NOISE, ALPHA.hidden(version=3))
     assert not ours.lists(FAR)
+    assert ours.waits(10.0) == [], "nothing else is new"
 
 
 def test_over_a_secure_link_the_one_whose_key_is_proved_is_adopted() -> None:
@@ -175,6 +183,7 @@ def test_changes_are_gathered_and_told_once() -> None:
 
 
 def test_what_is_no_news_is_met_with_silence() -> None:
+    """T11."""
     ours = linked()
     items = (ALPHA.shown(ours.key, BETA.key, version=3), BETA.hidden(), NOISE)
     ours.hears(ALPHA, *items)
