@@ -32,6 +32,7 @@ from masq.wire.circuit import (
     OPEN_LIFE,
     Close,
     Control,
+    Debt,
     Layer,
     Seal,
     circuit_frame,
@@ -212,7 +213,15 @@ class HonestHop:
         self.strangers: dict[int, str] = {}
         """Links of who is no neighbor, and their addresses."""
         ways = Ways(self.next.get, lambda link: link in outbound, lambda link: link in self.crowded, self.peer)
-        billing = Billing(DEFAULT_RATE_PACK, self.tab, lambda payer: self.owed, lambda payer, now: self.statements)
+        self.debt: Debt | None = None
+        """For what it says that it serves somebody no more."""
+        billing = Billing(
+            DEFAULT_RATE_PACK,
+            self.tab,
+            lambda payer: self.owed,
+            lambda payer, now: self.statements,
+            lambda payer, now: self.debt,
+        )
         self.exit = CircuitExit(billing, self.sockets, ways)
         self.circuits = PassingCircuits(
             self.keys,

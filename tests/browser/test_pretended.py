@@ -89,3 +89,19 @@ def test_a_node_that_runs_is_changed_as_a_whole(page: Page) -> None:
         expect(page.get_by_text("It fits together.")).to_be_visible(timeout=60_000)
         page.get_by_role("button", name="Save", exact=True).click()
         expect(page.get_by_text("In use now: neighborhood-mode")).to_be_visible(timeout=60_000)
+
+
+def test_who_banned_us_is_shown_with_what_to_do(page: Page) -> None:
+    refusal = {
+        "node": "ab" * 64, "wallet": "0x" + "33" * 20, "payer": "0x" + "11" * 20, "theirs": str(2 * MASQ),
+        "ours": str(MASQ), "since": 1_700_000_000, "most": str(MASQ // 2), "release": str(MASQ // 4), "age": 5.0,
+        "advice": "send at least 1 MASQ",
+    }  # fmt: skip
+    with pretended({**quiet_document(), "refused_by": [refusal]}) as url:
+        at(page, url, "money", "Money")
+        rows = page.get_by_role("region", name="Who banned us").get_by_role("row")
+        expect(rows).to_have_count(2)
+        for text in ("abababab", "2 MASQ", "1 MASQ", "0.5 MASQ", "0.25 MASQ", "send at least 1 MASQ"):
+            expect(rows.nth(1)).to_contain_text(text)
+        serious = [each["id"] for each in Axe().run(page).response["violations"] if each["impact"] == "serious"]
+        assert serious == []

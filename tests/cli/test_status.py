@@ -75,6 +75,20 @@ STATUS: dict[str, Any] = {
     ],
     "avoided": [{"node": "33333333", "reason": "the link to it was lost", "age": 5.0}],
     "overbilled": [{"node": KEYS[2], "billed": "20", "counted": "10", "age": 5.0}],
+    "refused_by": [
+        {
+            "node": KEYS[3],
+            "wallet": WALLETS[3],
+            "payer": "0x1",
+            "theirs": "2000000000000000000",
+            "since": 1_795_646_128,
+            "ours": "1000000000000000000",
+            "most": "5",
+            "release": "3",
+            "age": 60.0,
+            "advice": "send at least 1 MASQ",
+        },
+    ],
     "bans": [{"who": KEYS[4], "banned": True, "left": 60.0, "points": 120.5, "bans": 1, "reasons": ["malformed"]}],
     "warnings": ["mind the gap " * 20],
 }
@@ -177,3 +191,10 @@ def test_members_are_read_with_care() -> None:
     assert [row.number("d") for row in document.rows("c")] == [2.0]
     assert document.part("g").number("h") == 1.0
     assert document.names("b") == []
+
+
+def test_who_serves_us_no_more_is_shown_with_both_counts_and_what_to_do() -> None:
+    text = " ".join(" ".join(lines_of(STATUS, Look(80))).split())
+    assert "44444444: it counts 2 MASQ, we 1 MASQ, since 2026-" in text
+    assert "at most 0.000000000000000005 MASQ may be owed; it serves again at 0.000000000000000003 MASQ" in text
+    assert "do: send at least 1 MASQ" in text

@@ -28,7 +28,7 @@ from masq.core.accountant.payments import Look
 from masq.core.effects import CloseSocket, Connect
 from masq.core.failure import BUDGET, Cause, FailureError
 from masq.core.view import as_json
-from masq.types import Mode, PackagePolicy
+from masq.types import Mode, PackagePolicy, address_text
 
 USER = wallet("consuming 1").address
 """Of the Node that is added first."""
@@ -65,6 +65,25 @@ def test_who_owes_too_much_is_served_by_neither_relay_nor_exit(policy: PackagePo
         assert failure
         assert failure.cause is Cause.DELINQUENT
     assert exit.is_owed() == {}
+
+
+def test_whom_a_node_bans_sees_which_node_how_much_and_what_to_do_until_it_is_served_again() -> None:
+    debt = BookEntry(False, USER, 2 * 10**18, int(EPOCH) - 10_000)
+    user, _, exit = row(PackagePolicy.CIRCUITS, exit=SavedState(entries=(debt,), banned=(USER,)))
+    failure = user.take(CloseSocket)[0].failure
+    assert failure
+    assert "it counts 2 MASQ owed" in str(failure)
+    (seen,) = user.node.books(7.0).refused_by
+    assert (seen.node, seen.wallet) == (
+        exit.node.keys.public_key.hex(),
+        address_text(exit.config.profile.earning_wallet),
+    )
+    assert (seen.payer, seen.theirs, seen.since) == (address_text(USER), 2 * 10**18, int(EPOCH) - 10_000)
+    thresholds = exit.config.accountant.thresholds
+    assert (seen.most, seen.release) == (thresholds.allowed(10_000), thresholds.release)
+    assert seen.ours < 10**9, "what the circuit cost"
+    assert "compare books" in seen.advice
+    assert user.node.books(8.0).refused_by[0].age == seen.age + 1
 
 
 def test_others_are_served_while_somebody_is_banned() -> None:

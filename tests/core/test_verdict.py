@@ -16,6 +16,7 @@ from masq.core.view import (
     NeighborView,
     NodeView,
     ProcessView,
+    RefusalView,
     RoutesView,
     StreamView,
     TrafficView,
@@ -183,3 +184,11 @@ def test_without_a_network_nothing_is_promised() -> None:
 )
 def test_amounts_for_people_have_four_digits_that_count(wei: int, text: str) -> None:
     assert amount_text(wei) == text
+
+
+def test_who_serves_us_no_more_until_it_is_paid_is_named_with_what_to_do() -> None:
+    refusal = RefusalView("ab" * 64, "0x1", "0x2", Wei(2), Wei(1), 7, Wei(0), Wei(0), 1.0, "send tokens")
+    for count, text in ((1, "1 Node"), (2, "2 Nodes")):
+        found = verdict(PROCESS, NODE, replace(BOOKS, refused_by=(refusal,) * count))
+        assert found.works
+        assert found.advice == f"until it is paid, service is refused by {text}: send tokens"

@@ -86,6 +86,8 @@ TOLD = tuple(
         cbor.encode,
         (
             {"failed": "next hop unreachable", "detail": "no link"},
+            circuit.encode_ending(circuit.Close.DELINQUENT, "", circuit.Debt(2 * 10**18, 1_800_000_000, 10**18, 0)),
+            {"failed": "the consuming wallet owes too much", "debt": {"owed": "-1", "since": 1 << 40, "most": 7}},
             {"bill": {"cells": 1, "bytes": 5, "wei": "53844", "owed": "1"}},
             {"bill": {"cells": 1 << 40, "bytes": 1, "wei": "-1", "owed": ""}, "more": None},
             [],

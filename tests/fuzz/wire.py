@@ -196,6 +196,9 @@ def control(data: bytes) -> None:
             opened = opener.open(box)
             assert opened is not None
             assert cbor.encode(opened) == cbor.encode(value)
+            debt = circuit.debt_of(opened)
+            if debt is not None:
+                assert circuit.debt_of(circuit.encode_ending(circuit.Close.DELINQUENT, "", debt)) == debt
     # No CBOR at all, which `close` would not seal.
     other = circuit.Control(SECRET)
     with suppress(MalformedError):

@@ -79,7 +79,7 @@ def lines_of(status: dict[str, Json], look: Look, before: dict[str, Json] | None
     lines += ["", *facts(about(document))]
     lines += look.listed("Neighbors, and Nodes that are owed", NODE_HEAD, node_rows(document))
     lines += _streams(document, look, Document(before or {}))
-    for section in (_failures, _avoided, _overbilled, _wallets, _receivables, _payments, _bans, _warnings):
+    for section in (_failures, _refused_by, _avoided, _overbilled, _wallets, _receivables, _payments, _bans, _warnings):
         lines += section(document, look)
     return lines
 
@@ -210,6 +210,18 @@ def _failures(document: Document, look: Look) -> list[str]:
         often = f"{times} times, the last " if times != "1" else ""
         lines += paragraph(f"{target}: {reason} ({often}{last})", look.width, "  ")
     return ["", "Streams that failed", *lines] if lines else []
+
+
+def _refused_by(document: Document, look: Look) -> list[str]:
+    """Who serves us no more until it is paid."""
+    lines = []
+    for row in look.rows(document.rows("refused_by")):
+        counts = f"it counts {_amount(row, 'theirs')}, we {_amount(row, 'ours')}, since {moment(row.number('since'))}"
+        bounds = f"at most {_amount(row, 'most')} may be owed; it serves again at {_amount(row, 'release')}"
+        told = f"told {duration(row.number('age'))} ago"
+        lines += paragraph(f"{short(row.text('node'))}: {counts}; {bounds} ({told})", look.width, "  ")
+        lines += paragraph(f"do: {row.text('advice')}", look.width, "    ")
+    return ["", "Nodes that serve this wallet no more until they are paid", *lines] if lines else []
 
 
 def _avoided(document: Document, look: Look) -> list[str]:

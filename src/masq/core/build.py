@@ -172,7 +172,7 @@ def build_node(config: NodeConfig, saved: SavedState, random: Random, now: float
     package_relay = PackageRelay(keys, config.alias, proofs, not zero_hop, config.spelling)
     package_entry = PackageEntry(keys, config.alias, routes, purses, hops, sockets, tab, random)
     package_exit = PackageExit(keys, profile.rates, sockets, tab, config.limits)
-    billing = Billing(profile.rates, tab, accountant.owed_by, statements.for_debtor)
+    billing = Billing(profile.rates, tab, accountant.owed_by, statements.for_debtor, accountant.debt_of)
     circuit_exit = CircuitExit(billing, sockets, ways, config.limits)
     circuits = PassingCircuits(keys, proofs, billing, circuit_exit, ways, refuses, exits, config.epoch)
     own_circuits = OwnCircuits(

@@ -310,6 +310,8 @@ MAX_STATEMENTS: Final = 1_024
 """Creditors, and debtors, whose last statement of account is kept: some 600 bytes each."""
 MAX_SETTLED: Final = 4_096
 """Accounts of which it is known what was ever paid of them."""
+MAX_REFUSALS: Final = 256
+"""Nodes that serve us no more until they are paid, and are remembered: some 300 bytes each."""
 STATEMENT_EVERY: Final = 10.0
 """Seconds between two statements of one account that are made, and that are looked at: each takes 0.1 ms."""
 

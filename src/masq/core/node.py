@@ -47,7 +47,7 @@ from masq.core.packages.relay import ForEntry, ForExit, ForNeighborhood, Package
 from masq.core.purses import Purses
 from masq.core.sockets import Sockets
 from masq.core.tab import Tab
-from masq.core.view import BooksView, KnownView, NodeView, ReputationView, RoutesView, StatementView
+from masq.core.view import BooksView, KnownView, NodeView, RefusalView, ReputationView, RoutesView, StatementView
 from masq.crypto import Keys
 from masq.errors import CryptoError, PeerError, UnavailableError
 from masq.types import Address, Endpoint, Mode, PackagePolicy, PublicKey, RatePack, Wei, address_text
@@ -771,9 +771,30 @@ class Node:
         """What the other sides of all accounts have signed, beside our own count."""
         return (*self.statements.view(), *(row for desk in self.desks for row in desk.statements.view()))
 
+    def _refused_by(self, now: float) -> tuple[RefusalView, ...]:
+        rows = []
+        for each in reversed(list(self.own_circuits.refusals)):
+            books = self.accountant_of(each.purse)
+            ours, advice = books.outlook(each.wallet, each.debt.release)
+            rows.append(
+                RefusalView(
+                    each.key.hex(),
+                    address_text(each.wallet),
+                    address_text(books.wallet or b""),
+                    Wei(each.debt.owed),
+                    Wei(ours),
+                    each.debt.since,
+                    Wei(each.debt.most),
+                    Wei(each.debt.release),
+                    now - each.when,
+                    advice,
+                )
+            )
+        return tuple(rows)
+
     def books(self, now: float) -> BooksView:
         """The books of all wallets together."""
-        books = self.accountant.view(now)
+        books = replace(self.accountant.view(now), refused_by=self._refused_by(now))
         if not self.desks:
             return books
         others = [desk.view(now) for desk in self.desks]

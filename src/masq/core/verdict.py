@@ -128,6 +128,9 @@ def _warning(process: ProcessView, books: BooksView) -> str | None:
         return f"send MASQ to {process.consuming_wallet}: it has none, and who isn't paid serves no more"
     if books.money.coins == 0:
         return f"send {process.consuming_wallet} a little of the chain's coin: without it no payment can be sent"
+    if books.refused_by:
+        nodes = _count(len(books.refused_by), "Node")
+        return f"until it is paid, service is refused by {nodes}: {books.refused_by[0].advice}"
     return next((text for text in process.warnings if text.startswith("books:")), None)
 
 

@@ -231,6 +231,22 @@ class WalletView:
 
 
 @dataclass(frozen=True, slots=True)
+class RefusalView:
+    """A Node that serves a consuming wallet of ours no more until it is paid, as it says itself."""
+
+    node: str = _about("its public key")
+    wallet: str = _about("that it is paid at")
+    payer: str = _about("the consuming wallet that it doesn't serve")
+    theirs: Wei = _about("what it says is owed")
+    ours: Wei = _about("what we count")
+    since: int = _about("unix time from which the debt's age counts, as it says")
+    most: Wei = _about("what it lets be owed at that age")
+    release: Wei = _about("it serves again when no more than this is owed")
+    age: float = _about("since it said so last")
+    advice: str = _about("what will be done, or what to do")
+
+
+@dataclass(frozen=True, slots=True)
 class BooksView:
     """The Accountant's books."""
 
@@ -245,6 +261,9 @@ class BooksView:
     most_hour_wei: Wei | None = _about("what it may cost, if that is bounded")
     wallets: tuple[WalletView, ...] = field(
         default=(), metadata={_DOC: "those that pay, the default one first, if there are several"}
+    )
+    refused_by: tuple[RefusalView, ...] = field(
+        default=(), metadata={_DOC: "Nodes that serve us no more until they are paid, as they say; the latest first"}
     )
 
 
@@ -330,6 +349,7 @@ VIEWS: Final = (
     WalletView,
     AccountView,
     PaymentView,
+    RefusalView,
     MoneyView,
     ScanView,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+import re
 import struct
 from collections.abc import Iterator
 from enum import IntEnum
@@ -40,6 +41,9 @@ NO_SUCH_NAME: Final = "no such name"
 """How the error of a RESOLVED begins for a host that doesn't exist, rather than wasn't found out about."""
 MAX_ADDRESSES: Final = 32
 """Addresses of one RESOLVED."""
+
+AMOUNT: Final = re.compile("[0-9]{1,78}")
+"""Wei as text: what fits into 256 bits."""
 
 _MESSAGE: Final = struct.Struct(">IBI")
 _ID: Final = struct.Struct(">I")
@@ -277,9 +281,39 @@ def end_code(number: int) -> StreamEnd:
     return StreamEnd(number) if number in StreamEnd._value2member_map_ else StreamEnd.UNKNOWN
 
 
-def encode_ending(reason: Close, detail: str) -> dict[str, Any]:
-    """The control message in which a hop says why a circuit ends: a text of the table, and words for people."""
-    return {"failed": CLOSE_TEXTS[reason], "detail": detail}
+class Debt(NamedTuple):
+    """What a hop that serves a wallet no more counts, in wei. It is the hop's word alone."""
+
+    owed: int
+    since: int
+    """Unix time from which the debt's age counts."""
+    most: int
+    """What may be owed at that age."""
+    release: int
+    """The wallet is served again when it owes no more than this."""
+
+
+def encode_ending(reason: Close, detail: str, debt: Debt | None = None) -> dict[str, Any]:
+    """The control message in which a hop says why a circuit ends: a text of the table, words for people, and the debt
+    that it ends for."""
+    ending: dict[str, Any] = {"failed": CLOSE_TEXTS[reason], "detail": detail}
+    if debt is not None:
+        amounts = {"owed": str(debt.owed), "most": str(debt.most), "release": str(debt.release)}
+        ending["debt"] = {**amounts, "since": debt.since}
+    return ending
+
+
+def debt_of(value: dict[str, Any]) -> Debt | None:
+    """The debt that such a message names; None if it names none, or one that makes no sense."""
+    debt = value.get("debt")
+    if not isinstance(debt, dict):
+        return None
+    amounts = [debt.get(name) for name in ("owed", "most", "release")]
+    since = debt.get("since")
+    if type(since) is not int or not 0 <= since < 1 << 32:
+        return None
+    wei = [int(each) for each in amounts if type(each) is str and AMOUNT.fullmatch(each)]
+    return Debt(wei[0], since, *wei[1:]) if len(wei) == len(amounts) else None
 
 
 def ending_of(value: dict[str, Any]) -> Close | None:

@@ -12,6 +12,7 @@ from masq.core.accountant.effects import AskTransfers, Scan, Way
 from masq.core.accountant.fees import Fee
 from masq.core.accountant.heads import FRESH, LOOKS, SURE
 from masq.core.accountant.search import REMEMBERED_BLOCKS
+from masq.wire.circuit import Debt
 
 DEBT = 10**13
 GRACE = CONFIG.thresholds.payment_grace_period_sec + 5
@@ -170,3 +171,33 @@ def test_the_user_can_have_income_looked_for_from_any_block() -> None:
     assert desk.books.owed_by(PAYER.address) == 0
     ways = [each.way for each in desk.asked if isinstance(each, AskTransfers)]
     assert set(ways) == {Way.IN}, "who pays nothing looks for nothing that it paid"
+
+
+def test_a_banned_debtor_can_be_told_for_what_and_how_much_would_do() -> None:
+    desk = Creditor()
+    desk.serve()
+    assert desk.books.debt_of(PAYER.address, GRACE - 5.0) is None
+    desk.scan(Scan.RECEIVABLES, now=float(GRACE))
+    debt = desk.books.debt_of(PAYER.address, float(GRACE))
+    assert debt == Debt(DEBT, int(EPOCH), CONFIG.thresholds.allowed(GRACE), CONFIG.thresholds.release)
+    desk.pays(DEBT - debt.release)
+    desk.scan(Scan.RECEIVABLES, now=GRACE + 1.0)
+    assert not desk.bans, "what would do has done"
+    assert desk.books.debt_of(PAYER.address, GRACE + 1.0) is None
+
+
+def test_a_banned_wallet_without_account_owes_nothing() -> None:
+    desk = Creditor(SavedState(banned=(PAYER.address,)))
+    debt = desk.books.debt_of(PAYER.address, 5.0)
+    assert debt is not None
+    assert (debt.owed, debt.since) == (0, int(EPOCH) + 5)
+
+
+def test_a_stranger_can_be_told_how_little_it_gets() -> None:
+    desk = Creditor(SavedState(payers="", start_block=1))
+    desk.books.charge(False, b"o" * 20, 11 * 10**18, 0.0)
+    desk.books.charge(False, PAYER.address, 10**17, 0.0)
+    assert desk.bans
+    assert desk.books.debt_of(PAYER.address, 0.0) == Debt(10**17, int(EPOCH), 10**16, 10**16)
+    desk.books.charge(False, b"o" * 20, 10 * 10**18, 0.0)
+    assert desk.books.debt_of(PAYER.address, 0.0) == Debt(10**17, int(EPOCH), 0, 0)

@@ -400,3 +400,21 @@ def test_payments_of_another_wallet_are_followed_to_their_end() -> None:
     desk.mine()
     desk.scan(Scan.PENDING_PAYABLES, now=60.0)
     assert desk.owes(CREDITORS[0]) == 0
+
+
+def test_whom_a_creditor_serves_no_more_hears_what_to_do_about_it() -> None:
+    desk = Waiting()
+    assert desk.books.outlook(CREDITORS[0], 0) == (0, "we count no such debt: if it was just paid, wait some minutes; "
+        "else compare books: `masq audit`")  # fmt: skip
+    desk.owe(CREDITORS[0], DEBT)
+    assert "payment-thresholds" in desk.books.outlook(CREDITORS[0], 0)[1]
+    assert "no such debt" in desk.books.outlook(CREDITORS[0], DEBT)[1]
+    desk.books.look_into_purse(DEBT // 2, 1, 0.0)
+    assert desk.books.outlook(CREDITORS[0], DEBT // 4) == (
+        DEBT,
+        f"send at least 0.0000025 MASQ to 0x{PAYER.address.hex()}, which has 0.000005 MASQ",
+    )
+    desk.books.look_into_purse(DEBT, 0, 0.0)
+    assert "chain's coin" in desk.books.outlook(CREDITORS[0], 0)[1]
+    desk.scan(Scan.PAYABLES, now=1_000.0)
+    assert desk.books.outlook(CREDITORS[0], 0)[1].startswith("0.00001 MASQ are under way")

@@ -83,3 +83,10 @@ def test_thresholds_that_make_no_sense_are_named() -> None:
     assert DEFAULT_THRESHOLDS.problem() is None
     assert "greater" in str(PaymentThresholds(1, 1, 1, 1, 1, 1).problem())
     assert "interval" in str(PaymentThresholds(2, 1, 1, 1, 0, 1).problem())
+
+
+@given(st.integers(0, 10**5), st.integers(0, 2 * 10**18))
+def test_who_owes_more_than_is_allowed_at_an_age_is_banned_once_the_debt_is_old_enough(age: int, wei: int) -> None:
+    mature = age - DEFAULT_THRESHOLDS.payment_grace_period_sec > DEFAULT_THRESHOLDS.maturity_threshold_sec
+    banned = DEFAULT_THRESHOLDS.to_be_banned(wei, age)
+    assert banned == (mature and wei > DEFAULT_THRESHOLDS.allowed(age))

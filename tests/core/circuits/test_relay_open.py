@@ -36,8 +36,10 @@ from masq.wire.circuit import (
     OPEN_LIFE,
     Close,
     Command,
+    Debt,
     circuit_of,
     data_of,
+    debt_of,
 )
 from masq.wire.package import open_hop
 from masq.wire.secure_link import Frame, FrameType
@@ -134,6 +136,24 @@ def test_a_refused_open_is_answered_with_its_reason_and_leaves_nothing(
     hop.delinquent.clear()
     again = Originator(hop.key)
     assert hop.hears(again.open()) == [], "the same id can be used, as nothing was made of it"
+
+
+def test_whose_wallet_is_banned_hears_for_what() -> None:
+    hop = HonestHop()
+    hop.delinquent.add(WALLET.address)
+    hop.debt = Debt(7, 1_800_000_000, 5, 3)
+    user = Originator(hop.key)
+    told, reason = user.hears(sent(hop.hears(user.open()), BACK))
+    assert isinstance(told, Told)
+    assert debt_of(told.value) == hop.debt
+    assert reason is Close.DELINQUENT
+    user = Originator(hop.key, circuit=3)
+    hop.delinquent.clear()
+    hop.next.clear()
+    heard = user.hears(sent(hop.hears(user.open(next_key=keys().public_key)), BACK))
+    assert heard == [Told(0, {"failed": "next hop unreachable", "detail": ""}), Close.UNREACHABLE], (
+        "and for nothing else"
+    )
 
 
 def test_the_last_second_of_an_open_is_still_good() -> None:

@@ -39,6 +39,7 @@ from masq.core.accountant.told import Told
 from masq.core.limits import MAX_ACCOUNTS
 from masq.core.view import AccountView, BooksView, MoneyView, PaymentView, ScanView
 from masq.types import Address, Wei, address_text
+from masq.wire.circuit import Debt
 
 SAVE_EVERY: Final = 1.0
 """Seconds that charges are gathered before they are saved: what a crash can cost."""
@@ -168,6 +169,25 @@ class Accountant:
         # Where income was never looked for, nobody can be told from a payer.
         searched = self._earning.income.next is not None
         return wallet in self._earning.banned or (searched and self._strangers.refused(wallet))
+
+    def debt_of(self, wallet: Address, now: float) -> Debt | None:
+        """For what a delinquent wallet is refused service; None if it isn't for what it owes."""
+        account = self.ledger.receivables.get(wallet) or Account(0, self._clock(now))
+        owed, since = max(0, account.wei), min(max(0, account.since), self._clock(now))
+        if wallet in self._earning.banned:
+            thresholds = self._config.thresholds
+            return Debt(owed, since, thresholds.allowed(self._clock(now) - since), thresholds.release)
+        if self.is_delinquent(wallet):
+            most = self._strangers.allowed
+            return Debt(owed, since, most, most)
+        return None
+
+    def outlook(self, creditor: Address, release: int) -> tuple[int, str]:
+        """What we count that a creditor is owed, in wei, and what its debtor can do about it. `release`: down to which
+        it has to be paid, as it says."""
+        account = self.ledger.payables.get(creditor)
+        owed = max(0, account.wei) if account else 0
+        return owed, self._paying.outlook(creditor, owed, release)
 
     def owed_by(self, wallet: Address) -> int:
         """Wei that a wallet owes us."""

@@ -32,7 +32,7 @@ from masq.core.accountant.payments import BOOKED, ENDS, UNDER_WAY, Look, Payment
 from masq.core.accountant.search import Counted, Search
 from masq.core.accountant.thresholds import PaymentThresholds
 from masq.core.accountant.told import Told
-from masq.types import Address, address_text
+from masq.types import Address, address_text, amount_text
 
 DOUBT_FOR: Final = 120.0
 """Seconds that a provider has to show what used the nonce of a payment, before it is asked for that by itself. Behind
@@ -146,6 +146,24 @@ class Paying:
     @property
     def can_pay(self) -> bool:
         return self._sign is not None
+
+    def outlook(self, creditor: Address, owed: int, release: int) -> str:
+        """What will be done, or what our user can do, about a creditor who serves the wallet no more.
+
+        `owed`: what we count, in wei. `release`: what may be left, as the creditor says.
+        """
+        means, wallet = self.means, address_text(self._wallet)
+        under_way = sum(each.wei for each in self.payments.under_way if each.creditor == creditor)
+        if under_way:
+            return f"{amount_text(under_way)} are under way: it serves again once they are confirmed, and it has looked"
+        if owed <= release:
+            return "we count no such debt: if it was just paid, wait some minutes; else compare books: `masq audit`"
+        if means is not None and means.tokens < owed - release:
+            missing = amount_text(owed - release - means.tokens)
+            return f"send at least {missing} to {wallet}, which has {amount_text(means.tokens)}"
+        if means is not None and means.coins == 0:
+            return f"send {wallet} a little of the chain's coin: without it no payment can be sent"
+        return "it is paid when payment-thresholds say so (`masq scan payables`): lower ones pay sooner"
 
     @property
     def searched(self) -> tuple[tuple[str, str], ...]:

@@ -63,6 +63,11 @@ class Strangers:
             if account.wei > 0 and clock - account.since < STALE and wallet not in self._payers
         )
 
+    @property
+    def allowed(self) -> int:
+        """Wei that each may owe once they owe too much together."""
+        return 0 if self.owed > 2 * self.together else self.each
+
     def refused(self, wallet: Address) -> bool:
         """Whether a wallet gets no more, as it is a stranger's."""
         if self.owed <= self.together or wallet in self._payers:

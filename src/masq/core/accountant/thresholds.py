@@ -48,12 +48,22 @@ class PaymentThresholds(NamedTuple):
         """Whether a payable of this age is paid, all of it."""
         return age > self.maturity_threshold_sec and wei > self.permanent and wei > self.limit(age)
 
+    def allowed(self, age: int) -> int:
+        """Wei that a debtor may owe at this age without being banned."""
+        age -= self.payment_grace_period_sec
+        return max(self.permanent, self.limit(max(age, self.maturity_threshold_sec)))
+
     def to_be_banned(self, wei: int, age: int) -> bool:
         """Whether a debtor is banned: the same line, later by the grace period."""
         return self.to_be_paid(wei, age - self.payment_grace_period_sec)
 
+    @property
+    def release(self) -> int:
+        """Wei down to which a banned debtor has to pay."""
+        return self.unban_below_gwei * GWEI
+
     def to_be_released(self, wei: int) -> bool:
-        return wei <= self.unban_below_gwei * GWEI
+        return wei <= self.release
 
 
 DEFAULT_THRESHOLDS: Final = PaymentThresholds(1_000_000_000, 1_200, 1_200, 500_000_000, 21_600, 500_000_000)

@@ -499,8 +499,7 @@ class CircuitEntry:
     def _answered(self, own: OwnCircuit, now: float) -> None:
         """Something has come for what was sent: the circuit lives."""
         if not own.pulse.good:
-            self.circuits.blame.praise(own.keys, now)
-            self.circuits.reputation.worked(own.route.over, now)
+            self.circuits.praise(own, now)
         first = not own.pulse.good
         self.vigil.answered(own.pulse, now)
         if first:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from typing import Any, Final
 
 from masq.core.circuits.blame import Blame
 from masq.core.circuits.pace import Budget, Pace
+from masq.core.circuits.refusals import Refusals, words_of
 from masq.core.circuits.terminal import Terminal
 from masq.core.circuits.vigil import Pulse
 from masq.core.circuits.ways import Ways
@@ -36,6 +36,7 @@ from masq.errors import MalformedError, UnavailableError
 from masq.types import PublicKey, Wei
 from masq.wire import cbor
 from masq.wire.circuit import (
+    AMOUNT,
     CIRCUIT_CREDIT,
     EXTENSION,
     OPEN_LIFE,
@@ -45,6 +46,7 @@ from masq.wire.circuit import (
     Layer,
     Seal,
     circuit_frame,
+    debt_of,
     ending_of,
 )
 from masq.wire.message import NodeRecord
@@ -74,8 +76,6 @@ MOST_LEFT: Final = 16
 """Exits that are avoided as our user has left them."""
 OVERBILLED: Final = 0.01
 OVERBILLED_CELLS: Final = 4
-_AMOUNT: Final = re.compile("[0-9]{1,78}")
-"""Wei as text: what fits into 256 bits."""
 MAX_AUDIT: Final = 64
 """Nodes whose over-billing is remembered."""
 
@@ -228,6 +228,7 @@ class OwnCircuits:
         self._tab = paying.tab
         self.blame = Blame(self.reputation)
         self.audit: dict[PublicKey, OverBilling] = {}
+        self.refusals = Refusals()
         self._left: tuple[PublicKey, ...] = ()
         """Exits that our user wanted to leave, the last first."""
 
@@ -415,7 +416,7 @@ class OwnCircuits:
     def _check_bill(self, own: OwnCircuit, position: int, bill: dict[str, Any], now: float) -> list[Log]:
         hop = own.hops[position]
         cells, text = bill.get("cells"), bill.get("wei")
-        if type(cells) is not int or not isinstance(text, str) or not _AMOUNT.fullmatch(text):
+        if type(cells) is not int or not isinstance(text, str) or not AMOUNT.fullmatch(text):
             return []
         wei = int(text)
         # What is still under way to us was booked there, and is no fraud.
@@ -456,9 +457,19 @@ class OwnCircuits:
                 return [*self._check_bill(own, position, bill, now), *self._stated(own, position, bill)]
             reason = ending_of(value)
             cause = Cause.UNKNOWN if reason is None else CLOSE_CAUSES[reason]
-            words = value.get("detail", "") if reason is not None else value.get("failed", "")
-            return [self.fail(own, position, cause, printable(words), now)]
+            words = printable(value.get("detail", "") if reason is not None else value.get("failed", ""))
+            debt = debt_of(value) if reason is Close.DELINQUENT else None
+            if debt is None:
+                return [self.fail(own, position, cause, words, now)]
+            logs = self.refusals.heard(hop.service, own.purse, debt, now)
+            return [self.fail(own, position, cause, words_of(debt), now), *logs]
         return None
+
+    def praise(self, own: OwnCircuit, now: float) -> None:
+        """A circuit has answered: all its hops serve us."""
+        self.blame.praise(own.keys, now)
+        self.reputation.worked(own.route.over, now)
+        self.refusals.served(own.keys, own.purse)
 
     def fail(self, own: OwnCircuit, position: int, cause: Cause, detail: str, now: float) -> Log:
         """A hop is why our circuit ends, or ended."""

@@ -12,7 +12,7 @@ from masq.core.effects import SendFrame
 from masq.core.limits import MAX_WINDOW
 from masq.core.tab import Tab
 from masq.types import Address, RatePack
-from masq.wire.circuit import Close, Control, Layer, circuit_frame, data_of, encode_ending
+from masq.wire.circuit import Close, Control, Debt, Layer, circuit_frame, data_of, encode_ending
 from masq.wire.secure_link import FrameType
 
 BILL_BYTES: Final = 16 * 1024 * 1024
@@ -68,13 +68,15 @@ class Billing:
         tab: Tab,
         owed: Callable[[Address], int],
         statement: Callable[[Address, float], tuple[bytes, bytes]],
+        debt: Callable[[Address, float], Debt | None],
     ) -> None:
         """`owed`: wei that a wallet owes us in all. `statement`: the same, signed, if it is time, and the last that the
-        wallet has signed."""
+        wallet has signed. `debt`: for which it is served no more."""
         self._rates = rates
         self._tab = tab
         self._owed = owed
         self._statement = statement
+        self._debt = debt
 
     def earn(self, passage: Passage, size: int, as_exit: bool, now: float) -> list[SendFrame]:
         """Book a cell of `size` bytes, as relay, or as exit for the plain bytes in it; tell of it when it is time."""
@@ -105,9 +107,13 @@ class Billing:
         """Wei that the originator of so many circuits may have booked for what isn't here yet, or no more."""
         return circuits * 2 * MAX_WINDOW * max(self._rates.routing_byte_rate, self._rates.exit_byte_rate)
 
-    def last_words(self, passage: Passage, reason: Close, detail: str = "") -> list[SendFrame]:
-        """Why a circuit ends here, what it has cost, and its end, for the originator."""
-        words = [] if reason is Close.DONE else [_tell(passage, encode_ending(reason, detail))]
+    def last_words(
+        self, passage: Passage, reason: Close, detail: str = "", now: float | None = None
+    ) -> list[SendFrame]:
+        """Why a circuit ends here, what it has cost, and its end, for the originator. `now`: as for `bill`."""
+        clock = passage.active if now is None else now
+        debt = self._debt(passage.payer, clock) if reason is Close.DELINQUENT else None
+        words = [] if reason is Close.DONE else [_tell(passage, encode_ending(reason, detail, debt))]
         if passage.bill.cells:
             words.append(self.bill(passage))
         return [*words, closing(passage.back, reason)]

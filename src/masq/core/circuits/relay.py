@@ -254,10 +254,10 @@ class PassingCircuits:
         self._remove(passage)
         return [*self._exit.closed_circuit(passage), *self._billing.last_words(passage, Close.DONE)]
 
-    def close(self, passage: Passage, reason: Close, detail: str = "") -> list[CircuitEffect]:
-        """End a circuit from here, and tell both sides."""
+    def close(self, passage: Passage, reason: Close, detail: str = "", now: float | None = None) -> list[CircuitEffect]:
+        """End a circuit from here, and tell both sides. `now`: by default that of the circuit's last cell."""
         self._remove(passage)
-        effects: list[CircuitEffect] = [*self._billing.last_words(passage, reason, detail)]
+        effects: list[CircuitEffect] = [*self._billing.last_words(passage, reason, detail, now)]
         if passage.onward is not None:
             effects.append(closing(passage.onward, reason))
         return effects + self._exit.closed_circuit(passage)
@@ -303,7 +303,7 @@ class PassingCircuits:
                 if now - passage.closing > CLOSING:
                     effects += self.close(passage, Close.DONE)
             elif self._delinquent(passage.payer):
-                effects += self.close(passage, Close.DELINQUENT)
+                effects += self.close(passage, Close.DELINQUENT, now=now)
             elif now - passage.active > IDLE:
                 effects += self.close(passage, Close.DONE)
         return effects

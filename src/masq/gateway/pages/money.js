@@ -84,6 +84,14 @@ function Statements({ status, names }) {
       : html`<p class="quiet">Nobody has signed an account yet.</p>`}</section>`;
 }
 
+/** Who serves us no more until it is paid, as it says itself. */
+function Refusals({ rows }) {
+  if (!rows.length) return null;
+  return html`<section class="card"><h2>Who banned us <span class="tag bad">${rows.length}</span></h2><p class="quiet">As they say. Nobody is paid for that: we pay what we count.</p>
+    <div class="scroll" tabindex="0" role="region" aria-label="Who banned us"><table><thead><tr><th scope="col">Node</th><th scope="col" class="number">It counts</th><th scope="col" class="number">We count</th><th scope="col" class="number">It allows</th><th scope="col" class="number">Serves again at</th><th scope="col">Since</th><th scope="col">What to do</th></tr></thead><tbody>
+      ${rows.slice(0, 100).map((each) => html`<tr key=${each.node + each.payer}><td class="mono" title=${each.wallet}>${short(each.node)}</td><td class="number">${masq(each.theirs)}</td><td class="number">${masq(each.ours)}</td><td class="number">${masq(each.most)}</td><td class="number">${masq(each.release)}</td><td>${day(each.since)}</td><td>${each.advice}</td></tr>`)}</tbody></table></div></section>`;
+}
+
 /** Those that pay: one, or several that take turns. */
 function Wallets({ status }) {
   const several = status.wallets || [];
@@ -115,6 +123,7 @@ export default function Money({ store }) {
       <div><dt>Spent in this hour</dt><dd>${masq(status.spent_hour_wei)}${status.most_hour_wei ? html` <small class="quiet">of ${masq(status.most_hour_wei)}</small>` : ""}</dd></div>
       ${status.consuming_wallet && html`<div><dt>${many ? `In ${many} wallets that pay` : "In the consuming wallet"}</dt><dd>${masq(total(status, "tokens"))}</dd></div><div><dt>For gas</dt><dd>${masq(total(status, "coins")).replace(" MASQ", "")} <small class="quiet">of the chain's coin</small></dd></div>`}
     </dl>
+    <${Refusals} rows=${status.refused_by || []} />
     <section class="card"><h2>Since this page was opened</h2><${Plot} history=${history} /></section>
     <div class="grid">
       <${Book} title="We owe" rows=${status.payables} names=${names} empty="Nothing is owed." />
