@@ -185,7 +185,7 @@ complete -c masq -n '__fish_seen_subcommand_from wallet; and __fish_seen_subcomm
 complete -c masq -n '__fish_seen_subcommand_from wallet; and __fish_seen_subcommand_from recover' -l help -d 'Show what there is, and exit.'
 complete -c masq -n '__fish_seen_subcommand_from wallet; and __fish_seen_subcommand_from show' -l data-directory -r -F -d 'Where the Node keeps its files.'
 complete -c masq -n '__fish_seen_subcommand_from wallet; and __fish_seen_subcommand_from show' -l chain -r -d 'The chain of the Node.'
-complete -c masq -n '__fish_seen_subcommand_from wallet; and __fish_seen_subcommand_from show' -l reveal -d 'Show the private key, too.'
+complete -c masq -n '__fish_seen_subcommand_from wallet; and __fish_seen_subcommand_from show' -l reveal -d 'Show the private keys, too.'
 complete -c masq -n '__fish_seen_subcommand_from wallet; and __fish_seen_subcommand_from show' -l json -d 'Print JSON, for programs.'
 complete -c masq -n '__fish_seen_subcommand_from wallet; and __fish_seen_subcommand_from show' -l help -d 'Show what there is, and exit.'
 complete -c masq -n '__fish_seen_subcommand_from wallet; and __fish_seen_subcommand_from export' -l data-directory -r -F -d 'Where the Node keeps its files.'

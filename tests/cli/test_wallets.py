@@ -99,6 +99,14 @@ def test_further_wallets_of_the_same_phrase(tmp_path: Path) -> None:
     plain = wallet("show", "--data-directory", "d", home=tmp_path)
     assert plain.stdout.count("further wallet ") == 3
     assert not any(key in plain.stdout for key in keys)
+    assert "further_keys" not in shown
+    reveal = ("show", "--reveal", "--data-directory", "d")
+    revealed = json.loads(wallet(*reveal, "--json", home=tmp_path).stdout)
+    assert (revealed["consuming_key"], revealed["further_keys"]) == (keys[0], keys[1:])
+    (tmp_path / "d" / "config.toml").write_text(f'further-private-keys = "{",".join(keys[1:])}"\n')
+    alone = wallet(*reveal, home=tmp_path)
+    assert [line.split()[-1] for line in alone.stdout.splitlines() if line.startswith("further key")] == keys[1:]
+    assert json.loads(wallet(*reveal, "--json", home=tmp_path).stdout)["further_keys"] == keys[1:]
     places = ("--consuming-path", "m/44'/60'/0'/0/3")
     moved = json.loads(wallet("recover", "--further", "2", *places, "--json", "--phrase", PANDA, home=tmp_path).stdout)
     assert moved["further_wallets"] == [accounts[1].address.lower(), accounts[3].address.lower()]

@@ -112,7 +112,7 @@ def recover(
 def show(
     data_directory: DataDirectory = None,
     chain: ChainName = None,
-    reveal: Annotated[bool, typer.Option("--reveal", help="Show the private key, too.")] = False,
+    reveal: Annotated[bool, typer.Option("--reveal", help="Show the private keys, too.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show the wallets that `masq run` would find in the config file and the environment."""
@@ -123,8 +123,10 @@ def show(
     consuming = None if key is None else address_text(Wallet(key).address)
     further = [address_text(Wallet(each).address) for each in settings.further_private_keys]
     earning = None if settings.earning_wallet == DEFAULT_EARNING_WALLET else address_text(settings.earning_wallet)
+    keys = [each.hex() for each in settings.further_private_keys] if reveal else []
     if as_json:
         revealed: dict[str, object] = {"consuming_key": key.hex()} if reveal and key is not None else {}
+        revealed |= {"further_keys": keys} if keys else {}
         more = {"further_wallets": further} if further else {}
         print_json({"consuming_wallet": consuming, "earning_wallet": earning, **more, **revealed})
         return
@@ -134,8 +136,8 @@ def show(
     typer.echo(f"earning wallet    {earning or 'none'}")
     if reveal and key is not None:
         typer.echo(f"consuming key     {key.hex()}")
-        for secret in settings.further_private_keys:
-            typer.echo(f"further key       {secret.hex()}")
+    for secret in keys:
+        typer.echo(f"further key       {secret}")
 
 
 @wallet.command()
