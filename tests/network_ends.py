@@ -6,7 +6,7 @@ What the core's parts are called with stands here alone: tests say who says what
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -135,6 +135,7 @@ class Ours:
         now: float = 0.0,
         diverse: bool = False,
         random: Random = bytes,
+        country_of: Callable[[str], str | None] = lambda ip: None,
     ) -> None:
         """`random`: what is drawn; by default always the first one."""
         profile = Profile(
@@ -145,6 +146,7 @@ class Ours:
             country=None,
             address=address,
             diverse=diverse,
+            country_of=country_of,
         )
         self.core = Neighborhood(
             ROOT.keys,

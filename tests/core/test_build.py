@@ -11,6 +11,7 @@ from tests.secure_ends import DEV, keys
 from masq.chain.wallet import Wallet
 from masq.core.accountant.accountant import AccountantConfig, SavedState
 from masq.core.build import NodeConfig, build_node
+from masq.core.network.contacts import Contact
 from masq.core.network.own_record import EXTENSIONS, Profile
 from masq.core.node import Node
 from masq.crypto import Keys, NullCryptDE
@@ -30,6 +31,8 @@ def made(
     address: NodeAddress | None = NodeAddress("10.0.0.1", (6001,)),
     first_version: int = 0,
     saved: SavedState = SavedState(),
+    contacts: tuple[Contact, ...] = (),
+    past_neighbors: str | None = None,
 ) -> Node:
     profile = Profile(
         earning_wallet=b"e" * 20,
@@ -47,6 +50,8 @@ def made(
         wallet=wallet,
         accountant=AccountantConfig(earning_wallet=b"e" * 20, consuming_wallet=wallet.address if wallet else None),
         hops=hops,
+        contacts=contacts,
+        past_neighbors=past_neighbors,
         first_version=first_version,
         contract=DEV,
         link_policy=link_policy,
@@ -107,6 +112,15 @@ def test_what_was_saved_is_remembered() -> None:
     node = made(saved=SavedState(banned=(b"b" * 20,)))
     assert node.accountant.is_delinquent(b"b" * 20)
     assert not node.accountant.is_delinquent(b"c" * 20)
+
+
+def test_neighbors_of_before_are_contacts_after_those_that_are_named_and_none_of_a_node_that_is_its_own_exit() -> None:
+    named = Contact(b"n" * 64, NodeAddress("10.0.0.2", (6001,)))
+    saved = f"{(b'a' * 64).hex()}@10.0.0.2:7001,{(b'b' * 64).hex()}@10.0.0.3:7001"
+    for mode, ips in ((Mode.STANDARD, ["10.0.0.2", "10.0.0.3"]), (Mode.ZERO_HOP, [])):
+        contacts = made(mode=mode, contacts=(named,), past_neighbors=saved).neighborhood.contacts.by_ip
+        assert list(contacts) == ips
+        assert not contacts or contacts["10.0.0.2"].key == named.key
 
 
 def test_a_circuit_goes_over_the_secure_link_to_its_node_and_no_other() -> None:

@@ -20,6 +20,7 @@ from masq.settings.saving import save
 
 
 def test_config_file_below_environment_below_command_line(home: Path) -> None:
+    """L19."""
     data = home / "data"
     data.mkdir()
     (data / "config.toml").write_text(

@@ -19,7 +19,7 @@ from masq.core.limits import Limits
 from masq.core.links.door import Door
 from masq.core.links.links import Links
 from masq.core.network.bans import Bans
-from masq.core.network.contacts import Contact
+from masq.core.network.contacts import Contact, remembered
 from masq.core.network.neighborhood import Neighborhood
 from masq.core.network.own_record import Profile
 from masq.core.network.reputation import Reputation
@@ -64,6 +64,9 @@ class NodeConfig:
     accountant: AccountantConfig
     hops: int
     contacts: tuple[Contact, ...] = ()
+    """Those that the operator names."""
+    past_neighbors: str | None = None
+    """What was saved of the neighbors of before, who are asked after those."""
     first_version: int = 0
     scans: bool = True
     contract: Address = bytes(20)
@@ -109,7 +112,7 @@ def build_node(config: NodeConfig, saved: SavedState, random: Random, now: float
             if link.up
         )
 
-    contacts = [] if zero_hop else list(config.contacts)
+    contacts = [] if zero_hop else _contacts(config)
     profile = replace(profile, diverse=profile.diverse or _in_the_world(profile, contacts))
     neighborhood = Neighborhood(
         keys,
@@ -226,6 +229,11 @@ def _desk(number: int, further: FurtherWallet, us: Us, accountant: Accountant, e
     books = Accountant(config, further.saved, epoch, accountant.budget)
     statements = Statements(replace(us, consuming=further.wallet), books.ledger, further.statements, epoch)
     return Desk(number, further.wallet.address, books, statements)
+
+
+def _contacts(config: NodeConfig) -> list[Contact]:
+    named = {contact.address.ip for contact in config.contacts}
+    return [*config.contacts, *(each for each in remembered(config.past_neighbors) if each.address.ip not in named)]
 
 
 def _in_the_world(profile: Profile, contacts: list[Contact]) -> bool:

@@ -32,7 +32,7 @@ def find_place(settings: Settings, store: Store) -> Place:
     ip = settings.ip or _own_ip()
     local = ip if _is_local(ip) else None
     listener, port = _listen(settings, store, local)
-    return Place(address=NodeAddress(ip, (port,)), local_ip=local, listener=listener, country=_country(ip))
+    return Place(address=NodeAddress(ip, (port,)), local_ip=local, listener=listener, country=country_of(ip))
 
 
 def _listen(settings: Settings, store: Store, local: str | None) -> tuple[socket.socket, int]:
@@ -85,7 +85,8 @@ def _is_local(ip: str) -> bool:
     return True
 
 
-def _country(ip: str) -> str | None:
+def country_of(ip: str) -> str | None:
+    """The country to which an IP address of the world is allotted."""
     if not ipaddress.ip_address(ip).is_global:
         return None
     import iptocc

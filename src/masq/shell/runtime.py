@@ -43,19 +43,21 @@ from masq.shell.exit_policy import exit_policy
 from masq.shell.herald import proclaim
 from masq.shell.log import configure, log
 from masq.shell.look_ups import LookUps
-from masq.shell.places import Place, find_place
+from masq.shell.places import Place, country_of, find_place
 from masq.shell.process import hold_address, raise_descriptors
 from masq.shell.reload import Reloading, Sources, log_config
 from masq.shell.resolve import Resolver
 from masq.shell.status import Status
 from masq.shell.store import Store, config_name
 from masq.shell.window import Window, url_of, window_socket
-from masq.types import Endpoint, Mode, NodeAddress
+from masq.types import Endpoint, Mode
 from masq.wire.descriptor import Descriptor
 
 STOP_TIMEOUT: Final = 1.5
 VERSION_EPOCH: Final = 1_577_836_800
 """Unix time from which record versions of a Node that keeps its key are counted: they only ever grow."""
+VERSIONS_OF_A_RUN: Final = 100
+"""Changes that a run may have made beyond one a second, or while the clock was wrong."""
 
 
 def run_node(sources: Sources) -> int:
@@ -144,7 +146,8 @@ async def _start(
         wallet=wallet,
         accountant=_accountant(settings, wallet),
         hops=settings.min_hops,
-        contacts=_contacts(settings, store, keys),
+        contacts=_contacts(settings, keys),
+        past_neighbors=store.get("past_neighbors"),
         first_version=first_version,
         scans=settings.scans,
         contract=settings.chain.contract,
@@ -274,6 +277,7 @@ def _profile(settings: Settings, place: Place) -> Profile:
         routes_data=settings.neighborhood_mode.routes_data,
         country=settings.country or place.country,
         address=place.address,
+        country_of=lambda ip: settings.country or country_of(ip),
     )
 
 
@@ -315,27 +319,24 @@ def _keys(settings: Settings, store: Store) -> tuple[Keys, Keys, int]:
             keys = CryptDE.from_text(contract, os.urandom, stored)
         except CryptoError as error:
             raise LocalError(f"the stored key pair can't be used: {error}; start with --new-public-key on") from error
-        return keys, alias, int(time.time()) - VERSION_EPOCH
+        before = store.get("first_version") or "0"
+        version = max(int(time.time()) - VERSION_EPOCH, int(before) + VERSIONS_OF_A_RUN)
+        store.set("first_version", str(version))
+        return keys, alias, version
     keys = CryptDE(contract, os.urandom)
     if settings.db_password:
         store.set("cryptde", keys.to_text())
+        store.set("first_version", "0")
     return keys, alias, 0
 
 
-def _contacts(settings: Settings, store: Store, keys: Keys) -> tuple[Contact, ...]:
-    """Those that the user names, then the neighbors of before: the ones may be gone, and the others live."""
-    contacts = [
+def _contacts(settings: Settings, keys: Keys) -> tuple[Contact, ...]:
+    """Those that the user names."""
+    return tuple(
         Contact(keys.first_contact_key(neighbor.key), neighbor.address)
         for neighbor in settings.neighbors
         if neighbor.address and neighbor.key != keys.fragment()
-    ]
-    named = {contact.address.ip for contact in contacts}
-    for line in (store.get("past_neighbors") or "").split(","):
-        key, _, endpoint = line.partition("@")
-        ip, _, port = endpoint.rpartition(":")
-        if key and port.isdecimal() and ip not in named:
-            contacts.append(Contact(bytes.fromhex(key), NodeAddress(ip, (int(port),))))
-    return tuple(contacts)
+    )
 
 
 def _further(settings: Settings, store: Store, wallet: Wallet) -> FurtherWallet:

@@ -120,6 +120,7 @@ class World:
             accountant=_accountant(owner, owner.consuming, thresholds, scan_every),
             hops=hops,
             contacts=tuple(_contact(keys, peer) for peer in neighbors),
+            past_neighbors=owner.memory.config.get("past_neighbors"),
             contract=CHAIN.contract,
             link_policy=LinkPolicy(link_policy),
             package_policy=PackagePolicy(package_policy),

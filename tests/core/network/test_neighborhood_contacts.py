@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.network_ends import STEP, Ours, Peer, peers, told_record
 
 from masq.core.limits import MAX_DEGREE, MAX_LISTED
@@ -13,8 +17,10 @@ from masq.core.network.contacts import (
     STEADY_RETRY,
     WANTED_NEIGHBORS,
     Contact,
+    remembered,
     retry_after,
 )
+from masq.types import Endpoint, NodeAddress
 
 ALPHA, BETA, GAMMA, DELTA = peers(4)
 HOST, OTHER = peers(2, 30)
@@ -39,6 +45,7 @@ def test_at_the_start_every_contact_is_debuted_to() -> None:
 
 
 def test_who_does_not_answer_is_debuted_to_with_growing_pauses() -> None:
+    """L5."""
     ours = Ours(HOST.contact())
     ours.starts()
     times = debuts(ours, HOST, 5_000.0)
@@ -121,6 +128,7 @@ def test_a_failure_puts_the_contact_off_and_ends_nothing() -> None:
 
 
 def test_a_failure_from_a_stranger_changes_nothing() -> None:
+    """L4."""
     ours = Ours(HOST.contact())
     ours.starts()
     for _ in range(20):
@@ -154,6 +162,7 @@ def test_another_key_or_another_address_proves_nothing_of_a_contact(key: bytes, 
 
 
 def test_a_neighbor_whose_link_is_lost_is_no_longer_listed_and_the_others_hear_it() -> None:
+    """L1."""
     ours = Ours()
     for peer in (ALPHA, BETA, GAMMA):
         ours.befriends(peer)
@@ -162,6 +171,7 @@ def test_a_neighbor_whose_link_is_lost_is_no_longer_listed_and_the_others_hear_i
     assert ours.record.neighbors == {BETA.key, GAMMA.key}
     assert ours.record.version == version + 1
     assert ours.graph.at(ALPHA.ip) is None
+    assert ours.knows(ALPHA)
     tells = ours.waits(0.1)
     assert {tell.key for tell in tells} == {BETA.key, GAMMA.key}
     assert all(told_record(tell, ours.key).record == ours.record for tell in tells)
@@ -206,6 +216,7 @@ def test_a_lost_neighbor_that_accepts_no_connections_is_not_dialled() -> None:
 
 @pytest.mark.parametrize("peer", [Peer(0), Peer(77)])
 def test_to_lose_ourselves_or_a_stranger_is_nothing(peer: Peer) -> None:
+    """L2."""
     ours = Ours()
     ours.befriends(ALPHA)
     before = ours.record
@@ -215,6 +226,7 @@ def test_to_lose_ourselves_or_a_stranger_is_nothing(peer: Peer) -> None:
 
 
 def test_a_known_node_that_is_no_neighbor_is_not_debuted_to_when_it_is_lost() -> None:
+    """L2."""
     ours = Ours()
     ours.befriends(ALPHA)
     ours.hears(ALPHA, ALPHA.shown(ours.key, BETA.key, version=3), BETA.hidden(ALPHA.key), GAMMA.hidden())
@@ -253,6 +265,32 @@ def test_with_contacts_of_the_operator_alone_the_lost_find_no_place() -> None:
     ours.loses(ALPHA)
     asked = {tell.key for tell in ours.waits(2_000.0)}
     assert asked == {contact.key for contact in contacts}
+
+
+# --- over restarts ---
+
+
+def test_neighbors_that_were_saved_are_contacts_again() -> None:
+    ours = Ours()
+    for peer in (ALPHA, BETA):
+        ours.befriends(peer)
+    assert {(each.key, each.address) for each in remembered(ours.saved[-1])} == {
+        (peer.key, peer.address) for peer in (ALPHA, BETA)
+    }
+    assert remembered(None) == remembered("") == []
+
+
+def test_an_address_of_ipv6_is_remembered_as_it_is() -> None:
+    (one,) = remembered(f"{ALPHA.key.hex()}@{Endpoint('2001:db8::7', 6001)}")
+    assert one.address == NodeAddress("2001:db8::7", (6001,))
+
+
+@given(st.text(st.sampled_from("0123456789abcdef@:.[],x"), max_size=80) | st.text())
+def test_whatever_was_saved_of_neighbors_a_node_starts(saved: str) -> None:
+    for contact in remembered(saved):
+        assert ip_address(contact.address.ip)
+        assert contact.key
+        assert 0 < contact.address.ports[0] < 65_536
 
 
 # --- who is close ---

@@ -73,6 +73,7 @@ def test_whom_a_pass_named_may_pass_us_on() -> None:
 
 
 def test_a_pass_from_whom_we_did_not_ask_is_ignored() -> None:
+    """L9, B2."""
     ours = joining()
     assert ours.hears(ALPHA, BETA.shown()) == []
     assert ours.events() == ["pass_unsolicited"]

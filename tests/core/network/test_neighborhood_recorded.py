@@ -103,6 +103,7 @@ def test_an_introduction_of_a_real_node_is_followed_if_we_debuted_there() -> Non
 
 
 def test_a_gossip_failure_ends_nothing() -> None:
+    """L4."""
     for recording in ("gossip-failure-to-joiner-1", "gossip-failure-unsolicited-1", "gossip-failure-1"):
         ours = neighborhood("alpha")
         ours.receive(GossipFailure.NO_SUITABLE_NEIGHBORS, REAL, 1.0)

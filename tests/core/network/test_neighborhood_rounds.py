@@ -263,6 +263,7 @@ def test_the_view_shows_whom_we_list_and_how() -> None:
 
 
 def test_full_neighbors_are_saved_when_they_change() -> None:
+    """L12."""
     ours = linked()
     (one,) = ours.saved
     assert one == f"{ALPHA.key.hex()}@{ALPHA.address.endpoint}"
@@ -279,6 +280,7 @@ def test_who_accepts_no_connections_is_not_saved() -> None:
 
 
 def test_no_neighbors_are_nothing_to_save() -> None:
+    """L12."""
     ours = linked()
     ours.loses(ALPHA)
     ours.hears(BETA, BETA.shown())

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Final
 
 from masq.core.effects import SaveConfig, Tell
@@ -37,6 +39,9 @@ LAST_SEARCH: Final = 60.0
 """Seconds from one Node of the book that is asked to the next: at first, and at last."""
 WANTED_NEIGHBORS: Final = 3
 """With fewer full neighbors than this, contacts are debuted to again."""
+
+
+_LINE: Final = re.compile(r"(?P<key>[0-9a-f]+)@\[?(?P<ip>[0-9a-f.:]+)\]?:(?P<port>[1-9][0-9]{0,4})", re.ASCII)
 
 
 @dataclass(slots=True)
@@ -298,6 +303,20 @@ class Contacts:
 
 def _line(key: PublicKey, endpoint: Endpoint) -> str:
     return f"{key.hex()}@{endpoint}"
+
+
+def remembered(saved: str | None) -> list[Contact]:
+    """The neighbors that `remember` wrote down. What makes no sense is left out."""
+    found = []
+    for line in (saved or "").split(","):
+        match = _LINE.fullmatch(line)
+        try:
+            if match:
+                address = NodeAddress(str(ip_address(match["ip"])), (int(match["port"]),))
+                found.append(Contact(bytes.fromhex(match["key"]), address))
+        except ValueError:
+            continue
+    return found
 
 
 def _postpone(contact: Contact, now: float) -> None:

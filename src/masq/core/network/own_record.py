@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -33,6 +34,8 @@ class Profile:
     extensions: tuple[str, ...] = EXTENSIONS
     diverse: bool = False
     """Whether neighbors have to be of different networks and owners: so in the world, not among Nodes of one house."""
+    country_of: Callable[[str], str | None] = lambda ip: None
+    """The country to say, if this is our IP address one day."""
 
 
 class OwnRecord:
@@ -84,12 +87,16 @@ class OwnRecord:
         self.parted[key] = now
 
     def move(self, ip: str, now: float) -> None:
-        """We are at another IP address, with the same ports."""
-        before = self.profile.address
-        assert before
-        address = NodeAddress(ip, before.ports)
-        self.profile = replace(self.profile, address=address)
+        """We are at another IP address, with the same ports, and perhaps in another country."""
+        before = self.profile
+        assert before.address
+        address = NodeAddress(ip, before.address.ports)
+        self.profile = replace(before, address=address, country=before.country_of(ip))
         self.graph.move_root(address)
+        if self.profile.country != before.country:
+            root = self.graph.root
+            self.graph.set_root(self._sign(root.neighbors, root.version + 1))
+            self._split_version = False
         self.dirty_since = self.dirty_since or now
 
     def has_parted(self, key: PublicKey, now: float) -> bool:
