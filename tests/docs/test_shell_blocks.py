@@ -39,6 +39,8 @@ ANSWERS = {
     "curl": "a page from beyond the exit",
     "status": "works: browsing over 1 hop",
     "audit": "we count",
+    "financials --since": "Owed to us",
+    "financials --csv": "",
     "route new": "New streams take new routes",
     "metrics": "masq_works 1.0",
     "reload": "Nothing has changed that counts at once",

@@ -15,6 +15,7 @@ from masq.cli import backups, node
 from masq.cli.audit import audit
 from masq.cli.bans import bans
 from masq.cli.chains import chain_commands
+from masq.cli.financials import financials
 from masq.cli.options import AsJson, ChainName, DataDirectory, directory_of, need, print_json, settings_of
 from masq.cli.scan import scan
 from masq.cli.sim import sim
@@ -65,6 +66,7 @@ app.command()(node.descriptor)
 app.command("open")(open_window)
 app.add_typer(node.route, name="route")
 app.command()(audit)
+app.command()(financials)
 app.command()(node.metrics)
 app.command()(node.reload)
 app.command()(scan)

@@ -34,6 +34,7 @@ def commands(
         "route": orders.route,
         "reload": _alone(reloading.again),
         "audit": _alone(lambda: {"accounts": as_json(driver.turn.node.audit())}),
+        "history": _history(store),
         "words": _alone(lambda: {"given": dict(reloading.sources.given)}),
         "stop": _alone(orders.end),
         "snapshot": jobs.command(lambda: {"snapshot": str(store.snapshot())}),
@@ -48,6 +49,18 @@ def _alone(answer: Callable[[], dict[str, Any]]) -> Command:
         if words:
             raise ValueError("nothing is expected behind it")
         return answer()
+
+    return command
+
+
+def _history(store: Store) -> Command:
+    """A page of what the books have seen."""
+
+    def command(words: Sequence[str]) -> Answer:
+        if not 1 <= len(words) <= 2:
+            raise ValueError("behind it come a kind, and where to go on")
+        page = store.history(words[0], words[1] if len(words) == 2 else "")
+        return {"rows": page.rows, "after": page.after}
 
     return command
 

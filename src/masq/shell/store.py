@@ -23,6 +23,7 @@ from masq.core.accountant.accountant import SavedState
 from masq.core.accountant.effects import Payment, Save, State, Variant
 from masq.core.accountant.ledger import BookEntry
 from masq.shell.backup import finish_restore
+from masq.shell.history import Page, page_of, query_of
 from masq.shell.key_file import KEY_FILE, key_for, read_key, write_key
 from masq.shell.key_file import StoreBusyError as StoreBusyError
 from masq.shell.key_file import StoreError as StoreError
@@ -229,6 +230,12 @@ class Store:
         purses.pop(b"", None)
         return purses
 
+    def history(self, kind: str, after: str) -> Page:
+        """Some rows of one kind (`history.KINDS`), behind a place. ValueError: there is no such kind or place."""
+        query, values = query_of(kind, after)
+        with self._use():
+            return page_of(kind, list(self._rows(query, values)))
+
     def adopt(self, purse: bytes) -> None:
         """A further wallet is the default one from now on: so are its debts and payments."""
         with self._use(), self._transaction():
@@ -333,7 +340,7 @@ class Store:
             copy.close()
         return path
 
-    def _rows(self, query: str, values: tuple[bytes, ...] = ()) -> Iterator[tuple]:  # type: ignore[type-arg]
+    def _rows(self, query: str, values: tuple[bytes | int, ...] = ()) -> Iterator[tuple]:  # type: ignore[type-arg]
         yield from self._connection.execute(query, values)
 
     @contextmanager
