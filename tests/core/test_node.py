@@ -263,6 +263,7 @@ def test_all_four_owners_take_their_ids_from_one_row() -> None:
 
 
 def test_without_a_wallet_nothing_is_opened() -> None:
+    """R5, R6."""
     nodes = Nodes()
     user, exit = nodes.add(pays=False), nodes.add()
     nodes.line(user, exit)

@@ -130,6 +130,7 @@ def test_a_node_is_asked_told_and_stopped(short_path: Path) -> None:
 
 
 def test_a_first_request_without_a_route_is_told_why(short_path: Path) -> None:
+    """X10."""
     with (
         socket.create_server(("127.0.0.1", 0)) as server,
         linked_pair(short_path, 42) as (exit, user),

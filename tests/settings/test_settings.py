@@ -279,6 +279,15 @@ def test_words_and_settings_are_inverse(settings: dict[str, str]) -> None:
     assert split([f"--{name}={text}" for name, text in settings.items()]) == settings
 
 
+@pytest.mark.parametrize(("ours", "theirs"), [("base-mainnet", "dev"), ("dev", "base-mainnet")])
+def test_X13_a_neighbor_of_another_chain_is_refused(ours: str, theirs: str) -> None:
+    neighbor = NEIGHBOR.replace("dev", theirs)
+    line = {"chain": ours, "blockchain-service-url": URL, "earning-wallet": WALLET, "neighbors": neighbor}
+    error = refusal(line)
+    assert error.name == "neighbors"
+    assert f"is a Node of chain {theirs}, and this one is to be of {ours}" in str(error)
+
+
 @pytest.mark.parametrize("mode", ["originate-only", "consume-only"])
 def test_modes_without_a_listener_need_neighbors(mode: str) -> None:
     line = {"chain": "dev", "neighborhood-mode": mode, "blockchain-service-url": URL, "earning-wallet": WALLET}
@@ -287,6 +296,7 @@ def test_modes_without_a_listener_need_neighbors(mode: str) -> None:
 
 
 def test_consume_only_serves_nobody() -> None:
+    """X14."""
     line = {"chain": "dev", "neighborhood-mode": "consume-only", "neighbors": NEIGHBOR, "blockchain-service-url": URL}
     assert refusal({**line, "dns-servers": "1.1.1.1"}).name == "dns-servers"
     settings = load({**line, "rate-pack": "1|2|3|4", "ip": "1.2.3.4"}, {})

@@ -257,6 +257,7 @@ def test_a_crash_in_the_middle_of_paying_pays_once() -> None:
 
 
 def test_nodes_without_listener_join_and_use_the_network() -> None:
+    """R7."""
     world = network(14, 6)
     for mode, rates in ((Mode.ORIGINATE_ONLY, DEFAULT_RATE_PACK), (Mode.CONSUME_ONLY, NO_RATES)):
         user = world.add(world.hosts[:2], mode=mode, rates=rates)

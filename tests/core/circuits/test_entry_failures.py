@@ -206,6 +206,7 @@ def test_a_stream_that_has_got_nothing_goes_another_way_with_all_that_was_said()
 
 
 def test_after_some_exits_the_client_is_told_what_the_last_one_said() -> None:
+    """R16, X15."""
     ways = [Nodes() for _ in range(RETRIES + 2)]
     entry, _, socket = started(b"GET /", *ways)
     effects: list[object] = []

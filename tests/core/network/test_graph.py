@@ -34,6 +34,7 @@ def test_a_node_without_an_address_is_found_by_none() -> None:
 
 
 def test_of_strangers_nothing_is_known() -> None:
+    """X11."""
     graph = graph_of(ROOT.record(ALPHA.key))
     assert ALPHA.key not in graph
     assert graph.record(ALPHA.key) is None
@@ -47,6 +48,7 @@ def test_of_strangers_nothing_is_known() -> None:
 
 
 def test_a_node_is_found_at_the_address_it_was_added_with() -> None:
+    """X11."""
     graph = graph_of(ROOT.record(), ALPHA.shown())
     assert graph.at(ALPHA.ip) == ALPHA.key
     assert graph.address(ALPHA.key) == ALPHA.address

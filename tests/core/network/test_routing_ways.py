@@ -92,6 +92,7 @@ def test_a_route_has_as_many_hops_as_asked_there_and_back(hops: int) -> None:
 
 
 def test_a_route_tells_wallets_rates_and_abilities() -> None:
+    """R1."""
     cheap = RatePack(1, 2, 3, 4)
     net = Net(LINE[:2], rates={1: cheap})
     route = net.find(2)
@@ -101,6 +102,7 @@ def test_a_route_tells_wallets_rates_and_abilities() -> None:
 
 
 def test_the_exit_of_two_hops_or_more_is_no_neighbor_of_ours() -> None:
+    """R3, R4."""
     triangle = [(0, 1), (0, 2), (1, 2)]
     assert Net(triangle).over(1) in [(0, 1), (0, 2)]
     route = Net([*triangle, (2, 3)]).find(2)
@@ -109,6 +111,7 @@ def test_the_exit_of_two_hops_or_more_is_no_neighbor_of_ours() -> None:
 
 
 def test_where_all_exits_are_neighbors_one_of_them_is_taken_and_that_is_said() -> None:
+    """R3."""
     net = Net(list(itertools.combinations(range(5), 2)))
     route = net.find(3)
     assert len(set(route.over)) == 4
@@ -129,12 +132,14 @@ def test_half_a_link_carries_nothing() -> None:
 
 
 def test_who_routes_no_data_is_neither_relay_nor_exit() -> None:
+    """R7, R8."""
     for silent in (1, 2):
         with pytest.raises(UnavailableError):
             Net(LINE[:2], silent=[silent]).over(2)
 
 
 def test_one_who_routes_no_data_itself_finds_routes() -> None:
+    """R7."""
     route = Net(LINE[:2], silent=[0]).find(2)
     assert route.back == route.over[::-1]
 
@@ -186,6 +191,7 @@ def test_a_route_stands_as_long_as_its_links_do() -> None:
 
 
 def test_a_new_record_is_used_at_once() -> None:
+    """R15."""
     net = Net(LINE[:2])
     routes = Routes(net.graph, random.Random(1).randbytes)
     assert routes.find(2, SIZE)
@@ -195,6 +201,7 @@ def test_a_new_record_is_used_at_once() -> None:
 
 
 def test_a_node_that_is_its_own_exit_has_a_route_without_hops() -> None:
+    """R13."""
     net = Net([])
     route = Routes(net.graph, random.Random(1).randbytes).zero_hop()
     assert route.over == route.back == (ROOT.key, ROOT.key)
@@ -224,6 +231,7 @@ def test_one_search_after_the_other_settles_ties_anew() -> None:
 
 
 def test_a_dense_graph_without_an_exit_is_given_up() -> None:
+    """R17."""
     count = 24  # There are a hundred million paths of six hops, and none of them ends at one of ours.
     net = Net(list(itertools.combinations(range(count), 2)))
     net.find(6)

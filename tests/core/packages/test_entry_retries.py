@@ -43,6 +43,7 @@ def test_a_client_that_has_ended_has_ended_at_the_other_exit_too() -> None:
 
 
 def test_exits_that_failed_are_avoided_and_after_three_more_the_client_is_told_the_last_failure() -> None:
+    """R16, X15."""
     user = User(*[OURS] * 6)
     user.open()
     for number in range(RETRIES):
@@ -95,6 +96,7 @@ def test_who_has_said_more_than_is_kept_is_not_tried_again() -> None:
 
 
 def test_new_streams_of_the_group_take_the_new_way_too() -> None:
+    """R16."""
     user = User(OURS, OURS)
     user.open(group="a")
     user.fails()
