@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from masq.core.effects import CloseSocket
+from masq.core.effects import CloseSocket, WriteSocket
 from masq.core.failure import Cause, Failure
 from masq.settings.exit_rules import exit_rules
 from masq.shell.exit_policy import ExitPolicy
@@ -18,22 +18,23 @@ from masq.shell.look_ups import LookUps
 from masq.shell.own_addresses import OwnAddresses
 from masq.shell.resolve import Resolver
 from masq.shell.servers import Servers
-from masq.shell.streams import Reader
+from masq.shell.streams import Reader, StreamConnection
 from masq.shell.turn import Turn
 from masq.wire.circuit import Addresses
 
 
 class Told:
-    """Stands for the Node: keeps what it is told."""
+    """Stands for the Node: keeps what it is told, and wants done what is in `answers`."""
 
     def __init__(self) -> None:
         self.events: list[tuple[Any, ...]] = []
+        self.answers: dict[str, list[object]] = {}
         self.flush_due = float("inf")
 
     def __getattr__(self, name: str) -> Any:
         def told(*arguments: object) -> list[object]:
             self.events.append((name, *arguments))
-            return []
+            return self.answers.get(name, [])
 
         return told
 
@@ -46,10 +47,18 @@ class Exit:
 
     def __init__(self, rules: str = "", private: bool = True) -> None:
         self.node = Told()
-        self.turn = Turn(cast(Any, self.node), lambda effect: None, lambda error: None)
+        self.turn = Turn(cast(Any, self.node), self._perform, lambda error: None)
         policy = ExitPolicy(exit_rules(rules), OwnAddresses(look=list), private)
         journal = Journal(lambda: self.turn.now)
         self.servers = Servers(Reader(self.turn, 1_000), journal, LookUps(Names()), policy)
+
+    def _perform(self, effect: object) -> None:
+        """As the driver does."""
+        if isinstance(effect, CloseSocket):
+            stream = self.turn.sockets.pop(effect.socket)
+            assert isinstance(stream, StreamConnection)
+            stream.finish(effect.failure)
+            self.servers.close_socket(effect.socket)
 
     async def heard(self, name: str) -> tuple[Any, ...]:
         async with asyncio.timeout(5):
@@ -108,6 +117,28 @@ def test_a_connection_that_ends_at_this_machine_is_never_spoken_to(
                 assert exit.turn.sockets == {}
             await exit.turn.stop()
             await asyncio.sleep(0.05)
+
+    asyncio.run(run())
+
+
+def test_a_node_that_closes_a_connection_when_it_hears_of_it_has_said_its_word() -> None:
+    async def run() -> None:
+        said: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+        async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            said.set_result(await reader.read())
+            writer.close()
+
+        server = await asyncio.start_server(listen, "127.0.0.1", 0)
+        exit = Exit(private=True)
+        exit.node.answers["connected"] = [WriteSocket(7, bytes(4_000_000)), CloseSocket(7)]
+        exit.servers.connect(7, "127.0.0.1", server.sockets[0].getsockname()[1], None)
+        async with asyncio.timeout(10):
+            assert await said == bytes(4_000_000)
+        assert exit.turn.sockets == {}
+        assert exit.servers._under_way == {}
+        await exit.turn.stop()
+        server.close()
 
     asyncio.run(run())
 

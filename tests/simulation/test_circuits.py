@@ -58,6 +58,11 @@ def test_a_busy_circuit_is_left_alone_by_the_next_stream_of_its_group() -> None:
     client(user, "silent.test", 1, b"x")
     one, other = (stream.circuit for stream in user.node.circuit_entry.streams())
     assert one is not other
+    # Small streams keep together, though one circuit carries less than the other: so they share cells.
+    assert one is not None
+    one.recent, one.recent_at = one.much / 2, world.now
+    client(user, "silent.test", 1, b"x")
+    assert [stream.circuit for stream in user.node.circuit_entry.streams()][-1] is one
 
 
 def test_after_ten_minutes_new_streams_get_a_new_circuit_and_old_ones_keep_theirs() -> None:

@@ -21,17 +21,21 @@ from masq.core.circuits.relay import PassingCircuits
 from masq.core.effects import (
     CloseLink,
     CloseSocket,
+    Connect,
     Effect,
     EndCircuit,
+    EndSocket,
     Forward,
     Log,
     OuterEffect,
     Overrun,
     Prove,
+    Reading,
     Say,
     SendFrame,
     Stated,
     Tell,
+    WriteSocket,
 )
 from masq.core.failure import BUDGET, NO_WALLET, Cause, Failure, FailureError
 from masq.core.limits import BOX_COST, OPEN_COST
@@ -64,6 +68,8 @@ ROUTE_CHECK: Final = 10_000
 HOUSEKEEPING: Final = 5.0
 _TOLD: Final = (Tell, Say)
 """What goes to neighbors: a tuple that is made once, as each effect is compared with it."""
+_OF_STREAMS: Final = (WriteSocket, Reading, Connect, EndSocket, CloseSocket)
+"""What is for the driver, and of which each stream has some: it is told from the rest at once."""
 
 NodeEffect = OuterEffect | AccountantEffect | OfPurse
 
@@ -565,26 +571,12 @@ class Node:
         for effect in effects:
             if isinstance(effect, SendFrame):
                 _part(self.links.send_frame(*effect), out, overrun)
-            elif isinstance(effect, Forward):
-                out += self._forward(effect.key, effect.package, effect.flow, now)
-            elif isinstance(effect, _TOLD):
-                out += self._tell(effect, now) if isinstance(effect, Tell) else self._say(effect, now)
-            elif isinstance(effect, Prove):
-                out += self.links.upgrade(effect.endpoint, effect.key, now)
-            elif isinstance(effect, EndCircuit):
-                leg = (effect.link, effect.circuit)
-                out += self._carry(self.circuits.end(leg, effect.reason, effect.detail), now)
+            elif isinstance(effect, _OF_STREAMS):
+                out.append(effect)
             elif isinstance(effect, Overrun):
                 overrun.append(effect)
-            elif isinstance(effect, Offence):
-                out += self._judge(effect, now)
-            elif isinstance(effect, Save):
-                out.append(self.statements.join(effect))
-            elif isinstance(effect, Stated):
-                statements = self.desks[effect.purse - 1].statements if effect.purse else self.statements
-                out += statements.heard(effect, now)
             else:
-                out.append(effect)
+                out += self._handed_on(effect, now)
         if self.tab.earned or self.tab.owed or self.tab.further:
             out += self._book(now)
         # Only now: what was still to be sent for these circuits must not follow their end.
@@ -595,6 +587,27 @@ class Node:
             ]
             out += self._carry(ended, now)
         return out
+
+    def _handed_on(self, effect: Effect | AccountantEffect, now: float) -> list[NodeEffect]:
+        """What comes of one that is rarer than cells and bytes of streams: itself, if it is for the driver."""
+        if isinstance(effect, Forward):
+            return self._forward(effect.key, effect.package, effect.flow, now)
+        if isinstance(effect, _TOLD):
+            return self._tell(effect, now) if isinstance(effect, Tell) else self._say(effect, now)
+        if isinstance(effect, Prove):
+            return [*self.links.upgrade(effect.endpoint, effect.key, now)]
+        if isinstance(effect, EndCircuit):
+            leg = (effect.link, effect.circuit)
+            return self._carry(self.circuits.end(leg, effect.reason, effect.detail), now)
+        if isinstance(effect, Offence):
+            return self._judge(effect, now)
+        if isinstance(effect, Save):
+            return [self.statements.join(effect)]
+        if isinstance(effect, Stated):
+            statements = self.desks[effect.purse - 1].statements if effect.purse else self.statements
+            return [*statements.heard(effect, now)]
+        assert not isinstance(effect, SendFrame | Overrun)
+        return [effect]
 
     def _judge(self, offence: Offence, now: float) -> list[NodeEffect]:
         """Hold something against a peer; who is banned for it is left at once."""

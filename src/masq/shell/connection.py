@@ -53,6 +53,8 @@ class Connection(asyncio.BufferedProtocol):
     """
 
     transport: asyncio.Transport
+    raw: sockets.socket
+    """For its options, of which event loops set TCP_NODELAY themselves."""
     _descriptor: int
 
     def __init__(self) -> None:
@@ -62,10 +64,8 @@ class Connection(asyncio.BufferedProtocol):
         self.transport = cast(asyncio.Transport, transport)  # uvloop's is no subclass.
         # A full kernel is the one sign of congestion: writing stops as soon as anything waits in the transport.
         self.transport.set_write_buffer_limits(high=0, low=0)
-        raw = transport.get_extra_info("socket")
-        self._descriptor = raw.fileno()
-        if raw.family in (sockets.AF_INET, sockets.AF_INET6):
-            raw.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_NODELAY, 1)
+        self.raw = transport.get_extra_info("socket")
+        self._descriptor = self.raw.fileno()
 
     def gather(self, piece: Piece) -> bool:
         """Let a piece be written together with those that follow. Returns whether it is the first one."""

@@ -26,6 +26,8 @@ class ExitPolicy:
         self._rules = tuple(rules)
         self._own = own
         self.allows_private = allow_private
+        self._of_port: dict[int, str | None] = {}
+        """What was found of ports so far: there are few, and many rules."""
 
     def refusal(self, address: str, port: int | None = None) -> str | None:
         """Why an address, at this port, is not served; None if it is.
@@ -49,6 +51,11 @@ class ExitPolicy:
 
     def refusal_of_port(self, port: int) -> str | None:
         """Why a port is not served at any address, so that no name has to be looked up for it; None if it may be."""
+        if port not in self._of_port:
+            self._of_port[port] = self._refusal_of_port(port)
+        return self._of_port[port]
+
+    def _refusal_of_port(self, port: int) -> str | None:
         for rule in self._rules:
             if rule.names(port):
                 if rule.accept:

@@ -83,7 +83,7 @@ class LinkConnection(Connection):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        bound_queues(transport.get_extra_info("socket"))
+        bound_queues(self.raw)
         turn = self._turn
         if self._link is not None:
             turn.links[self._link] = self

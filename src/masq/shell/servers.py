@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from typing import Final
 
 from masq.core.failure import SERVER, Cause, Failure, FailureError
@@ -28,9 +29,11 @@ LAST_PORT: Final = 65_535
 class ServerConnection(StreamConnection):
     """A connection to a server. One that ends at this machine, however it is called, comes to nothing."""
 
-    def __init__(self, reader: Reader, socket: int, may_be_own: bool) -> None:
+    def __init__(self, reader: Reader, socket: int, may_be_own: bool, tell: Callable[[], None]) -> None:
+        """`tell` is called once it stands."""
         super().__init__(reader, socket)
         self._may_be_own = may_be_own
+        self._tell = tell
         self.is_own = False
         self._wanted = True
         """Whether the Node wants to read it."""
@@ -38,16 +41,17 @@ class ServerConnection(StreamConnection):
         """Whether it waits until more may be read: by the operator's rate."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        own, peer = transport.get_extra_info("sockname"), transport.get_extra_info("peername")
-        if not self._may_be_own and own and peer and own[0] == peer[0]:
-            self.is_own = True
-            Connection.connection_made(self, transport)
-            self.transport.abort()
-            return
+        if not self._may_be_own:
+            own, peer = transport.get_extra_info("sockname"), transport.get_extra_info("peername")
+            if own and peer and own[0] == peer[0]:
+                self.is_own = True
+                Connection.connection_made(self, transport)
+                self.transport.abort()
+                return
         super().connection_made(transport)
-        raw = transport.get_extra_info("socket")
-        if raw is not None and is_far(raw):
-            go_far(raw)
+        if is_far(self.raw):
+            go_far(self.raw)
+        self._tell()
 
     def get_buffer(self, sizehint: int) -> memoryview:
         return self._reader.buffer[: self._turn.traffic.piece]
@@ -155,12 +159,15 @@ class Servers:
         try:
             if not 0 < port <= LAST_PORT:
                 raise FailureError(Failure(Cause.NOT_CONNECTED, SERVER, f"{port} is no port"))
-            address = await self._connect_first(socket, await self._allowed(host, port, payer), port)
+            await self._connect_first(socket, await self._allowed(host, port, payer), port)
         except FailureError as error:
             self._over(socket)
             turn.carry(turn.node.connect_failed(socket, error.failure, turn.now))
-            return
+
+    def _connected(self, socket: int, address: str) -> None:
+        """A server is reached. The Node hears of it at once, not when the event loop comes back to who waits for it."""
         self._over(socket)
+        turn = self._turn
         turn.carry(turn.node.connected(socket, address, turn.now))
 
     async def _allowed(self, host: str, port: int, payer: Address | None) -> list[str]:
@@ -175,14 +182,15 @@ class Servers:
             raise FailureError(Failure(Cause.POLICY, SERVER, next(why for why in refusals if why)))
         return allowed
 
-    async def _connect_first(self, socket: int, addresses: list[str], port: int) -> str:
+    async def _connect_first(self, socket: int, addresses: list[str], port: int) -> None:
+        """Connect to the first of these addresses that takes it. FailureError says why the last one didn't."""
         problem = Failure(Cause.NOT_CONNECTED)
         for address in addresses[:MAX_TRIED]:
             try:
                 async with asyncio.timeout(CONNECT_TIMEOUT):
-                    _, connection = await self._turn.loop.create_connection(
-                        lambda: ServerConnection(self._reader, socket, self._policy.allows_private), address, port
-                    )
+                    tell = partial(self._connected, socket, address)
+                    made = partial(ServerConnection, self._reader, socket, self._policy.allows_private, tell)
+                    _, connection = await self._turn.loop.create_connection(made, address, port)
             except (OSError, TimeoutError) as error:
                 words = os.strerror(error.errno) if error.errno else "no answer"
                 cause = Cause.REFUSED if isinstance(error, ConnectionRefusedError) else Cause.NOT_CONNECTED
@@ -191,7 +199,7 @@ class Servers:
                 problem = Failure(cause, SERVER, f"could not connect to {address}:{port}: {words}")
                 continue
             if not connection.is_own:
-                return address
+                return
             problem = Failure(Cause.POLICY, SERVER, f"exit policy: {address} is the exit itself")
         raise FailureError(problem)
 

@@ -83,6 +83,9 @@ class StreamEnd(IntEnum):
     """What no Node sends: how a code is read that this program doesn't know."""
 
 
+_STREAM_ENDS: Final = {int(end): end for end in StreamEnd}
+
+
 class Close(IntEnum):
     """Why a circuit is closed."""
 
@@ -278,7 +281,7 @@ def end_of(data: memoryview) -> tuple[StreamEnd, str]:
 
 def end_code(number: int) -> StreamEnd:
     """The code that a number stands for."""
-    return StreamEnd(number) if number in StreamEnd._value2member_map_ else StreamEnd.UNKNOWN
+    return _STREAM_ENDS.get(number, StreamEnd.UNKNOWN)
 
 
 class Debt(NamedTuple):

@@ -152,7 +152,7 @@ class Greeting:
             if not _is_host(host) and ClientCommand(command) is not ClientCommand.ASSOCIATE:
                 raise ClientRefused(self._take_answers() + socks_reply(8), "the client's host name is malformed")
         else:
-            host = str(ipaddress.ip_address(address))
+            host = ".".join(map(str, address)) if kind == 1 else str(ipaddress.ip_address(address))
         port = int.from_bytes(said[end : end + 2], "big")
         return Target(ClientSpeech.SOCKS5, host, port, self._group, said[end + 2 :], ClientCommand(command))
 
@@ -239,7 +239,7 @@ def accepted(speech: ClientSpeech) -> bytes:
     """What a client is told when its stream is on its way."""
     match speech:
         case ClientSpeech.SOCKS5:
-            return socks_reply(0)
+            return _ACCEPTED
         case ClientSpeech.CONNECT:
             return b"HTTP/1.1 200 Connection established\r\n\r\n"
         case ClientSpeech.HTTP:
@@ -263,6 +263,9 @@ def _socks_address(host: str, port: int) -> bytes:
         name = host.encode()
         return bytes((3, len(name))) + name + port.to_bytes(2, "big")
     return bytes((1 if ip.version == 4 else 4,)) + ip.packed + port.to_bytes(2, "big")
+
+
+_ACCEPTED: Final = socks_reply(0)
 
 
 def decode_datagram(data: bytes) -> tuple[str, int, bytes] | None:

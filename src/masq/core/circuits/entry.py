@@ -78,19 +78,16 @@ class Wish(IntEnum):
 class OwnStream(TerminalStream):
     """A stream of a client, with what a retry needs."""
 
+    carries: Wish = Wish.STREAM
     circuit: OwnCircuit | None = None
     group: str = ""
     begun: bool = False
     attempt: Attempt = field(default_factory=Attempt)
 
     @property
-    def kind(self) -> Wish:
-        return Wish(self.carries)
-
-    @property
     def patience(self) -> float:
         """Seconds that the exit has to say the first word of it."""
-        match self.kind:
+        match self.carries:
             case Wish.STREAM if not self.connected and not self.received:
                 return CONNECTED_FOR
             case Wish.RESOLUTION:
@@ -101,7 +98,7 @@ class OwnStream(TerminalStream):
     @property
     def target(self) -> str:
         """For people."""
-        match self.kind:
+        match self.carries:
             case Wish.STREAM:
                 return f"{self.host}:{self.port}"
             case Wish.DATAGRAMS:
@@ -110,9 +107,9 @@ class OwnStream(TerminalStream):
                 return f"look-up of {self.host}"
 
     def first_message(self) -> tuple[int, int, bytes]:
-        if self.kind is Wish.RESOLUTION:
+        if self.carries is Wish.RESOLUTION:
             return self.id, Command.RESOLVE, encode_resolve(self.host)
-        return self.id, Command.BEGIN, encode_begin(self.host, self.port, self.kind is Wish.DATAGRAMS)
+        return self.id, Command.BEGIN, encode_begin(self.host, self.port, self.carries is Wish.DATAGRAMS)
 
 
 class CircuitEntry:
@@ -343,10 +340,10 @@ class CircuitEntry:
                 return self._take_over(own, now)
             return []
         match message.command:
-            case Command.CONNECTED if stream.kind is Wish.STREAM and not stream.connected:
+            case Command.CONNECTED if stream.carries is Wish.STREAM and not stream.connected:
                 stream.connected = True
                 return [Accepted(stream.socket)]
-            case Command.RESOLVED if stream.kind is Wish.RESOLUTION:
+            case Command.RESOLVED if stream.carries is Wish.RESOLUTION:
                 resolution = decode_resolved(message.data)
                 if not resolution.error:
                     return [*self._forget(stream), Resolved(stream.socket, resolution.addresses)]
@@ -357,7 +354,7 @@ class CircuitEntry:
                 return [*self._forget(stream), Resolved(stream.socket, failure)]
             case Command.END:
                 code, detail = end_of(message.data)
-                if code == StreamEnd.DONE and stream.kind is Wish.STREAM:
+                if code == StreamEnd.DONE and stream.carries is Wish.STREAM:
                     if stream.ended_in:
                         return []
                     stream.attempt.answered()
@@ -601,7 +598,7 @@ class CircuitEntry:
         self._sockets.drop(stream.socket)
         self._quiet.drop(stream.socket)
         self._silent.pop(stream.socket, None)
-        if stream.kind is Wish.RESOLUTION:
+        if stream.carries is Wish.RESOLUTION:
             return [Resolved(stream.socket, failure)]
         return [CloseSocket(stream.socket, failure)]
 
@@ -611,7 +608,7 @@ class CircuitEntry:
         self._silent.pop(stream.socket, None)
         if stream.circuit is not None:
             _detach(stream.circuit, stream)
-        return [] if stream.kind is Wish.RESOLUTION else [CloseSocket(stream.socket)]
+        return [] if stream.carries is Wish.RESOLUTION else [CloseSocket(stream.socket)]
 
 
 def _streams_of(own: OwnCircuit) -> list[OwnStream]:

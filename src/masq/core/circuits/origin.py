@@ -293,9 +293,13 @@ class OwnCircuits:
             for own in self._groups.get(group, ())
             if self._young(own, now) and own.route.exit.key not in tried and len(own.terminal.streams) < MAX_STREAMS
         ]
-        sound = [own for own in usable if not any(key in doubted for key in own.route.over)]
+        sound = [own for own in usable if not any(key in doubted for key in own.route.over)] if doubted else usable
+        # The first that isn't busy, not the least busy one: small streams that share a circuit share its cells.
+        for own in sound:
+            if own.busy(now) <= own.much:
+                return own, []
         best = min(sound, key=lambda own: own.busy(now), default=None)
-        if best is not None and (len(usable) >= MAX_SPREAD or best.busy(now) <= best.much):
+        if best is not None and len(usable) >= MAX_SPREAD:
             return best, []
         try:
             return self._open(group, tuple(sorted(tried)), doubted, now)
