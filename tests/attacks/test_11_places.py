@@ -69,6 +69,7 @@ def test_11_nobody_takes_our_own_address() -> None:
 
 
 def test_11_a_network_has_two_places_and_an_owner_one() -> None:
+    """B12."""
     ours = Ours(diverse=True)
     assert [intrudes(ours, n, f"198.51.100.{n}", wallet(n)) for n in range(1, 5)] == [True, True, False, False]
     assert intrudes(ours, 6, "203.0.113.1", wallet(6))
@@ -95,6 +96,7 @@ def test_11_among_nodes_of_one_house_networks_and_owners_don_t_count() -> None:
 
 
 def test_11_visitors_can_t_have_the_places_that_are_kept_for_those_we_choose() -> None:
+    """B12."""
     chosen = peers(KEPT_PLACES, 20)
     ours = Ours(*(peer.contact() for peer in chosen), diverse=True)
     for number in range(1, 40):

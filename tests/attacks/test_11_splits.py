@@ -67,6 +67,7 @@ def attack(ours: Ours, count: int, *, parts: bool) -> list[Peer]:
 def test_11_newcomers_in_a_row_get_no_place_of_an_anchor(
     parts: bool, named: tuple[Peer, ...], tell: Callable[[str], None]
 ) -> None:
+    """B12."""
     ours = full_node(*named)
     anchors = {peer.key for peer in (*HONEST[:KEPT_PLACES], *named)}
     hostile = {peer.key for peer in attack(ours, 20, parts=parts)}

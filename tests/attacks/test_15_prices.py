@@ -32,6 +32,7 @@ def owed(world: World, user: int) -> int:
 
 
 def test_15_nobody_above_the_ceiling_is_used_and_the_user_hears_why(tell: Callable[[str], None]) -> None:
+    """B16."""
     world = World(1501)
     world.add()
     world.join(8, rates=ABSURD)

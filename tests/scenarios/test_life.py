@@ -21,7 +21,7 @@ HOST, OTHER = peers(2, 30)
 STAGES = ["NotConnected", "ConnectedToNeighbor", "RouteFound"]
 
 
-def test_L3_contacts_that_refuse_are_warned_of_with_their_reason_and_asked_again() -> None:
+def test_L3_B10_contacts_that_refuse_are_warned_of_with_their_reason_and_asked_again() -> None:
     """0.9.1 ends with the last one: who is full now has room in a minute."""
     ours = Ours(HOST.contact(), OTHER.contact())
     ours.starts()
@@ -141,7 +141,7 @@ def test_L15_L16_a_lone_node_is_not_connected_then_connected_then_has_a_route() 
     assert list(dict.fromkeys(stages)) == STAGES
 
 
-def test_L17_who_is_at_another_address_says_so_and_its_ports_stay() -> None:
+def test_L17_B19_who_is_at_another_address_says_so_and_its_ports_stay() -> None:
     """0.9.1 says it without a new version, and so is not believed by who knows it; it never notices it later."""
     abroad = {"198.51.100.7": "AU"}
     ours = Ours(ALPHA.contact(), country_of=abroad.get)

@@ -169,7 +169,7 @@ def test_X5_X6_on_a_grid_the_one_exit_of_a_country_is_found_or_none(country: str
 
 
 @pytest.mark.parametrize(("country", "fallback"), [("AU", True), ("FR", False)])
-def test_X7_X8_an_exit_where_it_is_wanted_is_taken_though_others_are_cheaper(country: str, fallback: bool) -> None:
+def test_X7_X8_B15_an_exit_where_it_is_wanted_is_taken_though_others_are_cheaper(country: str, fallback: bool) -> None:
     cheap, dear = RatePack(1, 1, 1, 1), RatePack(*[100_000] * 4)
     net = Net([(0, 1), (1, 2), (1, 3)], countries={2: country, 3: "DE"}, rates={2: dear, 3: cheap})
     net.exits = wish({country}, fallback=fallback)

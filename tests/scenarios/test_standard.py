@@ -73,7 +73,7 @@ def test_T6_whom_we_list_may_be_missing_in_a_message() -> None:
     assert patch(Gossip((ALPHA.hidden(version=2), GAMMA.hidden())), graph, 3).keys() == {ALPHA.key}
 
 
-def test_T10_a_speaker_that_our_neighbor_lists_is_kept_with_its_address_and_listed_and_nobody_beside_it() -> None:
+def test_T10_B24_a_speaker_that_our_neighbor_lists_is_kept_with_its_address_and_listed_and_nobody_beside_it() -> None:
     """0.9.1 lists it at once, whoever waits. Ours keeps ten seconds for those that came before: see D13."""
     ours = linked()
     for visitor in peers(MAX_VISITORS, 40):

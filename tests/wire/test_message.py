@@ -226,6 +226,7 @@ def test_ports_are_sorted_and_single() -> None:
 
 
 def test_gossip_is_bounded() -> None:
+    """B4."""
     records = (GossipRecord(record(key_pair(0)), None),)
     found = Gossip.decode(cbor.decode(Gossip(records * (MAX_RECORDS_READ + 1)).inner()))
     assert len(found.records) == MAX_RECORDS_READ

@@ -29,6 +29,7 @@ def test_each_rule_has_points_and_words() -> None:
 
 
 def test_who_breaks_rules_often_is_banned_and_who_does_so_rarely_is_not() -> None:
+    """B18."""
     ours = bans()
     times = -(-BAN_AT // Rule.DECEPTIVE_GOSSIP.points)
     assert often(ours, Rule.DECEPTIVE_GOSSIP, times - 1) == []

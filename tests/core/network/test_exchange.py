@@ -73,6 +73,7 @@ def test_a_full_neighbor_of_ours_is_asked_for_everything_and_gets_no_whole_round
 
 
 def test_a_neighbor_without_the_extension_gets_whole_rounds() -> None:
+    """B8."""
     ours, one = Ours(), Peer(1)
     ours.linked.add(one.key)
     ours.befriends(one)
@@ -88,6 +89,7 @@ def test_without_a_secure_link_the_round_is_whole() -> None:
 
 
 def test_what_is_offered_and_within_reach_is_asked_for_taken_and_offered_to_others() -> None:
+    """B8."""
     two = Peer(2)
     ours, one = with_partner(two)
     record = modern(two, one.key, version=4)

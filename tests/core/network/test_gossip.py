@@ -306,6 +306,7 @@ def crowded() -> tuple[Graph, Gossip]:
 
 @pytest.mark.parametrize("most", [40_000, 100_000, 512 * 1024])
 def test_a_long_round_comes_in_parts_of_which_each_is_believed_whole(most: int) -> None:
+    """B8."""
     graph, gossip = crowded()
     target = graph_of(ALPHA.record(ROOT.key), ROOT.shown(ALPHA.key), address=ALPHA.address)
     told: dict[PublicKey, GossipRecord] = {}
@@ -366,6 +367,7 @@ PUBLIC, LOCAL, LINK_LOCAL = NodeAddress("10.0.0.9", (6001,)), NodeAddress("127.0
     ],
 )
 def test_a_peer_may_send_us_only_to_what_can_be_a_node(ip: str, port: int, own: NodeAddress | None, may: bool) -> None:
+    """B3."""
     assert may_be_dialled(NodeAddress(ip, (port,)), own) is may
 
 

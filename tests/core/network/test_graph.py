@@ -55,6 +55,7 @@ def test_a_node_is_found_at_the_address_it_was_added_with() -> None:
 
 
 def test_an_address_learnt_later_is_found_by() -> None:
+    """B20."""
     graph = graph_of(ROOT.record(), ALPHA.hidden())
     assert graph.at(ALPHA.ip) is None
     graph.learn_address(ALPHA.key, ALPHA.address)
@@ -187,7 +188,7 @@ def test_a_node_out_of_reach_is_forgotten_after_a_while() -> None:
 
 
 def test_dead_nodes_that_list_each_other_are_forgotten_too() -> None:
-    """G4."""
+    """G4, B5."""
     graph = graph_of(ROOT.record(), ALPHA.shown(BETA.key), BETA.shown(ALPHA.key))
     assert set(graph.cull(ISOLATED_GRACE, 3)) == {ALPHA.key, BETA.key}
 
@@ -201,6 +202,7 @@ def test_a_record_that_was_renewed_has_its_time_anew() -> None:
 
 @given(st.lists(st.lists(st.integers(0, 6), max_size=4), min_size=7, max_size=7), st.integers(1, 6))
 def test_what_is_culled_is_what_lists_do_not_lead_to(lists: list[list[int]], radius: int) -> None:
+    """B5."""
     nodes = [ROOT, *peers(6)]
     listed = [[nodes[other].key for other in row] for row in lists]
     graph = graph_of(ROOT.record(*listed[0]), *(node.hidden(*listed[at]) for at, node in enumerate(nodes) if at))

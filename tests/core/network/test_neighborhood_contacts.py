@@ -178,6 +178,7 @@ def test_a_neighbor_whose_link_is_lost_is_no_longer_listed_and_the_others_hear_i
 
 
 def test_a_lost_neighbor_is_debuted_to_again_with_growing_pauses() -> None:
+    """B10."""
     ours = Ours()
     ours.befriends(ALPHA)
     ours.loses(ALPHA)

@@ -124,6 +124,7 @@ def test_a_node_that_starts_anew_with_another_record_loses_its_place_to_nobody()
 
 
 def test_the_newcomer_does_not_hear_of_the_introducee_in_rounds_for_a_while() -> None:
+    """B25."""
     ours = Ours()
     ours.befriends(ALPHA)
     ours.hears(NEW, NEW.shown())
@@ -239,6 +240,7 @@ def test_a_neighbor_whose_address_is_unknown_is_no_one_to_be_passed_to() -> None
 
 
 def test_visitors_that_do_not_confirm_have_few_places_and_lose_them_to_others() -> None:
+    """B4."""
     ours = Ours()
     for peer in peers(MAX_LISTED):
         ours.hears(peer, peer.shown())
@@ -295,6 +297,7 @@ def test_one_bad_signature_drops_the_whole_message() -> None:
 
 
 def test_a_record_that_is_known_byte_for_byte_needs_no_second_look() -> None:
+    """B6."""
     ours = Ours()
     ours.befriends(ALPHA)
     altered = replace(ALPHA.record(ours.key, version=2), signature=bytes(64))

@@ -154,6 +154,7 @@ def test_the_introducer_hears_that_we_list_it_though_the_introducee_says_nothing
 
 
 def test_an_introduction_from_whom_we_did_not_ask_is_ignored() -> None:
+    """B2."""
     ours = joining()
     assert ours.hears(BETA, BETA.shown(ours.key), ALPHA.shown()) == []
     assert ours.events() == ["introduction_unsolicited"]

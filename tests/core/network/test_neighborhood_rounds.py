@@ -94,6 +94,7 @@ def test_a_neighbor_is_found_at_its_address_though_its_record_is_not_new() -> No
 
 
 def test_no_more_nodes_are_kept_than_there_is_room_for() -> None:
+    """B4."""
     ours = linked()
     ours.now += 1.0
     spare = MAX_KNOWN - len(ours.graph)
@@ -130,6 +131,7 @@ NOISE = Peer(61).hidden()
 
 
 def test_a_known_node_that_speaks_to_us_is_listed() -> None:
+    """B20."""
     ours = linked()
     hearsay(ours, BETA)
     ours.hears(BETA, BETA.shown(ALPHA.key), NOISE, ALPHA.hidden(version=3))
@@ -172,6 +174,7 @@ def test_a_stranger_is_not_adopted() -> None:
 
 
 def test_changes_are_gathered_and_told_once() -> None:
+    """B7."""
     ours = linked(ALPHA, BETA)
     ours.hears(ALPHA, ALPHA.shown(ours.key, GAMMA.key, version=3), GAMMA.hidden(), NOISE)
     ours.hears(BETA, BETA.shown(ours.key, DELTA.key, version=3), DELTA.hidden(), NOISE)
@@ -193,6 +196,7 @@ def test_what_is_no_news_is_met_with_silence() -> None:
 
 
 def test_a_full_round_repairs_from_time_to_time_what_was_lost() -> None:
+    """B9."""
     ours = linked()
     assert ours.waits(REFRESH - 10.0) == []
     (tell,) = ours.waits(30.0)
@@ -220,6 +224,7 @@ def test_listed_nodes_whose_record_or_address_we_lack_are_told_nothing() -> None
 def test_a_lone_record_without_address_is_told_to_those_alone_who_take_it(
     extensions: tuple[str, ...], told: int
 ) -> None:
+    """B21."""
     ours = Ours(ALPHA.contact(), accepts=False, address=None)
     ours.starts()
     answer = GossipRecord(ALPHA.record(ours.key, extensions=extensions), ALPHA.address)

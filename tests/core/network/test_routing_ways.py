@@ -169,6 +169,7 @@ def test_if_no_way_back_is_found_the_way_over_leads_back() -> None:
 
 
 def test_a_dear_node_is_hardly_taken_and_one_beyond_64_bits_does_not_wrap() -> None:
+    """B16."""
     absurd = RatePack(2**64 - 1, 2**64 - 1, 2**64 - 1, 2**64 - 1)
     net = Net([(0, 1), (1, 2), (1, 3)], rates={2: absurd})
     routes = Routes(net.graph, random.Random(1).randbytes, Ceiling(absurd, 2**200))
@@ -231,7 +232,7 @@ def test_one_search_after_the_other_settles_ties_anew() -> None:
 
 
 def test_a_dense_graph_without_an_exit_is_given_up() -> None:
-    """R17."""
+    """R17, B14."""
     count = 24  # There are a hundred million paths of six hops, and none of them ends at one of ours.
     net = Net(list(itertools.combinations(range(count), 2)))
     net.find(6)

@@ -166,6 +166,7 @@ def test_gossip_of_a_peer_is_for_the_neighborhood(message: Gossip | GossipFailur
 
 
 def test_gossip_that_somebody_had_relayed_is_dropped_as_it_would_speak_with_the_relay_s_address() -> None:
+    """B22."""
     package = Package([hop(Component.NEIGHBORHOOD, b"", PAYS(OURS.public_key))], sealed(GOSSIP))
     with pytest.raises(Misrouted, match="relayed"):
         relay().arrive(package)
