@@ -55,6 +55,7 @@ def money(effects: object) -> list[AccountantEffect]:
 @pytest.mark.parametrize("policy", [PackagePolicy.CIRCUITS, PackagePolicy.MASQ])
 @pytest.mark.parametrize("where", ["relay", "exit"])
 def test_who_owes_too_much_is_served_by_neither_relay_nor_exit(policy: PackagePolicy, where: str) -> None:
+    """S12."""
     banned = SavedState(banned=(USER,))
     user, relay, exit = row(policy, **{where: banned})
     assert not [each for each in exit.asked if isinstance(each, Connect)]

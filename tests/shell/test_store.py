@@ -212,6 +212,7 @@ def test_a_directory_that_can_t_be_used_is_named(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_leaves_the_old_book_whole(tmp_path: Path) -> None:
+    """S21."""
     store = Store.open(tmp_path, None)
     store.save(SAVE)
     store._connection.pragma("max_page_count", 8)

@@ -53,6 +53,7 @@ def test_twenty_nodes_join_and_each_finds_a_route() -> None:
 
 @pytest.mark.parametrize("settings", KINDS)
 def test_bytes_go_both_ways_and_all_books_agree(settings: dict[str, object]) -> None:
+    """S6."""
     world = network(2, 8, **settings)
     user = world.hosts[0]
     download, echo = Application(), Application()

@@ -54,6 +54,7 @@ def test_own_wallets_owe_each_other_nothing() -> None:
 
 
 def test_an_absurd_charge_is_refused_not_deadly() -> None:
+    """S16."""
     books, most = accountant(), RatePack(2**64 - 1, 2**64 - 1, 2**64 - 1, 2**64 - 1)
     assert relayed(books, CREDITORS[0], 1_000, 0.0, most) == []
     effects = relayed(books, CREDITORS[0], 2**62, 0.0, most)

@@ -95,12 +95,14 @@ def test_a_sealed_package_of_a_link_is_opened_first() -> None:
 
 @given(payer=payers)
 def test_an_invented_proof_relays_nothing(payer: Payer) -> None:
+    """S11."""
     package = Package([hop(Component.HOPPER, NEXT.public_key, payer), b"next"], b"x")
     with pytest.raises(Unpaid):
         relay().arrive(package)
 
 
 def test_who_names_no_payer_or_proves_to_another_node_is_relayed_nothing() -> None:
+    """S10, S11."""
     for payer in (None, PAYS(NEXT.public_key)):
         with pytest.raises(Unpaid):
             relay().arrive(Package([hop(Component.HOPPER, NEXT.public_key, payer), b"next"], b"x"))
@@ -138,6 +140,7 @@ def test_a_request_comes_with_its_hop_its_way_back_and_its_payer() -> None:
 
 
 def test_a_request_without_a_payer_is_served_by_a_zero_hop_node_alone() -> None:
+    """S10."""
     package = Package([hop(Component.PROXY_CLIENT, NEXT.public_key)], sealed(REQUEST))
     with pytest.raises(Unpaid):
         relay().arrive(package)
@@ -147,6 +150,7 @@ def test_a_request_without_a_payer_is_served_by_a_zero_hop_node_alone() -> None:
 
 
 def test_a_zero_hop_node_believes_no_wrong_proof_either() -> None:
+    """S11."""
     package = Package([hop(Component.PROXY_CLIENT, NEXT.public_key, PAYS(NEXT.public_key))], sealed(REQUEST))
     with pytest.raises(Unpaid):
         relay(charges=False).arrive(package)
