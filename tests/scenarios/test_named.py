@@ -1,4 +1,5 @@
-"""Each acceptance scenario (neighborhood.md 11, accounting.md 8) is named by a test: in its name, or first in its docstring.
+"""Each acceptance scenario (neighborhood.md 11, accounting.md 8) is named by a test, in its name or first in its
+docstring.
 
 `python -m tests.scenarios.test_named` lists them, with their tests.
 """
