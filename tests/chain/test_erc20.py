@@ -105,6 +105,7 @@ def test_a_log_that_comes_twice_counts_once() -> None:
 
 
 def test_logs_that_may_yet_change_are_left_out() -> None:
+    """S59."""
     assert parse_transfers(query(), recorded_logs("log_removed_true")) == []
     assert parse_transfers(query(), recorded_logs("log_without_block_number")) == []
 
@@ -119,6 +120,7 @@ def test_logs_that_may_yet_change_are_left_out() -> None:
     ],
 )
 def test_logs_that_were_not_asked_for_spoil_the_answer(name: str, problem: str) -> None:
+    """S63."""
     with pytest.raises(MalformedError, match=problem):
         parse_transfers(query(), recorded_logs(name))
 

@@ -139,6 +139,7 @@ def test_wrong_quantities_are_malformed(value: object) -> None:
     ],
 )
 def test_how_many_blocks_to_ask_for(text: str, asked: int, limit: int | None) -> None:
+    """S64."""
     assert range_limit(text, asked) == limit
 
 

@@ -46,6 +46,7 @@ def case(id: str) -> dict[str, Any]:
     ],
 )
 def test_transfers_on_four_chains(chain: str, nonce: int, gas_price: int, gas: int, hash: str) -> None:
+    """S49."""
     row = CHAINS[chain]
     signed = sign_transfer(WALLET, row, nonce=nonce, gas_price=gas_price * GWEI, recipient=RECIPIENT, amount=10**12)
     assert gas_limit(row, transfer_data(RECIPIENT, 10**12)) == gas
@@ -66,6 +67,7 @@ def test_a_transfer_byte_for_byte() -> None:
 
 
 def test_the_bills_of_a_network_of_nodes() -> None:
+    """S56."""
     phrase = (
         "timber cage wide hawk phone shaft pattern movie army dizzy hen tackle "
         "lamp absent write kind term toddler sphere ripple idle dragon curious hold"

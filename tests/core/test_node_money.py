@@ -180,6 +180,7 @@ def test_scans_begin_with_the_first_route() -> None:
 
 
 def test_where_scans_are_off_there_are_none_unless_the_user_wants_one() -> None:
+    """S36."""
     nodes = Nodes()
     one, other = nodes.add(scans=False, saved=SavedState(entries=(TOO_MUCH,))), nodes.add()
     nodes.line(one, other)

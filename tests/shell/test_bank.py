@@ -98,6 +98,7 @@ def run_against(
 
 
 def test_what_is_refused_is_kept_and_sent_again(tmp_path: Path) -> None:
+    """S45."""
     sent: list[str] = []
 
     def answer(method: str, params: list[Any]) -> Any:
@@ -144,6 +145,8 @@ def test_a_provider_of_another_chain_is_believed_nothing(tmp_path: Path) -> None
 
 
 def test_a_receipt_that_could_not_be_asked_for_is_not_missing(tmp_path: Path) -> None:
+    """S52."""
+
     def answer(method: str, params: list[Any]) -> Any:
         if method == "eth_getTransactionReceipt":
             raise RuntimeError("too many requests")

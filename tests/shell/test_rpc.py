@@ -315,6 +315,8 @@ def test_a_batch_in_any_order_and_in_pieces() -> None:
 
 
 def test_another_hash_and_answers_twice_are_not_believed() -> None:
+    """S48."""
+
     def reply(requests: list[dict[str, object]]) -> object:
         first, second, third = (request["id"] for request in requests)
         return [
@@ -351,6 +353,7 @@ def test_an_empty_batch_asks_nobody() -> None:
 
 
 def test_receipts_of_every_quality() -> None:
+    """S51."""
     good = {"transactionHash": hash_text(0), "blockNumber": "0x9", "status": "0x1"}
     results: list[object] = [
         good,

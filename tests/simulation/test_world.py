@@ -189,6 +189,7 @@ def test_lost_links_and_restarts_heal() -> None:
 
 
 def test_debts_are_paid_on_the_chain_and_credited() -> None:
+    """S54, S55."""
     world = network(10, 8, thresholds=QUICK, scan_every=5.0)
     user, client = world.hosts[0], Application()
     user.open(client, "files.test", 80)
