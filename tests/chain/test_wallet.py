@@ -44,6 +44,7 @@ def test_keccak_is_not_sha3() -> None:
     ],
 )
 def test_the_wallets_of_a_phrase(phrase: str, passphrase: str, path: str, address: str) -> None:
+    """S73."""
     assert Wallet(derive(seed_of(phrase, passphrase), path)).address.hex() == address
 
 

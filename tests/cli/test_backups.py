@@ -62,6 +62,7 @@ def test_a_node_that_runs_is_backed_up_and_restored_elsewhere(running: Running, 
 
 
 def test_the_password_of_a_node_that_runs_is_changed(running: Running, tmp_path: Path) -> None:
+    """S72."""
     there = ("--data-directory", str(running.directory))
     wrong = masq("wallet", "password", *there, home=tmp_path, stdin="nonsense\nnew one\n")
     assert wrong.returncode == 1

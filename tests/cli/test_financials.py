@@ -54,6 +54,7 @@ def written(directory: Path, password: str | None) -> Path:
 
 
 def test_of_a_node_that_runs_and_of_one_that_rests_it_says_the_same(tmp_path: Path) -> None:
+    """S83."""
     number = 92
     directory = written(tmp_path / str(number), "secret")
     words = ("financials", "--json", "--receipts", "--data-directory", str(directory))
@@ -104,6 +105,7 @@ def test_people_see_sums_and_the_largest(tmp_path: Path) -> None:
 
 
 def test_where_no_node_ever_ran_there_is_nothing_and_nothing_is_made(tmp_path: Path) -> None:
+    """S83."""
     found = masq("financials", "--data-directory", "nowhere", home=tmp_path)
     assert found.returncode == 1
     assert "no Node has been run" in found.stderr
@@ -129,6 +131,7 @@ def test_where_no_node_ever_ran_there_is_nothing_and_nothing_is_made(tmp_path: P
     ],
 )
 def test_what_makes_no_sense_is_refused(tmp_path: Path, words: tuple[str, ...]) -> None:
+    """S68."""
     found = masq("financials", *words, home=tmp_path)
     assert (found.returncode, found.stdout) == (2, "")
     assert words[-2] in found.stderr or words[-1] in found.stderr or words[0] in found.stderr
@@ -148,6 +151,7 @@ def test_a_time_beyond_all_bounds_is_refused() -> None:
 
 
 def test_empty_books_are_shown_as_such() -> None:
+    """S69."""
     nothing: dict[str, Any] = {"wei": "0", "top": []}
     flow = {**nothing, "times": 0, "wallets": 0, "fees_wei": "0", "fees_unknown": 0, "undone_wei": "0"}
     book = {**nothing, "credit_wei": "0", "accounts": 0, "under_way_wei": "0"}

@@ -36,12 +36,14 @@ PAYABLES = accounts(
 
 
 def test_the_largest_accounts_the_older_first_of_equal_ones() -> None:
+    """S67: unlike 0.9.1, what is below a gwei is shown, too."""
     found = owed(PAYABLES, Wish(top=3), 100_000)
     assert [each.wallet for each in found.top] == [f"0x{each}" for each in (B, E, D)]
     assert (found.wei, found.accounts) == (7_562_000_300_000 + 2 * 10_000_000_100 + 1_000_000_002 + 999_999_999, 5)
 
 
 def test_the_oldest_accounts_the_larger_first_of_equal_ones() -> None:
+    """S67."""
     found = owed(PAYABLES, Wish(top=3, by_age=True), 100_000)
     assert [each.wallet for each in found.top] == [f"0x{each}" for each in (E, A, D)]
 
@@ -71,6 +73,7 @@ def test_credit_is_none_of_what_is_owed() -> None:
 
 
 def test_nothing_is_nothing() -> None:
+    """S69."""
     found = owed([], Wish(), 0)
     assert (found.wei, found.credit, found.accounts, found.top) == (0, 0, 0, [])
     assert list(receipts(read(), Wish())) == []

@@ -116,6 +116,7 @@ def test_further_wallets_of_the_same_phrase(tmp_path: Path) -> None:
     ("language", "words"), [("English", 24), ("English", 12), ("Japanese", 15), ("Chinese", 21), ("Czech", 18)]
 )
 def test_create_then_recover(tmp_path: Path, language: str, words: int) -> None:
+    """S74."""
     options = ("--language", language, "--passphrase", "pass", "--chain", "dev")
     made = wallet("create", "--words", str(words), "--save", *options, home=tmp_path)
     assert made.returncode == 0, made.stderr
@@ -168,6 +169,7 @@ def test_two_wallets_are_never_the_same(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_wrong_is_one_line(tmp_path: Path, words: tuple[str, ...], stdin: str, error: str) -> None:
+    """S75."""
     result = wallet(*words, home=tmp_path, stdin=stdin)
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr.startswith(f"masq: {error}")

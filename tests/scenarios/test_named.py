@@ -14,8 +14,6 @@ from tests.docs.sections import ROOT
 
 LAST = {"D": 20, "P": 5, "I": 12, "T": 18, "G": 8, "L": 19, "R": 17, "X": 15, "B": 25, "S": 84}
 """How many there are of each family: D1 to D20, and so on. B are the proposals of 10.4, S the scenarios of money."""
-MONEY_IS_WHOLE = False
-"""Whether all of S are there."""
 ID = r"[A-Z]\d+"
 NAME = re.compile(rf"test_((?:{ID}_)+)")
 DOCSTRING = re.compile(rf"({ID}(?:, {ID})*)[.:]")
@@ -52,8 +50,7 @@ def test_how_ids_are_named() -> None:
 
 def test_each_scenario_is_named_by_a_test_and_each_name_is_one_of_a_scenario() -> None:
     scenarios = {f"{family}{number}" for family, last in LAST.items() for number in range(1, last + 1)}
-    money = set() if MONEY_IS_WHOLE else {each for each in scenarios if each.startswith("S")}
-    assert scenarios - money <= named().keys() <= scenarios
+    assert named().keys() == scenarios
 
 
 if __name__ == "__main__":

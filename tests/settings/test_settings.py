@@ -226,6 +226,7 @@ def test_any_text_is_a_value_or_a_setting_error(name: str, text: str) -> None:
 
 
 def test_errors_say_what_was_given_and_expected_and_where() -> None:
+    """S80, S81."""
     assert str(refusal({"min-hops": "7"})) == "min-hops: '7' is not a number from 1 to 6"
     assert "expected 4 numbers but 2 supplied" in str(refusal({"rate-pack": "8|9"}))
     assert "the delimiter is |" in str(refusal({"rate-pack": "8,9,1,2"}))
@@ -246,6 +247,7 @@ def test_secrets_are_neither_in_errors_nor_in_repr() -> None:
 
 
 def test_thresholds_at_the_bounds() -> None:
+    """S80."""
     settings = valid(payment_thresholds="20001|0|0|20000|1000000000|0")
     assert settings.payment_thresholds.threshold_interval_sec == 10**9
 

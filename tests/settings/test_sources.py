@@ -200,6 +200,7 @@ def test_saving_keeps_what_is_there(home: Path) -> None:
 
 
 def test_saving_never_replaces_a_wallet(home: Path) -> None:
+    """S76."""
     path = home / "config.toml"
     save(path, {"consuming-private-key": KEY})
     before = path.read_bytes()

@@ -78,6 +78,10 @@ def test_the_node_is_stopped_after_the_answer(stage: Stage) -> None:
         ("scan",),
         ("scan", "everything"),
         ("scan", "payables", "now"),
+        ("scan", "receivables", "--from", "none"),
+        ("scan", "receivables", "--from", "-1"),
+        ("history",),
+        ("history", "paid", "1", "2"),
         ("ban", "192.0.2.1"),
         ("ban", "192.0.2.1", "-5"),
         ("ban", "192.0.2.1", "\N{SUPERSCRIPT TWO}"),
@@ -90,6 +94,7 @@ def test_the_node_is_stopped_after_the_answer(stage: Stage) -> None:
     ],
 )
 def test_wrong_words_change_nothing(stage: Stage, words: Sequence[str]) -> None:
+    """S84."""
     with pytest.raises(ValueError, match=" "):
         stage.say(*words)
     assert stage.told == []

@@ -79,7 +79,7 @@ def test_each_setting_that_counts_at_once_is_used(stage: Stage) -> None:
 
 
 def test_what_needs_a_restart_is_named_until_there_was_one(stage: Stage) -> None:
-    """X9."""
+    """S77, X9: nothing changes the wallets of a Node that runs."""
     stage.fresh = replace(stage.fresh, min_hops=2, warnings=("mind the gap",))
     for _ in range(2):
         assert stage.reloading.again() == {"changed": [], "after_restart": ["min-hops"], "warnings": ["mind the gap"]}

@@ -65,12 +65,14 @@ def test_nothing_of_it_can_be_read_without_the_key(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("password", ["wrong", None, ""])
 def test_a_wrong_password_is_said_to_be_one(tmp_path: Path, password: str | None) -> None:
+    """S71, S79: without its password a database is not opened at all."""
     Store.open(tmp_path, "secret").close()
     with pytest.raises(StoreError, match="password"):
         Store.open(tmp_path, password)
 
 
 def test_a_store_made_without_password_opens_without(tmp_path: Path) -> None:
+    """S71."""
     Store.open(tmp_path, None).close()
     Store.open(tmp_path, None).close()
     with pytest.raises(StoreError, match="without a password"):
@@ -119,6 +121,7 @@ def test_a_missing_key_file_is_named(tmp_path: Path) -> None:
 
 
 def test_payments_of_schema_1_are_taken_over_with_their_sender_and_price(tmp_path: Path) -> None:
+    """S83."""
     payer = Wallet(b"\x01" * 32)
     old = sign_transfer(payer, CHAINS["dev"], nonce=3, gas_price=7 * 10**9, recipient=OTHER, amount=10**20)
     store = Store.open(tmp_path, None)

@@ -161,6 +161,7 @@ def test_one_head_far_ahead_moves_nothing() -> None:
 
 
 def test_the_user_can_have_income_looked_for_from_any_block() -> None:
+    """S84."""
     desk = Creditor(SavedState(start_block=500), head=400)
     desk.serve()
     desk.pays(DEBT)
