@@ -23,6 +23,23 @@ def test_all_that_was_said_is_said_again_in_its_order(said: list[bytes]) -> None
     assert attempt.again(b"exit") == said
 
 
+@given(step=st.integers(1, 8))
+def test_what_may_be_said_twice_is_known_by_how_it_begins(step: int) -> None:
+    for text, harmless, greets in (
+        (b"", True, False),
+        (b"\x16\x03\x01\0\5hello", True, True),
+        (b"GET / HTTP/1.1\r\n", True, False),
+        (b"HEAD / HTTP/1.1\r\n", True, False),
+        (b"POST / HTTP/1.1\r\n", False, False),
+        (b"GETTING", False, False),
+        (b"SSH-2.0", False, False),
+    ):
+        attempt = Attempt()
+        for at in range(0, len(text), step):
+            attempt.said(text[at : at + step])
+        assert (attempt.harmless, attempt.greets) == (harmless, greets)
+
+
 @given(steps=steps)
 def test_never_more_is_said_again_than_is_kept_nor_anything_after_an_answer(steps: list[tuple[str, int]]) -> None:
     attempt, answered, said, retries = Attempt(), False, 0, RETRIES

@@ -155,3 +155,19 @@ def test_a_lost_link_in_the_middle_names_who_lost_it() -> None:
     assert one.reason == f"{named(own, 0)}: next hop unreachable (the link to it was lost)"
     world.run(1)
     assert circuits(world) == 0, "on either side of it"
+
+
+def test_new_streams_take_no_circuit_over_a_node_that_is_banned_meanwhile() -> None:
+    world = network(131)
+    user = world.hosts[0]
+    before = client(user, "echo.test", 7, b"before")
+    assert world.run_until(lambda: before.received == b"before", 10)
+    world.run(5)  # It isn't busy any more.
+    exit = circuit_of(user).route.exit.key
+    user.carry(user.node.ban(exit.hex(), 600.0, world.now))
+    after = client(user, "echo.test", 7, b"after")
+    assert world.run_until(lambda: after.received == b"after", 10)
+    routes = [stream.circuit.route.over for stream in user.node.circuit_entry.streams() if stream.circuit]
+    assert [exit in over for over in routes] == [True, False]
+    before.send(b", still")
+    assert world.run_until(lambda: before.received == b"before, still", 10), "what goes over it goes on"

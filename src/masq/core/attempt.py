@@ -9,6 +9,8 @@ from masq.types import PublicKey
 
 RETRIES: Final = 3
 """Further ways that a stream is tried over when one fails."""
+HARMLESS: Final = (b"\x16\x03", b"GET ", b"HEAD ", b"OPTIONS ", b"TRACE ")
+"""What begins so may be said to a server twice: a TLS hello, and methods that change nothing (RFC 9110 9.2.1)."""
 MAX_UNANSWERED: Final = 256 * 1024
 """Bytes that are kept for a retry; a stream whose client has said more without an answer is not retried."""
 
@@ -30,6 +32,19 @@ class Attempt:
     def open(self) -> bool:
         """Whether it can be begun again over another way."""
         return self.unanswered is not None and self.retries > 0
+
+    @property
+    def greets(self) -> bool:
+        """Whether all that was said is a TLS hello: a server answers that at once."""
+        return self._begins(HARMLESS[:1])
+
+    @property
+    def harmless(self) -> bool:
+        """Whether a server may hear all of it twice, if it has perhaps heard it once."""
+        return not self.size or self._begins(HARMLESS)
+
+    def _begins(self, words: tuple[bytes, ...]) -> bool:
+        return b"".join((self.unanswered or ())[:8]).startswith(words)
 
     def said(self, data: bytes | memoryview) -> None:
         """The client has said something."""

@@ -7,7 +7,7 @@ from tests.package_ends import OURS, REAL, User, only
 
 from masq.core.effects import Accepted, CloseSocket, EndSocket, Log, Reading, WriteSocket
 from masq.core.failure import CLIENT, Cause, Failure, FailureError
-from masq.core.packages.entry import ROUTE_LIFE, ROUTE_MEMORY, SERVER_FIRST, SILENT_EXIT
+from masq.core.packages.entry import ANSWER_WITHIN, ROUTE_LIFE, ROUTE_MEMORY, SERVER_FIRST, SILENT_EXIT, STALE_FOR
 from masq.core.packages.flow import MAX_GAP, MAX_HELD, ONE_READ, WINDOW
 from masq.wire.message import ClientResponse, SequencedPacket
 
@@ -391,6 +391,8 @@ def test_after_the_client_s_end_a_silent_exit_is_left_without_a_word() -> None:
 def test_a_server_that_takes_its_time_for_the_first_answer_is_waited_for(extensions: tuple[str, ...]) -> None:
     user = User(extensions)
     user.open()
+    if extensions is OURS:
+        user.answers(window=WINDOW)  # It is reached.
     assert user.tick(3_600.0) == []
     assert len(list(user.entry)) == 1
 
@@ -428,6 +430,9 @@ def test_an_exit_of_0_9_1_can_not_be_asked_to_let_the_server_speak_first() -> No
 def test_with_nothing_to_wait_for_the_next_look_is_in_ten_seconds() -> None:
     user = User()
     user.open()
+    assert user.entry.next_wake(0.0) == STALE_FOR
+    assert user.entry.next_wake(5.0) == ANSWER_WITHIN
+    user.answers(window=WINDOW)
     assert user.entry.next_wake(5.0) == 15.0
 
 
@@ -458,6 +463,7 @@ def test_a_stream_stays_on_its_route_however_old_that_is() -> None:
     user = User()
     user.open()
     first = user.latest.arrival.package.hops[0]
+    user.answers(window=WINDOW)
     user.tick(2 * ROUTE_MEMORY)
     user.says(b"more")
     assert user.latest.arrival.package.hops[0] == first

@@ -293,7 +293,11 @@ class OwnCircuits:
             for own in self._groups.get(group, ())
             if self._young(own, now) and own.route.exit.key not in tried and len(own.terminal.streams) < MAX_STREAMS
         ]
-        sound = [own for own in usable if not any(key in doubted for key in own.route.over)] if doubted else usable
+        sound = [
+            own
+            for own in usable
+            if self._routes.stands(own.route) and not any(key in doubted for key in own.route.over)
+        ]
         # The first that isn't busy, not the least busy one: small streams that share a circuit share its cells.
         for own in sound:
             if own.busy(now) <= own.much:

@@ -37,6 +37,10 @@ ROUTE_MEMORY: Final = 600.0
 """Seconds after its last use that answers over a route are still known; 0.9.1 demands 120."""
 SILENT_EXIT: Final = 120.0
 """Seconds without a byte after which a stream over a 0.9.1 exit is over: such an exit often never reports the end."""
+ANSWER_WITHIN: Final = 12.0
+"""Seconds that a way has for an answer that has to come soon: more than the 10 s in which exits give a name up."""
+STALE_FOR: Final = 1.0
+"""The same, of a way over Nodes that are linked no more."""
 
 SERVER_FIRST: Final = 0.03
 """Seconds after which a stream is opened at the exit though the client has said nothing: the server may speak first."""
@@ -85,6 +89,8 @@ class EntryStream:
     way: Way
     opened: float
     active: float
+    asked: float = 0.0
+    """When the first packet went the way that it goes now."""
     incoming: Incoming = field(default_factory=Incoming)
     outgoing: Outgoing = field(default_factory=Outgoing)
     attempt: Attempt = field(default_factory=Attempt)
@@ -244,8 +250,11 @@ class PackageEntry:
         for stream in list(self._streams.values()):
             if stream.way.has_credit and not stream.outgoing.next and now - stream.opened >= SERVER_FIRST:
                 effects += self._emit(stream, b"", False, stream.granted, now)
-            if not stream.way.has_credit and stream.incoming.received and now - stream.active > SILENT_EXIT:
+            over = stream.incoming.received or stream.outgoing.ended
+            if not stream.way.has_credit and over and now - stream.active > SILENT_EXIT:
                 effects += self._close(stream, None, now)
+            elif failure := self._overdue(stream, now):
+                effects += self._again(stream, failure, now)
         in_use = {id(stream.way) for stream in self._streams.values()}
         self._ways = {
             number: way for number, way in self._ways.items() if id(way) in in_use or now - way.used < ROUTE_MEMORY
@@ -259,7 +268,9 @@ class PackageEntry:
             for stream in self._streams.values()
             if stream.way.has_credit and not stream.outgoing.next
         ]
-        return max(now, min([now + 10.0, *waiting]))
+        unanswered = [stream.asked for stream in self._streams.values() if stream.attempt.unanswered is not None]
+        due = [asked + delay for asked in unanswered for delay in (STALE_FOR, ANSWER_WITHIN) if asked + delay > now]
+        return max(now, min([now + 10.0, *waiting, *due]))
 
     def renew(self) -> int:
         """New streams get new ways: how many are left to the streams they have."""
@@ -269,9 +280,24 @@ class PackageEntry:
 
     # --- inside ---
 
+    def _overdue(self, stream: EntryStream, now: float) -> Failure | None:
+        """Why nothing will come the way of a stream any more, if an answer should have come by now.
+
+        An exit of ours says that the server is reached. One of 0.9.1 says nothing until the server does, which may
+        take as long as it likes, but for a TLS hello.
+        """
+        way, waited = stream.way, now - stream.asked
+        if not self._hops or not stream.outgoing.next or stream.attempt.unanswered is None:
+            return None
+        if waited >= STALE_FOR and not self._routes.stands(way.route):
+            return Failure(Cause.UNREACHABLE, SOME_HOP, "Nodes of its route are linked no more")
+        if waited >= ANSWER_WITHIN and (way.has_credit or stream.attempt.greets):
+            return Failure(Cause.SILENT, way.exit)
+        return None
+
     def _way(self, group: str, now: float, avoid: tuple[PublicKey, ...]) -> Way:
         way = self._shared.get(group)
-        if way is None or avoid or now - way.made >= ROUTE_LIFE:
+        if way is None or avoid or now - way.made >= ROUTE_LIFE or not self._routes.stands(way.route):
             route = self._routes.find(self._hops, 1_000, avoid) if self._hops else self._routes.zero_hop()
             number = self._next_return_id
             self._next_return_id = (number + 1) & 0xFFFFFFFF
@@ -292,6 +318,8 @@ class PackageEntry:
     def _emit(self, stream: EntryStream, data: bytes, last: bool, window: int, now: float) -> list[EntryEffect]:
         way = stream.way
         way.used = now
+        if not stream.outgoing.next:
+            stream.asked = now
         request = ClientRequest(
             stream.key,
             stream.outgoing.packet(data, last),
@@ -326,12 +354,15 @@ class PackageEntry:
                     return self._again(stream, failure, now)
                 return self._close(stream, _told(stream, message, Cause.CLOSED), now)
             stream.outgoing.limit = max(stream.outgoing.limit or 0, message.window)
-        stream.attempt.answered()
         try:
             data = stream.incoming.push(message.packet)
         except MalformedError as error:
             failure = Failure(Cause.PACKET_LOST, SOME_HOP, str(error))
             return [*self._stop_exit(stream, now), CloseSocket(stream.socket, failure)]
+        refused = stream.incoming.ended and not stream.incoming.received and not stream.way.has_credit
+        if refused and not stream.outgoing.ended:
+            return self._refused(stream, now)
+        stream.attempt.answered()
         effects = self._may_read(stream)
         if data:
             if stream.incoming.received > stream.granted + ONE_READ and stream.way.has_credit:
@@ -349,6 +380,12 @@ class PackageEntry:
             else:
                 effects.append(EndSocket(stream.socket))
         return effects
+
+    def _refused(self, stream: EntryStream, now: float) -> list[EntryEffect]:
+        """An exit of 0.9.1 ended a stream before its first byte: it has no other word for a server that refuses."""
+        words = f"{stream.host} refused the connection, or ended it without a word"
+        failure = Failure(Cause.NOT_CONNECTED, stream.way.exit, words)
+        return self._again(stream, failure, now) if stream.attempt.harmless else self._close(stream, failure, now)
 
     def _grant(self, stream: EntryStream, now: float) -> list[EntryEffect]:
         """Credit for the exit, once half of what it had is used up and the client keeps pace."""
@@ -383,6 +420,7 @@ class PackageEntry:
             return self._close(stream, failure, now)
         stream.way = way
         ended = stream.outgoing.ended
+        stream.incoming = Incoming()
         stream.outgoing = Outgoing(limit=WINDOW if way.has_credit else None)
         effects: list[EntryEffect] = []
         for data in again:
