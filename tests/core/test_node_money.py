@@ -17,6 +17,7 @@ from masq.core.accountant.effects import (
     AskTerms,
     AskTransfers,
     Notice,
+    Paid,
     Save,
     Scan,
     SendPayments,
@@ -25,7 +26,7 @@ from masq.core.accountant.effects import (
 from masq.core.accountant.ledger import BookEntry
 from masq.core.accountant.paying import Terms
 from masq.core.accountant.payments import Look
-from masq.core.effects import CloseSocket, Connect
+from masq.core.effects import CloseSocket, Connect, SaveConfig
 from masq.core.failure import BUDGET, Cause, FailureError
 from masq.core.view import as_json
 from masq.types import Mode, PackagePolicy, address_text
@@ -85,6 +86,15 @@ def test_whom_a_node_bans_sees_which_node_how_much_and_what_to_do_until_it_is_se
     assert seen.ours < 10**9, "what the circuit cost"
     assert "compare books" in seen.advice
     assert user.node.books(8.0).refused_by[0].age == seen.age + 1
+    key, creditor = exit.node.keys.public_key, exit.config.profile.earning_wallet
+    reputation = user.node.reputation
+    assert reputation.terms[key].count == 1
+    other, paid = (Save(paid=(Paid(bytes(32), to, 1, 1, None, 0),)) for to in (USER, creditor))
+    user.node._carry([other], 9.0)
+    assert reputation.terms[key].count == 1
+    user.node._carry([paid], 9.0)
+    assert reputation.terms[key].count == 0, "it isn't held against who was paid"
+    assert "refusals" in {each.name for each in user.node.stop(9.0) if isinstance(each, SaveConfig)}
 
 
 def test_others_are_served_while_somebody_is_banned() -> None:

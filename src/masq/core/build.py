@@ -13,6 +13,7 @@ from masq.core.circuits.entry import CircuitEntry
 from masq.core.circuits.exit import CircuitExit
 from masq.core.circuits.origin import OwnCircuits, Paying
 from masq.core.circuits.passage import Billing
+from masq.core.circuits.refusals import Refusals
 from masq.core.circuits.relay import PassingCircuits
 from masq.core.circuits.ways import Peer, Ways
 from masq.core.limits import Limits
@@ -82,6 +83,8 @@ class NodeConfig:
     reputation: str | None = None
     """What was saved of reputation."""
     exits: ExitWish = field(default_factory=ExitWish)
+    refusals: str | None = None
+    """What was saved of who refuses our wallets."""
     statements: tuple[str | None, ...] = ()
     """What was saved of statements of account."""
     further: tuple[FurtherWallet, ...] = ()
@@ -179,7 +182,16 @@ def build_node(config: NodeConfig, saved: SavedState, random: Random, now: float
     circuit_exit = CircuitExit(billing, sockets, ways, config.limits)
     circuits = PassingCircuits(keys, proofs, billing, circuit_exit, ways, refuses, exits, config.epoch)
     own_circuits = OwnCircuits(
-        keys, routes, Paying(purses, tab), hops, random, ways, circuits.new_id, config.epoch, paces, reputation
+        keys,
+        routes,
+        Paying(purses, tab, _refusals(config)),
+        hops,
+        random,
+        ways,
+        circuits.new_id,
+        config.epoch,
+        paces,
+        reputation,
     )
     circuit_entry = CircuitEntry(own_circuits, sockets, ways)
     rules = Rules(
@@ -221,6 +233,11 @@ def _purses(config: NodeConfig, proofs: Proofs, desks: tuple[Desk, ...]) -> Purs
     further = zip(config.further, desks, strict=True)
     others = [Proofs(config.keys, each.wallet, desk.statements.for_creditor) for each, desk in further]
     return Purses([proofs, *others], config.purses)
+
+
+def _refusals(config: NodeConfig) -> Refusals:
+    payers = (config.wallet.address if config.wallet else b"", *(each.wallet.address for each in config.further))
+    return Refusals(payers, config.epoch, config.refusals)
 
 
 def _desk(number: int, further: FurtherWallet, us: Us, accountant: Accountant, epoch: float) -> Desk:

@@ -179,6 +179,7 @@ class Node:
         effects += self.reputation.tick(now)
         effects += self.statements.tick(now)
         effects += self.purses.tick(now)
+        effects += self.own_circuits.refusals.tick(now)
         for desk in self.desks:
             effects += desk.tick(now)
         return effects + self._look_for_route(now)
@@ -466,7 +467,17 @@ class Node:
 
     def _told(self, purse: int, effects: Sequence[AccountantEffect], now: float) -> list[NodeEffect]:
         """What the Accountant of a wallet wants done."""
-        return [*self.desks[purse - 1].marked(effects)] if purse else self._carry(effects, now)
+        if not purse:
+            return self._carry(effects, now)
+        for effect in effects:
+            if isinstance(effect, Save):
+                self._has_paid(purse, effect, now)
+        return [*self.desks[purse - 1].marked(effects)]
+
+    def _has_paid(self, purse: int, save: Save, now: float) -> None:
+        """Who refuses a wallet that has paid it is tried again soon."""
+        if save.paid:
+            self.own_circuits.settled(purse, {each.creditor for each in save.paid}, now)
 
     def accountant_of(self, purse: int) -> Accountant:
         return self.desks[purse - 1].accountant if purse else self.accountant
@@ -527,6 +538,7 @@ class Node:
     def stop(self, now: float) -> list[NodeEffect]:
         """What has to be done before the end: charges that were gathered are saved."""
         effects = [*self._carry(self.accountant.flush(), now), *self.reputation.save(now), *self.purses.save()]
+        effects += self.own_circuits.refusals.save()
         for desk in self.desks:
             effects += desk.marked(desk.accountant.flush())
         return effects
@@ -602,6 +614,7 @@ class Node:
         if isinstance(effect, Offence):
             return self._judge(effect, now)
         if isinstance(effect, Save):
+            self._has_paid(0, effect, now)
             return [self.statements.join(effect)]
         if isinstance(effect, Stated):
             statements = self.desks[effect.purse - 1].statements if effect.purse else self.statements

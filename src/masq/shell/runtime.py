@@ -158,6 +158,7 @@ async def _start(
         exits=ExitWish(settings.exit_location, settings.fallback_routing),
         bans=store.get("bans"),
         reputation=store.get("reputation"),
+        refusals=store.get("refusals"),
         statements=tuple(store.get(name) for name in SHARDS),
         further=tuple(_further(settings, store, each) for each in further),
         purses=store.get(PURSES),

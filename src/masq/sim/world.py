@@ -128,6 +128,7 @@ class World:
             spelling=shared.spelling,
             bans=owner.memory.config.get("bans"),
             reputation=owner.memory.config.get("reputation"),
+            refusals=owner.memory.config.get("refusals"),
             statements=tuple(owner.memory.config.get(name) for name in SHARDS),
             further=tuple(
                 FurtherWallet(

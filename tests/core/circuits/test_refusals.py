@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from tests.circuit_ends import Entry, Nodes
 from tests.core.circuits.entry_ends import DATA, answered, place, started
 
-from masq.core.circuits.refusals import FORGOTTEN, Refusals, words_of
+from masq.core.circuits.refusals import CONFIG, FORGOTTEN, SAVE_AFTER, Refusals, words_of
 from masq.core.effects import CloseSocket, Log, Service
 from masq.core.failure import Cause
 from masq.core.limits import MAX_REFUSALS
+from masq.core.network.reputation import FIRST_TERM
 from masq.types import DEFAULT_RATE_PACK
 from masq.wire.circuit import CLOSE_TEXTS, Close, Debt, encode_ending
 
@@ -117,7 +118,7 @@ def test_it_is_over_when_a_circuit_over_the_node_answers() -> None:
 
 
 def test_it_is_told_once_until_it_is_over() -> None:
-    refusals = Refusals()
+    refusals = Refusals((b"a", b"b"))
     (log,) = refusals.heard(service(1), 0, DEBT, 0.0)
     assert isinstance(log, Log)
     assert log.level == "warning"
@@ -125,9 +126,9 @@ def test_it_is_told_once_until_it_is_over() -> None:
     assert refusals.heard(service(1), 0, DEBT._replace(owed=7), 1.0) == []
     assert [each.debt.owed for each in refusals] == [7]
     assert len(refusals.heard(service(1), 1, DEBT, 1.0)) == 1, "another wallet"
-    refusals.served([service(1).key], 1)
+    refusals.served([service(1).key], 1, 2.0)
     assert [each.purse for each in refusals] == [0]
-    refusals.served([service(1).key], 0)
+    refusals.served([service(1).key], 0, 2.0)
     assert len(refusals.heard(service(1), 0, DEBT, 2.0)) == 1
 
 
@@ -145,3 +146,55 @@ def test_words_for_any_debt_are_short_and_harmless(debt: Debt) -> None:
     debt = debt._replace(most=debt.most % 2**256, release=debt.release % 2**256)
     assert words_of(debt).isprintable()
     assert len(words_of(debt)) < 450
+
+
+# --- over a restart
+
+
+def test_it_outlives_a_restart_and_is_not_told_again() -> None:
+    refusals = Refusals((b"a" * 20, b"b" * 20), 1_000.0)
+    refusals.heard(service(1), 1, DEBT, 5.0)
+    refusals.heard(service(2), 0, DEBT._replace(owed=2**200), 6.0)
+    assert refusals.tick(5.0 + SAVE_AFTER - 1) == []
+    (saved,) = refusals.tick(5.0 + SAVE_AFTER)
+    assert saved.name == CONFIG
+    assert refusals.save() == [], "nothing is new"
+    again = Refusals((b"b" * 20, b"a" * 20), 2_000.0, saved.value)
+    assert [(each.key, each.purse, each.when) for each in again] == [
+        (service(1).key, 0, -995.0),
+        (service(2).key, 1, -994.0),
+    ]
+    assert [each.debt for each in again] == [DEBT, DEBT._replace(owed=2**200)]
+    assert again.heard(service(1), 0, DEBT, 1.0) == []
+    again.served([service(1).key, service(2).key], 0, 1.0)
+    assert [each.key for each in again] == [service(2).key]
+    assert [each.key for each in Refusals((b"b" * 20,), 0.0, saved.value)] == [service(1).key], "whose wallet is gone"
+
+
+@pytest.mark.parametrize("saved", ["", "x", "7", "[7]", "[[]]", '[["xx", "", "", 1, 2, "3", "4", "5"]]', "[" * 5_000])
+def test_what_was_saved_and_makes_no_sense_is_as_good_as_nothing(saved: str) -> None:
+    assert list(Refusals((b"",), 0.0, saved)) == []
+
+
+# --- when it is paid
+
+
+def test_who_was_paid_is_tried_again_soon_and_nothing_is_held_against_it() -> None:
+    entry, nodes, _ = answered()
+    key, wallet = nodes.pairs[1].public_key, nodes.services[1].wallet
+    for _ in range(3):
+        entry.hears(nodes.control(1, encode_ending(Close.DELINQUENT, "", DEBT)))
+        entry.hears(nodes.close(Close.DELINQUENT))
+        entry.now += 7 * 86_400.0
+        entry.open()
+        assert key in entry.own.get(1, nodes.circuit).keys  # type: ignore[union-attr]
+    entry.hears(nodes.control(1, encode_ending(Close.DELINQUENT, "", DEBT)))
+    assert entry.own.reputation.terms[key].count == 4
+    entry.own.settled(0, {b"another"}, entry.now)
+    entry.own.settled(1, {wallet}, entry.now)
+    assert entry.own.reputation.view(key).avoided > FIRST_TERM
+    entry.own.settled(0, {wallet}, entry.now)
+    assert entry.own.reputation.view(key).avoided == FIRST_TERM
+    assert entry.own.reputation.terms[key].count == 0
+    assert key in entry.own.blame.keys(entry.now + FIRST_TERM - 1)
+    assert key not in entry.own.blame.keys(entry.now + FIRST_TERM)

@@ -60,6 +60,13 @@ class Blame:
         self.nodes[key] = now, failure
         self._until[key] = self._reputation.sentence(key, str(failure), now)
 
+    def pardon(self, key: PublicKey, now: float) -> None:
+        """A Node refused us for a debt, and that is paid: it is avoided only until it has had time to notice."""
+        known = self.nodes.get(key)
+        # Of a term of before a restart the cause isn't known.
+        if known is not None and known[1].cause in (Cause.DELINQUENT, Cause.UNKNOWN):
+            self._until[key] = self._reputation.pardon(key, now)
+
     def suspect(self, keys: tuple[PublicKey, ...], failure: Failure, now: float) -> None:
         """One of these Nodes is why something failed."""
         if len(keys) == 1:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -33,7 +33,7 @@ from masq.core.tab import Tab
 from masq.core.view import ExitView, OverbilledView
 from masq.crypto import Keys, Random
 from masq.errors import MalformedError, UnavailableError
-from masq.types import PublicKey, Wei
+from masq.types import Address, PublicKey, Wei
 from masq.wire import cbor
 from masq.wire.circuit import (
     AMOUNT,
@@ -192,6 +192,7 @@ class Paying:
 
     purses: Purses
     tab: Tab
+    refusals: Refusals = field(default_factory=Refusals)
 
 
 class OwnCircuits:
@@ -228,7 +229,7 @@ class OwnCircuits:
         self._tab = paying.tab
         self.blame = Blame(self.reputation)
         self.audit: dict[PublicKey, OverBilling] = {}
-        self.refusals = Refusals()
+        self.refusals = paying.refusals
         self._left: tuple[PublicKey, ...] = ()
         """Exits that our user wanted to leave, the last first."""
 
@@ -477,7 +478,12 @@ class OwnCircuits:
         """A circuit has answered: all its hops serve us."""
         self.blame.praise(own.keys, now)
         self.reputation.worked(own.route.over, now)
-        self.refusals.served(own.keys, own.purse)
+        self.refusals.served(own.keys, own.purse, now)
+
+    def settled(self, purse: int, creditors: Collection[Address], now: float) -> None:
+        """A consuming wallet has paid these: who refuses it for that is tried again soon."""
+        for key in self.refusals.by(creditors, purse):
+            self.blame.pardon(key, now)
 
     def fail(self, own: OwnCircuit, position: int, cause: Cause, detail: str, now: float) -> Log:
         """A hop is why our circuit ends, or ended."""

@@ -5,17 +5,21 @@ It is shown to our user, and decides nothing: nobody is paid for what is said he
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import json
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
-from masq.core.effects import Log, Service
+from masq.core.effects import Log, SaveConfig, Service
 from masq.core.failure import name_of
 from masq.core.limits import MAX_REFUSALS
 from masq.types import Address, PublicKey, amount_text
 from masq.wire.circuit import Debt
 
+CONFIG: Final = "refusals"
+SAVE_AFTER: Final = 10.0
+"""Seconds that changes are gathered before they are saved."""
 FORGOTTEN: Final = 7 * 86_400.0
 """Seconds after which what wasn't said again is taken to be over: a Node that we meet no more can't take it back."""
 
@@ -36,8 +40,13 @@ class Refusal:
 class Refusals:
     """Those that are in force, as far as we know, by Node and consuming wallet."""
 
-    def __init__(self) -> None:
-        self._said: dict[tuple[PublicKey, int], Refusal] = {}
+    def __init__(self, payers: Sequence[Address] = (b"",), epoch: float = 0.0, saved: str | None = None) -> None:
+        """`payers`: the consuming wallets, by their numbers. `saved`: what was saved under CONFIG. `epoch`: unix time
+        at `now` 0."""
+        self._payers = payers
+        self._epoch = epoch
+        self._said = {(each.key, each.purse): each for each in self._recalled(saved)}
+        self._unsaved_since: float | None = None
 
     def __iter__(self) -> Iterator[Refusal]:
         """The latest last."""
@@ -52,15 +61,57 @@ class Refusals:
         if known is None and len(self._said) >= MAX_REFUSALS:
             del self._said[next(iter(self._said))]
         self._said[place] = Refusal(by.key, by.wallet, purse, debt, now)
+        self._touch(now)
         if known is not None:
             return []
         return [Log("warning", "refused_by", f"Node {name_of(by.key)} serves us no more: {words_of(debt)}")]
 
-    def served(self, keys: Iterable[PublicKey], purse: int) -> None:
+    def served(self, keys: Iterable[PublicKey], purse: int, now: float) -> None:
         """These Nodes serve a wallet: what they said before is over."""
         if self._said:
             for key in keys:
-                self._said.pop((key, purse), None)
+                if self._said.pop((key, purse), None):
+                    self._touch(now)
+
+    def by(self, wallets: Collection[Address], purse: int) -> list[PublicKey]:
+        """The Nodes that refuse a wallet, of those that are paid at `wallets`."""
+        return [each.key for each in self if each.purse == purse and each.wallet in wallets]
+
+    # --- memory ---
+
+    def _touch(self, now: float) -> None:
+        self._unsaved_since = now if self._unsaved_since is None else self._unsaved_since
+
+    def tick(self, now: float) -> list[SaveConfig]:
+        """Save what is new."""
+        if self._unsaved_since is None or now - self._unsaved_since < SAVE_AFTER:
+            return []
+        return self.save()
+
+    def save(self) -> list[SaveConfig]:
+        """Save what is new, at once."""
+        if self._unsaved_since is None:
+            return []
+        self._unsaved_since = None
+        rows = []
+        for each in self:
+            owed, since, most, release = each.debt
+            who = [each.key.hex(), each.wallet.hex(), self._payers[each.purse].hex()]
+            rows.append([*who, int(self._epoch + each.when), since, str(owed), str(most), str(release)])
+        return [SaveConfig(CONFIG, json.dumps(rows))]
+
+    def _recalled(self, saved: str | None) -> Iterator[Refusal]:
+        """What makes no sense is as good as nothing; who refuses a wallet that we have no more doesn't matter."""
+        try:
+            rows: Any = json.loads(saved or "[]")
+            for key, wallet, payer, when, since, *amounts in rows[-MAX_REFUSALS:]:
+                if (paying := bytes.fromhex(payer)) in self._payers:
+                    owed, most, release = map(int, amounts)
+                    debt = Debt(owed, int(since), most, release)
+                    purse = self._payers.index(paying)
+                    yield Refusal(bytes.fromhex(key), bytes.fromhex(wallet), purse, debt, int(when) - self._epoch)
+        except (ValueError, TypeError, LookupError, RecursionError):
+            return
 
 
 def words_of(debt: Debt) -> str:

@@ -179,6 +179,18 @@ class Reputation:
         experience.bad = min(MOST, experience.bad + 1)
         return term.until - self.epoch
 
+    def pardon(self, key: PublicKey, now: float) -> float:
+        """What a Node was avoided for was ours to mend, and is mended: nothing of it is held against it, and a first
+        term is the most that is left. Until when it is avoided, as a time of the Node."""
+        clock = self._tell(now)
+        term = self.terms[key]
+        experience = self._of(key, now)
+        experience.bad = max(0.0, experience.bad - term.count)
+        term.count, term.until = 0, min(term.until, clock + FIRST_TERM)
+        if term.wallet in self._wallets:
+            self._wallets[term.wallet] = key, term.until
+        return term.until - self.epoch
+
     # --- what follows ---
 
     def typical_speed(self) -> float | None:
