@@ -12,8 +12,9 @@ from masq.core.accountant.effects import Save
 from masq.core.accountant.ledger import BookEntry
 from masq.shell import backup
 from masq.shell.backup import ASIDE, READY, finish_restore, stage_backup, write_backup
+from masq.shell.database import alone
 from masq.shell.key_file import StoreError
-from masq.shell.store import Store, alone
+from masq.shell.store import SNAPSHOT_HEAD, Store
 
 FILES: dict[str, Path | bytes] = {"node.db": b"d" * 200_000, "node.key": b"k", "config.toml": b"c"}
 ENTRY = BookEntry(True, b"a" * 20, 7, 5)
@@ -120,7 +121,12 @@ def test_a_snapshot_while_it_is_written_to_is_of_one_moment(tmp_path: Path) -> N
         store.save(Save((BookEntry(True, wallets[0], amount, 1), BookEntry(True, wallets[-1], amount, 1))))
     thread.join()
     assert found[0].stat().st_mode & 0o777 == 0o600
-    write_backup(tmp_path / "file", "one", {"node.db": found[0], "node.key": tmp_path / "node" / "node.key"})
+    files = {
+        "node.db": found[0],
+        "node.head": found[0].with_name(SNAPSHOT_HEAD),
+        "node.key": tmp_path / "node" / "node.key",
+    }
+    write_backup(tmp_path / "file", "one", files)
     store.close()
     restored(tmp_path / "file", "one", tmp_path / "other")
     again = Store.open(tmp_path / "other", "secret")

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import apsw
 import pytest
+from tests.older_books import older_books
 
 from masq.core.accountant.effects import Save
 from masq.core.accountant.ledger import BookEntry
@@ -110,15 +110,9 @@ def test_a_kill_at_any_step_leaves_one_of_the_two(tmp_path: Path, monkeypatch: p
 
 def of_an_older_version(directory: Path, password: str) -> None:
     """As 0.2.0 left it: the key is the password's, by scrypt."""
-    begun(directory, None)
-    key = json.loads((directory / KEY_FILE).read_text())["key"]
     salt = b"s" * 32
     made = hashlib.scrypt(password.encode(), salt=salt, dklen=32, n=2**15, r=8, p=1, maxmem=1 << 26)
-    connection = apsw.Connection(str(directory / "node.db"))
-    connection.pragma("cipher", "chacha20")
-    connection.pragma("key", f"raw:{key}")
-    connection.pragma("rekey", f"raw:{made.hex()}")
-    connection.close()
+    older_books(directory, 1, [("accounts", (1, ENTRY.wallet, str(ENTRY.wei), ENTRY.since))], made)
     (directory / KEY_FILE).write_text(json.dumps({"salt": salt.hex()}))
 
 

@@ -14,13 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from masq.chain.erc20 import sign_transfer
-from masq.chain.wallet import Wallet
 from masq.core.accountant.accountant import SavedState
-from masq.core.accountant.effects import Paid, Payment, Save, Variant
+from masq.core.accountant.effects import Payment, Save, Variant
 from masq.core.accountant.ledger import BookEntry
-from masq.shell.store import SCHEMA, Store, StoreBusyError, StoreError
-from masq.types import CHAINS
+from masq.shell.schema import SCHEMA
+from masq.shell.store import Store, StoreBusyError, StoreError
 
 WALLET, OTHER, PURSE = b"a" * 20, b"b" * 20, b"c" * 20
 PAYMENT = Payment(
@@ -118,45 +116,6 @@ def test_a_missing_key_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "node.key").unlink()
     with pytest.raises(StoreError, match=r"node\.key is missing"):
         Store.open(tmp_path, None)
-
-
-def test_payments_of_schema_1_are_taken_over_with_their_sender_and_price(tmp_path: Path) -> None:
-    """S83."""
-    payer = Wallet(b"\x01" * 32)
-    old = sign_transfer(payer, CHAINS["dev"], nonce=3, gas_price=7 * 10**9, recipient=OTHER, amount=10**20)
-    store = Store.open(tmp_path, None)
-    store.save(SAVE)
-    for table in ("payments", "paid", "earned", "debts"):
-        store._connection.execute(f"DROP TABLE {table}")
-    store._connection.execute(
-        "CREATE TABLE payments (hash BLOB PRIMARY KEY, creditor BLOB NOT NULL, wei TEXT NOT NULL, nonce INTEGER NOT "
-        "NULL, raw BLOB NOT NULL, made INTEGER NOT NULL) STRICT, WITHOUT ROWID"
-    )
-    row = (old.hash, OTHER, str(10**20), 3, old.raw, 9)
-    store._connection.execute("INSERT INTO payments VALUES (?, ?, ?, ?, ?, ?)", row)
-    store._connection.pragma("user_version", 1)
-    store.close()
-    again = Store.open(tmp_path, None)
-    variant = Variant(old.raw, old.hash, 7 * 10**9, None, 9)
-    assert again.load().payments == (Payment(OTHER, 10**20, 3, 9, payer.address, (variant,)),)
-    assert set(again.load().entries) == set(SAVE.entries)
-    again.save(Save(ended_payments=(old.hash,), paid=(Paid(old.hash, OTHER, 10**20, 5, 1, 9),)))
-    again.close()
-
-
-def test_books_of_schema_2_are_those_of_the_default_wallet(tmp_path: Path) -> None:
-    store = Store.open(tmp_path, None)
-    store.save(replace(SAVE, payments=(PAYMENT,)))
-    before = store.load()
-    store._connection.execute("DROP TABLE debts; ALTER TABLE payments DROP COLUMN purse")
-    store._connection.pragma("user_version", 2)
-    store.close()
-    again = Store.open(tmp_path, None)
-    assert again.load() == before
-    assert not again.further
-    again.save(Save(entries=(BookEntry(True, OTHER, 5, 9),)), PURSE)
-    assert (again.load(), again.further) == (before, {PURSE: 5})
-    again.close()
 
 
 def test_each_wallet_has_books_of_its_own(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from masq.shell.store import Store, StoreError
 PAYMENT = Payment(b"b" * 20, 10**20, 3, 9, b"p" * 20, (Variant(b"raw" * 60, b"h" * 32, 10**9, None, 9),))
 TEXT = repr(PAYMENT).replace(repr(PAYMENT.state), "State.SIGNED")
 COUNT = 20
-FILES = {"node.db", "node.db-journal", "node.key", "node.lock"}
+FILES = {"node.db", "node.db-journal", "node.head", "node.key", "node.lock"}
 
 _PROGRAM = f"""
 import sys, time

@@ -1,4 +1,4 @@
-"""The commands besides `run`: `status`, `descriptor`, `exit-policy`, `bans ...`, `wallet ...`, `demo`.
+"""The commands besides `run`: `status`, `descriptor`, `exit-policy`, `bans ...`, `ledger ...`, `wallet ...`, `demo`.
 
 What a command needs is imported inside it, so that each waits only for what it uses.
 """
@@ -16,6 +16,7 @@ from masq.cli.audit import audit
 from masq.cli.bans import bans
 from masq.cli.chains import chain_commands
 from masq.cli.financials import financials
+from masq.cli.ledger import ledger
 from masq.cli.options import AsJson, ChainName, DataDirectory, directory_of, need, print_json, settings_of
 from masq.cli.scan import scan
 from masq.cli.sim import sim
@@ -33,6 +34,7 @@ app = typer.Typer(
 )
 app.add_typer(wallet, name="wallet")
 app.add_typer(bans, name="bans")
+app.add_typer(ledger, name="ledger")
 app.add_typer(chain_commands, name="chain")
 
 

@@ -27,6 +27,7 @@ def backup(
     while it runs. Its password is asked for, or taken from MASQ_BACKUP_PASSWORD, or from standard input."""
     from masq.cli.control import NotRunningError, work
     from masq.shell.backup import write_backup
+    from masq.shell.store import remove_snapshot
 
     directory = directory_of(data_directory, chain)
     if file.exists():
@@ -42,7 +43,7 @@ def backup(
         try:
             size = write_backup(file, password, _files(directory, snapshot))
         finally:
-            snapshot.unlink(missing_ok=True)
+            remove_snapshot(snapshot.parent)
     if as_json:
         print_json({"backup": str(file), "bytes": size})
     else:
@@ -61,7 +62,7 @@ def restore(
     """Put back what `masq backup` wrote, while no Node runs there. What it replaces is kept in the folder
     before-restore."""
     from masq.shell.backup import ASIDE, finish_restore, stage_backup
-    from masq.shell.store import alone
+    from masq.shell.database import alone
 
     directory = directory_of(data_directory, chain)
     if not file.is_file():
@@ -92,20 +93,23 @@ def restore(
 def _of_one_that_rests(file: Path, password: str, directory: Path) -> int:
     """Nobody writes to its files meanwhile, so they can be taken as they lie."""
     from masq.shell.backup import write_backup
-    from masq.shell.store import alone
+    from masq.shell.database import alone
 
     with alone(directory):
         return write_backup(file, password, _files(directory, directory / "node.db"))
 
 
 def _files(directory: Path, database: Path) -> dict[str, Path | bytes]:
+    """`database`: it itself, or a snapshot of it, which has no journal, and a file of its own that tells how far it had
+    come."""
     from masq.shell.backup import NAMES
+    from masq.shell.store import SNAPSHOT, SNAPSHOT_HEAD
 
+    instead = {"node.db": database, "node.db-journal": None, "node.head": directory / SNAPSHOT_HEAD}
     files: dict[str, Path | bytes] = {}
     for name in NAMES:
-        path = database if name == "node.db" else directory / name
-        # The journal belongs to the database that lies there, not to a snapshot of it.
-        if path.exists() and (name != "node.db-journal" or database.name == "node.db"):
+        path = instead.get(name, directory / name) if database.name == SNAPSHOT else directory / name
+        if path is not None and path.exists():
             files[name] = path
     return files
 

@@ -12,6 +12,7 @@ from masq.errors import LocalError
 from masq.shell.control import Answer, Command
 from masq.shell.driver import Driver
 from masq.shell.jobs import Jobs
+from masq.shell.ledger import look_at_running
 from masq.shell.reload import Reloading
 from masq.shell.status import Status
 from masq.shell.store import Store
@@ -38,6 +39,7 @@ def commands(
         "words": _alone(lambda: {"given": dict(reloading.sources.given)}),
         "stop": _alone(orders.end),
         "snapshot": jobs.command(lambda: {"snapshot": str(store.snapshot())}),
+        "ledger": jobs.command(lambda: look_at_running(store)),
         "metrics": _alone(lambda: {"text": status.metrics().decode()}),
     }
 

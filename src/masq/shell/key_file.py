@@ -145,15 +145,3 @@ def sync_directory(directory: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def key_for(path: Path, database: Path, password: str | None) -> StoredKey:
-    """The key of a database, made if there is neither. StoreError if one is there without the other."""
-    stored = read_key(path, password)
-    if stored is not None:
-        return stored
-    if database.exists() and database.stat().st_size:
-        raise StoreError(f"{path} is missing: without it {database} can't be opened. Restore it from a copy")
-    key = os.urandom(KEY_SIZE)
-    write_key(path, key, password)
-    return StoredKey(key)

@@ -2,19 +2,20 @@
 
 The cipher (ChaCha20-Poly1305, per page) notices every altered byte. Its key is in a file beside the database, sealed by
 the Node's password; without a password that file protects nothing but copies of the database alone (`key_file`).
-What the cipher can't notice is an older copy of the file put in its place.
+Rows that were altered with the key, and older copies put in its place, are noticed by seals, a journal and a file that
+says how far it has come (`evidence`, `head_file`).
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from time import time
+from typing import Any, Final
 
 import apsw
 
@@ -22,140 +23,144 @@ from masq.chain.transaction import read_legacy
 from masq.core.accountant.accountant import SavedState
 from masq.core.accountant.effects import Payment, Save, State, Variant
 from masq.core.accountant.ledger import BookEntry
+from masq.shell import evidence
 from masq.shell.backup import finish_restore
+from masq.shell.database import connect, make_durable, mapped_errors, take
+from masq.shell.evidence import ACCEPTED, Entry, Facts, Writing, evidence_key, time_text
+from masq.shell.head_file import HEAD_FILE, HeadFile, has_begun
 from masq.shell.history import Page, page_of, query_of
-from masq.shell.key_file import KEY_FILE, key_for, read_key, write_key
+from masq.shell.key_file import KEY_FILE, KEY_SIZE, StoredKey, read_key, write_key
 from masq.shell.key_file import StoreBusyError as StoreBusyError
 from masq.shell.key_file import StoreError as StoreError
+from masq.shell.schema import (
+    ACCOUNTS,
+    BANNED,
+    CONFIG,
+    CREATE,
+    EARNED,
+    FROM_1,
+    FROM_2,
+    FROM_3,
+    PAID,
+    PAYMENTS,
+    SCHEMA,
+)
+from masq.types import address_text
 
-SCHEMA: Final = 3
+DATABASE: Final = "node.db"
 SNAPSHOT: Final = "node.snapshot"
+SNAPSHOT_HEAD: Final = "node.snapshot-head"
 PAGES_AT_ONCE: Final = 64
 """Of a snapshot: a save waits some milliseconds for them at most."""
 
-_SINCE_2: Final = """
-CREATE TABLE payments (
-    hash BLOB PRIMARY KEY, creditor BLOB NOT NULL, wei TEXT NOT NULL, nonce INTEGER NOT NULL,
-    made INTEGER NOT NULL, sender BLOB NOT NULL, variants TEXT NOT NULL, state TEXT NOT NULL,
-    block INTEGER) STRICT, WITHOUT ROWID;
-CREATE TABLE paid (
-    hash BLOB NOT NULL, creditor BLOB NOT NULL, wei TEXT NOT NULL, block INTEGER NOT NULL, fee TEXT,
-    time INTEGER NOT NULL) STRICT;
-CREATE TABLE earned (
-    hash BLOB NOT NULL, debtor BLOB NOT NULL, wei TEXT NOT NULL, block INTEGER NOT NULL,
-    time INTEGER NOT NULL) STRICT;
-"""
-"""What schema 1 has not, or otherwise."""
 
-_SINCE_3: Final = """
-ALTER TABLE payments ADD COLUMN purse BLOB NOT NULL DEFAULT x'';
-CREATE TABLE debts (
-    purse BLOB NOT NULL, wallet BLOB NOT NULL, wei TEXT NOT NULL, since INTEGER NOT NULL,
-    PRIMARY KEY (purse, wallet)) STRICT, WITHOUT ROWID;
-"""
-"""What schema 2 has not: further consuming wallets (purse), their debts and payments. Nothing: the default one."""
+class AlteredBooksError(StoreError):
+    """The books aren't those that were written last. Their owner may look into it, and take them as they are."""
 
-_TABLES: Final = f"""
-CREATE TABLE config (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
-CREATE TABLE accounts (
-    payable INTEGER NOT NULL, wallet BLOB NOT NULL, wei TEXT NOT NULL, since INTEGER NOT NULL,
-    PRIMARY KEY (payable, wallet)) STRICT, WITHOUT ROWID;
-CREATE TABLE banned (wallet BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;
-{_SINCE_2}{_SINCE_3}"""
-
-_FROM_1: Final = f"ALTER TABLE payments RENAME TO payments_1;{_SINCE_2}{_SINCE_3}"
-
-_BUSY: Final = (
-    apsw.CantOpenError,
-    apsw.IOError,
-    apsw.BusyError,
-    apsw.LockedError,
-    apsw.ReadOnlyError,
-    apsw.NoMemError,
-    apsw.ProtocolError,
-)
-"""What may be over soon: too few descriptors or memory, a disk that is slow to come back."""
+    def __init__(self, directory: Path, problem: str) -> None:
+        self.problem = problem
+        super().__init__(
+            f"the books in {directory} are not those that were written last: {problem}. `masq ledger verify` tells "
+            "more. Restore a copy of all files, or, if you know why it is so, take them as they are with "
+            "`masq ledger accept`"
+        )
 
 
 class Store:
     """An open database. Each save is one transaction, on disk when it returns; no half of one ever remains."""
 
-    def __init__(self, connection: apsw.Connection, key: bytes, lock: int, path: Path) -> None:
+    def __init__(self, connection: apsw.Connection, key: bytes, path: Path) -> None:
         self._key = key
         self._connection = connection
-        self._lock = lock
         self._path = path
+        self._last = Entry()
+        """The end of the journal."""
+        self._head: HeadFile | None = None
+        self._files = ExitStack()
         self._turn = threading.RLock()
         """Whoever uses the connection has it, so that a snapshot can be taken in another thread."""
 
     @classmethod
-    def open(cls, directory: Path, password: str | None) -> Store:
-        """Open the Node's memory in a directory, or begin one. StoreError if it can't be had."""
-        lock = _take(directory)
-        path = directory / "node.db"
-        try:
-            finish_restore(directory)
-            (directory / SNAPSHOT).unlink(missing_ok=True)
-            stored = key_for(directory / KEY_FILE, path, password)
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-            store = cls(_connect(path, stored.key), stored.key, lock, path)
-            store._prepare(password)
-            if stored.outdated:
-                write_key(directory / KEY_FILE, stored.key, password)
-        except OSError as error:
-            os.close(lock)
-            raise StoreError(f"{path} can't be opened: {error.strerror}") from error
-        except StoreError:
-            os.close(lock)
-            raise
+    def open(cls, directory: Path, password: str | None, accept: str | None = None) -> Store:
+        """Open the Node's memory in a directory, or begin one. StoreError if it can't be had; AlteredBooksError if it
+        isn't what was written last, unless `accept` says why it is to be taken all the same."""
+        path = directory / DATABASE
+        with ExitStack() as files:
+            files.callback(os.close, take(directory))
+            try:
+                finish_restore(directory)
+                remove_snapshot(directory)
+                stored = _key(directory, password, accept is not None)
+                os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+                store = cls(connect(path, stored.key), stored.key, path)
+                files.callback(store._connection.close)
+                files.callback(store._close_head)
+                store._prepare(password, accept)
+                if stored.outdated:
+                    write_key(directory / KEY_FILE, stored.key, password)
+            except OSError as error:
+                raise StoreError(f"{path} can't be opened: {error.strerror}") from error
+            store._files = files.pop_all()
         return store
 
-    def _prepare(self, password: str | None) -> None:
+    def _prepare(self, password: str | None, accept: str | None) -> None:
         with self._use():
+            version = read_version(self._connection, self._path, password)
+            make_durable(self._connection)
+            damages = [row[0] for row in self._connection.execute("PRAGMA quick_check")]
+            if damages != ["ok"]:
+                raise StoreError(f"{self._path} is damaged or was altered: {damages[0]}")
+            head_path, key, problem = self._path.with_name(HEAD_FILE), evidence_key(self._key), ""
             try:
-                version = self._connection.pragma("user_version")
-            except apsw.NotADBError as error:
-                hint = (
-                    "the password is wrong" if password is not None else "it needs the --db-password it was made with"
-                )
-                raise StoreError(f"{self._path} can't be read: {hint}, or the file was damaged or altered") from error
-            # No write-ahead log: where one doesn't add up, SQLite takes that for its end. After a kill, a flipped bit
-            # or a lost file would undo without a word all that is in it: payments too, which would be made again.
-            # The journal is emptied, not removed, and kept open: a save needs no new descriptor, as strangers may
-            # have taken the last one. That takes the lock for good; `node.lock` keeps others out anyway.
-            self._connection.pragma("locking_mode", "exclusive")
-            self._connection.pragma("journal_mode", "truncate")
-            self._connection.pragma("temp_store", "memory")
-            # More than "full": a journal that came back after a power cut would undo the last save.
-            self._connection.pragma("synchronous", "extra")
-            if not 0 <= version <= SCHEMA:
-                raise StoreError(f"{self._path} was written by a newer version of this program (schema {version})")
-            with self._transaction():
-                if version == 0:
-                    self._connection.execute(_TABLES)
-                elif version == 1:
-                    self._from_1()
-                elif version == 2:
-                    self._connection.execute(_SINCE_3)
+                self._head = HeadFile.open(head_path, key)
+            except evidence.AlteredError as error:
+                problem = str(error)
+            problem = problem or next(problems(self._connection, self._key, version, self._head), "")
+            if problem and accept is None:
+                raise AlteredBooksError(self._path.parent, problem)
+            self._head = self._head or HeadFile.begin(head_path, key)
+            if version == SCHEMA:
+                self._last = evidence.last_entry(self._connection)
+            with self._transaction({ACCEPTED: [f"{accept}: {problem}"]} if problem else _begun(version)) as writing:
+                self._upgrade(version)
+                if problem or version != SCHEMA:
+                    writing.seal_all()
                 # Written even if nothing changes: that opens the journal.
                 self._connection.pragma("user_version", SCHEMA)
-            problems = [row[0] for row in self._connection.execute("PRAGMA quick_check")]
-            if problems != ["ok"]:
-                raise StoreError(f"{self._path} is damaged or was altered: {problems[0]}")
+
+    def _upgrade(self, version: int) -> None:
+        execute = self._connection.execute
+        if version == 0:
+            execute(CREATE)
+            return
+        if version < 2:
+            self._from_1()
+        if version < 3:
+            execute(FROM_2)
+        if version < 4:
+            execute(FROM_3)
 
     def _from_1(self) -> None:
         """Payments of old had one transaction each; who sent it, and at which price, stands in that."""
-        self._connection.execute(_FROM_1)
-        old = self._rows("SELECT creditor, wei, nonce, raw, hash, made FROM payments_1")
-        for creditor, wei, nonce, raw, hash, made in list(old):
+        self._connection.execute(FROM_1)
+        for creditor, wei, nonce, raw, hash, made in list(
+            self._rows("SELECT creditor, wei, nonce, raw, hash, made FROM payments_1")
+        ):
             sender, price = read_legacy(raw)
-            variants = (Variant(raw, hash, price, None, made),)
-            self._put_payments([Payment(creditor, int(wei), nonce, made, sender, variants)], b"")
+            variants = _variants_text([Variant(raw, hash, price, None, made)])
+            self._connection.execute(
+                "INSERT INTO payments (hash, creditor, wei, nonce, made, sender, variants, state, block) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+                (hash, creditor, wei, nonce, made, sender, variants, State.SIGNED.value),
+            )
         self._connection.execute("DROP TABLE payments_1")
 
     def close(self) -> None:
-        self._connection.close()
-        os.close(self._lock)
+        self._files.close()
+
+    def _close_head(self) -> None:
+        if self._head is not None:
+            self._head.close()
 
     # --- values ---
 
@@ -173,59 +178,43 @@ class Store:
 
     def load(self, purse: bytes = b"") -> SavedState:
         """What the Accountant knew when it was last saved; `purse`: that of a further consuming wallet."""
-        if purse:
-            return self._load_further(purse)
         with self._use():
             entries = tuple(
                 BookEntry(bool(payable), wallet, int(wei), since)
-                for payable, wallet, wei, since in self._rows("SELECT payable, wallet, wei, since FROM accounts")
+                for payable, wallet, wei, since in self._rows(
+                    "SELECT payable, wallet, wei, since FROM accounts WHERE purse = ?", (purse,)
+                )
             )
-            payments = self._payments(b"")
-            banned = tuple(wallet for (wallet,) in self._rows("SELECT wallet FROM banned"))
+            payments = tuple(
+                Payment(creditor, int(wei), nonce, made, sender, _variants(variants), State(state), block)
+                for creditor, wei, nonce, made, sender, variants, state, block in self._rows(
+                    "SELECT creditor, wei, nonce, made, sender, variants, state, block FROM payments WHERE purse = ?",
+                    (purse,),
+                )
+            )
+            banned = () if purse else tuple(wallet for (wallet,) in self._rows("SELECT wallet FROM banned"))
             start_block, outgo_block = (
-                int(text) if (text := self.get(name)) else None for name in ("start_block", "outgo_block")
+                int(text) if (text := self.get(config_name(purse, name))) else None
+                for name in ("start_block", "outgo_block")
             )
-        return SavedState(
-            entries,
-            payments,
-            banned,
-            start_block,
-            self.get("known_income"),
-            self.get("payers"),
-            outgo_block,
-            self.get("known_outgo") or None,
-            self.get("head"),
-        )
-
-    def _load_further(self, purse: bytes) -> SavedState:
-        with self._use():
-            debts = tuple(
-                BookEntry(True, wallet, int(wei), since)
-                for wallet, wei, since in self._rows("SELECT wallet, wei, since FROM debts WHERE purse = ?", (purse,))
-            )
-            payments = self._payments(purse)
-            block = self.get(config_name(purse, "outgo_block"))
             return SavedState(
-                debts,
+                entries,
                 payments,
-                outgo_block=int(block) if block else None,
-                known_outgo=self.get(config_name(purse, "known_outgo")) or None,
-                head=self.get(config_name(purse, "head")),
+                banned,
+                start_block,
+                self.get(config_name(purse, "known_income")),
+                self.get(config_name(purse, "payers")),
+                outgo_block,
+                self.get(config_name(purse, "known_outgo")) or None,
+                self.get(config_name(purse, "head")),
             )
-
-    def _payments(self, purse: bytes) -> tuple[Payment, ...]:
-        query = "SELECT creditor, wei, nonce, made, sender, variants, state, block FROM payments WHERE purse = ?"
-        return tuple(
-            Payment(creditor, int(wei), nonce, made, sender, _variants(variants), State(state), block)
-            for creditor, wei, nonce, made, sender, variants, state, block in self._rows(query, (purse,))
-        )
 
     @property
     def further(self) -> dict[bytes, int]:
         """Further wallets that have books, and wei that each owes."""
         with self._use():
             purses: dict[bytes, int] = {purse: 0 for (purse,) in self._rows("SELECT purse FROM payments")}
-            for purse, wei in self._rows("SELECT purse, wei FROM debts"):
+            for purse, wei in self._rows("SELECT purse, wei FROM accounts WHERE purse <> x''"):
                 purses[purse] = purses.get(purse, 0) + max(0, int(wei))
         purses.pop(b"", None)
         return purses
@@ -238,90 +227,70 @@ class Store:
 
     def adopt(self, purse: bytes) -> None:
         """A further wallet is the default one from now on: so are its debts and payments."""
-        with self._use(), self._transaction():
-            for wallet, wei, since in list(
-                self._rows("SELECT wallet, wei, since FROM debts WHERE purse = ?", (purse,))
-            ):
-                own = [
-                    (int(other), when)
-                    for other, when in self._rows(
-                        "SELECT wei, since FROM accounts WHERE payable = 1 AND wallet = ?", (wallet,)
-                    )
-                ]
-                total = int(wei) + sum(other for other, _ in own)
-                self._connection.execute(
-                    "INSERT OR REPLACE INTO accounts (payable, wallet, wei, since) VALUES (1, ?, ?, ?)",
-                    (wallet, str(total), min([since, *(when for _, when in own)])),
-                )
-            self._connection.execute("DELETE FROM debts WHERE purse = ?", (purse,))
-            self._connection.execute("UPDATE payments SET purse = x'' WHERE purse = ?", (purse,))
+        with self._use(), self._transaction({"adopted": [f"0x{purse.hex()}"]}) as writing:
+            debts = list(self._rows("SELECT wallet, wei, since FROM accounts WHERE purse = ?", (purse,)))
+            for wallet, wei, since in debts:
+                writing.remove(ACCOUNTS, (1, purse, wallet))
+                own = writing.remove(ACCOUNTS, (1, b"", wallet))
+                total, first = (int(wei) + int(own[3]), min(since, own[4])) if own else (int(wei), since)
+                writing.put(ACCOUNTS, (1, b"", wallet, str(total), first))
+            columns = ", ".join(PAYMENTS.columns[:-1])
+            for row in list(self._rows(f"SELECT {columns} FROM payments WHERE purse = ?", (purse,))):
+                writing.put(PAYMENTS, (*row, b""))
 
     def save(self, save: Save, purse: bytes = b"") -> None:
         """All of it or nothing; on disk when this returns. StoreBusyError: not now, but a later try may succeed.
 
         `purse`: the further consuming wallet whose books these are.
         """
-        with self._use(), self._transaction():
-            execute = self._connection.executemany
-            if purse:
-                execute(
-                    "INSERT OR REPLACE INTO debts (purse, wallet, wei, since) VALUES (?, ?, ?, ?)",
-                    [(purse, entry.wallet, str(entry.wei), entry.since) for entry in save.entries if entry.payable],
+        charges = {"owed": 0, "earned": 0}
+        with self._use(), self._transaction(_facts(save), charges) as writing:
+            for entry in save.entries:
+                if purse and not entry.payable:
+                    continue
+                old = writing.put(ACCOUNTS, (int(entry.payable), purse, entry.wallet, str(entry.wei), entry.since))
+                charges["owed" if entry.payable else "earned"] += entry.wei - (int(old[3]) if old else 0)
+            for p in save.payments:
+                variants = _variants_text(p.variants)
+                writing.put(
+                    PAYMENTS,
+                    (
+                        p.hash,
+                        p.creditor,
+                        str(p.wei),
+                        p.nonce,
+                        p.made,
+                        p.sender,
+                        variants,
+                        p.state.value,
+                        p.block,
+                        purse,
+                    ),
                 )
-            else:
-                execute(
-                    "INSERT OR REPLACE INTO accounts (payable, wallet, wei, since) VALUES (?, ?, ?, ?)",
-                    [(int(entry.payable), entry.wallet, str(entry.wei), entry.since) for entry in save.entries],
-                )
-            self._put_payments(save.payments, purse)
-            execute(
-                "INSERT INTO paid (hash, creditor, wei, block, fee, time) VALUES (?, ?, ?, ?, ?, ?)",
-                [
-                    (p.hash, p.creditor, str(p.wei), p.block, None if p.fee is None else str(p.fee), p.time)
-                    for p in save.paid
-                ],
-            )
-            execute(
-                "INSERT INTO earned (hash, debtor, wei, block, time) VALUES (?, ?, ?, ?, ?)",
-                [(e.hash, e.debtor, str(e.wei), e.block, e.time) for e in save.earned],
-            )
-            execute("DELETE FROM payments WHERE hash = ?", [(hash,) for hash in save.ended_payments])
-            execute("INSERT OR IGNORE INTO banned (wallet) VALUES (?)", [(wallet,) for wallet in save.banned])
-            execute("DELETE FROM banned WHERE wallet = ?", [(wallet,) for wallet in save.released])
-            execute("DELETE FROM accounts WHERE payable = 0 AND wallet = ?", [(wallet,) for wallet in save.forgotten])
-            execute(
-                "INSERT OR REPLACE INTO config (name, value) VALUES (?, ?)",
-                [(config_name(purse, name), value) for name, value in save.config],
-            )
-
-    def _put_payments(self, payments: Iterable[Payment], purse: bytes) -> None:
-        self._connection.executemany(
-            "INSERT OR REPLACE INTO payments (hash, creditor, wei, nonce, made, sender, variants, state, block, purse) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [
-                (
-                    p.hash,
-                    p.creditor,
-                    str(p.wei),
-                    p.nonce,
-                    p.made,
-                    p.sender,
-                    _variants_text(p.variants),
-                    p.state.value,
-                    p.block,
-                    purse,
-                )
-                for p in payments
-            ],
-        )
+            for each in save.paid:
+                fee = None if each.fee is None else str(each.fee)
+                writing.add(PAID, (each.hash, each.creditor, str(each.wei), each.block, fee, each.time, each.sender))
+            for income in save.earned:
+                writing.add(EARNED, (income.hash, income.debtor, str(income.wei), income.block, income.time))
+            for hash in save.ended_payments:
+                writing.remove(PAYMENTS, (hash,))
+            for wallet in save.banned:
+                writing.put(BANNED, (wallet,))
+            for wallet in save.released:
+                writing.remove(BANNED, (wallet,))
+            for wallet in save.forgotten:
+                writing.remove(ACCOUNTS, (0, b"", wallet))
+            for name, value in save.config:
+                writing.put(CONFIG, (config_name(purse, name), value))
 
     def snapshot(self) -> Path:
-        """A copy as of one moment, encrypted as the database is, in a file of its own: where. May be called in another
-        thread, and lets saves pass between its steps."""
-        path = self._path.with_name(SNAPSHOT)
-        path.unlink(missing_ok=True)
+        """A copy as of one moment, encrypted as the database is, in a file of its own: where. Beside it lies the file
+        that tells how far it had come. May be called in another thread, and lets saves pass between its steps."""
+        directory = self._path.parent
+        path = directory / SNAPSHOT
+        remove_snapshot(directory)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-        copy = _connect(path, self._key)
+        copy = connect(path, self._key)
         try:
             with self._use():
                 steps = copy.backup("main", self._connection, "main")
@@ -333,59 +302,176 @@ class Store:
             finally:
                 with self._use():
                     steps.finish()
+            head = HeadFile.begin(directory / SNAPSHOT_HEAD, evidence_key(self._key))
+            head.write(evidence.last_entry(copy))
+            head.close()
         except BaseException:
-            path.unlink(missing_ok=True)
+            remove_snapshot(directory)
             raise
         finally:
             copy.close()
         return path
 
-    def _rows(self, query: str, values: tuple[bytes | int, ...] = ()) -> Iterator[tuple]:  # type: ignore[type-arg]
+    @contextmanager
+    def copied(self) -> Iterator[tuple[apsw.Connection, bytes]]:
+        """A copy as of one moment to look into, and the key of its evidence. May be used in another thread."""
+        path = self.snapshot()
+        try:
+            with mapped_errors(path):
+                copy = connect(path, self._key)
+                try:
+                    yield copy, evidence_key(self._key)
+                finally:
+                    copy.close()
+        finally:
+            remove_snapshot(path.parent)
+
+    def _rows(self, query: str, values: tuple[bytes | int, ...] = ()) -> Iterator[tuple[Any, ...]]:
         yield from self._connection.execute(query, values)
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        """All or nothing. SQLite may have rolled back by itself already, as it does on a full disk."""
+    def _transaction(self, facts: Facts, charges: dict[str, int] | None = None) -> Iterator[Writing]:
+        """All or nothing, and an entry in the journal. SQLite may have rolled back by itself already, as it does on a
+        full disk. `charges` is looked at when all else is done."""
+        head = self._head
+        assert head is not None
         if self._connection.in_transaction:  # One that could not even be rolled back when it failed.
             self._connection.execute("ROLLBACK")
         self._connection.execute("BEGIN IMMEDIATE")
         try:
-            yield
+            writing = Writing(self._connection, evidence_key(self._key), self._last)
+            yield writing
+            last = writing.finish(int(time()), facts, charges or {}, head.last.saves)
             self._connection.execute("COMMIT")
         except BaseException:
             if self._connection.in_transaction:
                 with suppress(apsw.Error):
                     self._connection.execute("ROLLBACK")
             raise
+        self._last = last
+        head.write(last)
 
     @contextmanager
     def _use(self) -> Iterator[None]:
-        with self._mapped_errors(), self._turn:
+        with mapped_errors(self._path), self._turn:
             yield
 
-    @contextmanager
-    def _mapped_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except apsw.FullError as error:
-            raise StoreError(
-                f"the disk is full: nothing more can be booked in {self._path}. Make room, then start again"
-            ) from error
-        except (apsw.NotADBError, apsw.CorruptError) as error:
-            raise StoreError(
-                f"{self._path} is damaged or was altered: restore it from a copy, or move it away"
-            ) from error
-        except _BUSY as error:
-            raise StoreBusyError(f"{self._path} can't be used: {error}") from error
-        except apsw.Error as error:
-            raise StoreError(f"{self._path} can't be used: {error}") from error
-        except (ValueError, TypeError, OverflowError) as error:
-            raise StoreError(f"{self._path} holds a value that makes no sense: {error}") from error
+
+def remove_snapshot(directory: Path) -> None:
+    """And the file beside it. OSError."""
+    for name in (SNAPSHOT, SNAPSHOT_HEAD):
+        (directory / name).unlink(missing_ok=True)
+
+
+def read_version(connection: apsw.Connection, path: Path, password: str | None) -> int:
+    """The schema of a database; 0 of an empty one. StoreError if its key is wrong, or it is of a newer program."""
+    try:
+        version = connection.pragma("user_version")
+    except apsw.NotADBError as error:
+        hint = "the password is wrong" if password is not None else "it needs the --db-password it was made with"
+        raise StoreError(f"{path} can't be read: {hint}, or the file was damaged or altered") from error
+    if not 0 <= version <= SCHEMA:
+        raise StoreError(f"{path} was written by a newer version of this program (schema {version})")
+    return int(version)
+
+
+def problems(connection: apsw.Connection, key: bytes, version: int, head: HeadFile | None) -> Iterator[str]:
+    """What speaks against the books of a schema: they aren't what was written, or not what was written last."""
+    saves = head.last.saves if head is not None else 0
+    if version < SCHEMA:
+        if saves and head is not None:
+            older = "they are of an older version of this program" if version else "there are none"
+            yield f"{older}, and {HEAD_FILE} tells of {saves} saves until {time_text(head.last.time)}"
+        elif version == 0 and head is None:
+            yield f"there are none, nor a {HEAD_FILE}, and their key is there"
+        return
+    yield from evidence.problems(connection, evidence_key(key))
+    if head is None:
+        yield f"{HEAD_FILE} is missing, which tells how far they had come"
+    elif older := _rolled_back(connection, head.last):
+        yield older
+
+
+def _rolled_back(connection: apsw.Connection, head: Entry) -> str:
+    """How the books are older than what `head` tells of, or others; nothing if they aren't."""
+    last = evidence.last_entry(connection)
+    if last.saves < head.saves:
+        return (
+            f"they are an older copy, as of {time_text(last.time)}: {head.saves - last.saves} saves until "
+            f"{time_text(head.time)} are not in it"
+        )
+    if evidence.follows(connection, head):
+        return ""
+    return f"they are not the ones that were written here until {time_text(head.time)}"
+
+
+def _begun(version: int) -> Facts:
+    if version == SCHEMA:
+        return {}
+    return {"upgraded": [f"schema {version}"]} if version else {"begun": [f"schema {SCHEMA}"]}
+
+
+def _facts(save: Save) -> Facts:
+    """What the journal tells of a save, beside charges."""
+    kinds: tuple[tuple[str, list[Any]], ...] = (
+        (
+            "payments",
+            [
+                {
+                    "hash": p.hash.hex(),
+                    "creditor": address_text(p.creditor),
+                    "wei": str(p.wei),
+                    "nonce": p.nonce,
+                    "state": p.state.value,
+                    "block": p.block,
+                }
+                for p in save.payments
+            ],
+        ),
+        ("ended", [hash.hex() for hash in save.ended_payments]),
+        (
+            "paid",
+            [
+                {"hash": p.hash.hex(), "creditor": address_text(p.creditor), "wei": str(p.wei), "block": p.block}
+                for p in save.paid
+            ],
+        ),
+        (
+            "earned",
+            [
+                {"hash": e.hash.hex(), "debtor": address_text(e.debtor), "wei": str(e.wei), "block": e.block}
+                for e in save.earned
+            ],
+        ),
+        ("banned", [address_text(wallet) for wallet in save.banned]),
+        ("released", [address_text(wallet) for wallet in save.released]),
+        ("forgotten", [address_text(wallet) for wallet in save.forgotten]),
+    )
+    return {name: items for name, items in kinds if items}
 
 
 def config_name(purse: bytes, name: str) -> str:
     """By which a value is kept for a further wallet; that of the default one has its own name."""
     return f"purse.{purse.hex()}.{name}" if purse else name
+
+
+def _key(directory: Path, password: str | None, accept: bool) -> StoredKey:
+    """The key of the books; where nothing is yet, it is made, and the file that is to tell how far they have come."""
+    database, head = directory / DATABASE, directory / HEAD_FILE
+    stored = read_key(directory / KEY_FILE, password)
+    if stored is not None:
+        return stored
+    if database.exists() and database.stat().st_size:
+        raise StoreError(
+            f"{directory / KEY_FILE} is missing: without it {database} can't be opened. Restore it from a copy"
+        )
+    if has_begun(head) and not accept:
+        raise AlteredBooksError(directory, f"there are none, nor their key, and {HEAD_FILE} tells of both")
+    stored = StoredKey(os.urandom(KEY_SIZE))
+    # Before the key: where that is, and this is not, somebody took it away.
+    HeadFile.begin(head, evidence_key(stored.key)).close()
+    write_key(directory / KEY_FILE, stored.key, password)
+    return stored
 
 
 def _variants_text(variants: Iterable[Variant]) -> str:
@@ -402,38 +488,6 @@ def _variants(text: str) -> tuple[Variant, ...]:
     if not variants:
         raise ValueError("a payment without a transaction")
     return variants
-
-
-def _take(directory: Path) -> int:
-    """Have the directory for this process alone: a descriptor, which ends that when it is closed."""
-    try:
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock = os.open(directory / "node.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise StoreError(f"the data directory {directory} can't be used: {error.strerror}") from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(lock)
-        raise StoreError(f"another Node is using {directory}: give this one a --data-directory of its own") from error
-    return lock
-
-
-@contextmanager
-def alone(directory: Path) -> Iterator[None]:
-    """No Node runs with this data directory meanwhile. StoreError if one does."""
-    lock = _take(directory)
-    try:
-        yield
-    finally:
-        os.close(lock)
-
-
-def _connect(path: Path, key: bytes) -> apsw.Connection:
-    connection = apsw.Connection(str(path))
-    connection.pragma("cipher", "chacha20")
-    connection.pragma("key", f"raw:{key.hex()}")
-    return connection
 
 
 def change_password(directory: Path, old: str | None, new: str | None) -> None:

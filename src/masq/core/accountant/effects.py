@@ -95,6 +95,7 @@ class Paid:
     """Wei of the chain's coin; None where the provider doesn't say."""
     time: int
     """Unix seconds at which it was booked."""
+    sender: Address
 
 
 @dataclass(frozen=True, slots=True)

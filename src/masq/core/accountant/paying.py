@@ -412,7 +412,7 @@ class Paying:
         block = receipt.block if receipt is not None else self.payments.shown.get(hash, payment.block or 0)
         self.outgo.know(hash, payment.creditor, block, payment.wei)
         fee = receipt.fee if receipt is not None else None
-        paid.append(Paid(hash, payment.creditor, payment.wei, block, fee, clock))
+        paid.append(Paid(hash, payment.creditor, payment.wei, block, fee, clock, payment.sender))
 
     def _unbook(self, payment: Payment) -> None:
         if not payment.fills:
@@ -528,7 +528,7 @@ class Paying:
                 continue
             self._ledger.settle(True, each.wallet, each.wei, clock)
             self.paid += each.wei
-            paid.append(Paid(each.hash, each.wallet, each.wei, each.block, None, clock))
+            paid.append(Paid(each.hash, each.wallet, each.wei, each.block, None, clock, self._wallet))
             text = f"the chain shows a payment of {each.wei} wei to {who} that these books don't know: it counts"
             notices.append(Notice("warning", text))
         if paid:
