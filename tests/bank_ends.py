@@ -137,8 +137,12 @@ class Books:
             self.carry(self.accountant.scan(scan, self.now))
             for desk in self.turn.node.desks:
                 self.carry(desk.marked(desk.accountant.scan(scan, self.now)))
-            while self.turn.begun:
-                await self.turn.begun.pop()
+            await self.settle()
+
+    async def settle(self) -> None:
+        """All that was begun is done, and what follows from it."""
+        while self.turn.begun:
+            await self.turn.begun.pop()
 
     def take_begun(self) -> list[Awaitable[None]]:
         begun, self.turn.begun = self.turn.begun, []

@@ -217,6 +217,7 @@ def test_an_older_copy_of_the_books_pays_nothing_again(tmp_path: Path, chain: Ch
     async def first(books: Books) -> None:
         consumed(books.accountant, (EARNER.address, DEFAULT_RATE_PACK, 100_000), [], 0, 0.0)
         books.carry(books.accountant.flush())
+        await books.settle()
         shutil.copytree(original, copy)
         await look(books, Scan.PAYABLES)
         chain.mine()

@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections import deque
 from collections.abc import Awaitable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -63,10 +64,10 @@ class BankConfig:
 
 
 class Bank:
-    """The Accountant's hands: what is saved is on disk before what follows it is begun.
+    """The Accountant's hands: what is saved is on disk before the payments that follow it are begun.
 
-    Saves are done when `perform` returns, as a rule. One that can't be done now is kept, with all saves and payments
-    after it, in their order, until it can. What the chain answers goes into the Node.
+    Saves are done in a thread, one after the other, so that no disk holds up the traffic. One that can't be done now is
+    kept, with all saves and payments after it, in their order, until it can. What the chain answers goes into the Node.
     """
 
     def __init__(self, turn: Turn, store: Store, config: BankConfig) -> None:
@@ -83,6 +84,11 @@ class Bank:
         self._turns = 0
         """Which provider is asked: another one after each failure, and after each search for income."""
         self._waiting: deque[Save | SendPayments] = deque()
+        """The first one may be under way."""
+        self._working = False
+        self._thread = ThreadPoolExecutor(1, "books")
+        self._saving: Future[None] | None = None
+        """What the thread does."""
         self._busy_since: float | None = None
         """Since when the store has refused to save."""
         self._why = ""
@@ -95,11 +101,9 @@ class Bank:
         return (f"books: nothing can be saved now: {self._why}",) if self._busy_since is not None else ()
 
     def perform(self, effect: AccountantEffect) -> None:
-        """StoreError if nothing can be saved any more."""
         match effect:
             case Save() | SendPayments():
-                self._waiting.append(effect)
-                self._work_off()
+                self._queue(effect)
             case Notice(level, text):
                 getattr(log, level)("accountant", detail=text)
             case AskTerms():
@@ -116,37 +120,56 @@ class Bank:
     def save_config(self, name: str, value: str) -> None:
         self.perform(Save(config=((name, value),)))
 
-    def _work_off(self) -> None:
-        while self._waiting:
-            effect = self._waiting[0]
-            if isinstance(effect, Save):
-                try:
-                    self._store.save(effect, self._of)
-                except StoreBusyError as error:
-                    self._not_now(error)
-                    return
-                if self._busy_since is not None:
-                    self._busy_since = None
-                    log.warning("books_saved", detail="what waited to be saved is on disk")
-            else:
-                self._ask(None, self._send(effect))
-            self._waiting.popleft()
+    def _queue(self, effect: Save | SendPayments) -> None:
+        last = self._waiting[-1] if len(self._waiting) > 1 else None
+        if isinstance(effect, Save) and isinstance(last, Save) and (both := gathered(last, effect)) is not None:
+            self._waiting[-1] = both  # So what a slow disk lets wait is no more than there are accounts.
+        else:
+            self._waiting.append(effect)
+        if not self._working:
+            self._working = True
+            self._turn.spawn(self._work())
+
+    async def _work(self) -> None:
+        """Until nothing waits."""
+        try:
+            while self._waiting:
+                effect = self._waiting[0]
+                if isinstance(effect, SendPayments):
+                    self._ask(None, self._send(effect))
+                elif not await self._saved(effect):
+                    await asyncio.sleep(TRY_EVERY)
+                    continue
+                self._waiting.popleft()
+        except StoreError as error:
+            self._turn.fail(error)
+        finally:
+            self._working = False
+
+    async def _saved(self, save: Save) -> bool:
+        """Whether it could be done now. StoreError if it can't be done any more."""
+        self._saving = self._thread.submit(self._store.save, save, self._of)
+        try:
+            # Whatever becomes of who waits for it, it is done to its end, and `close` sees how that was.
+            await asyncio.shield(asyncio.wrap_future(self._saving))
+        except StoreBusyError as error:
+            self._saving = None
+            self._not_now(error)
+            return False
+        self._saving = None
+        if self._busy_since is not None:
+            self._busy_since = None
+            log.warning("books_saved", detail="what waited to be saved is on disk")
+        return True
 
     def _not_now(self, error: StoreBusyError) -> None:
-        """Try again soon, and each time that more is to be saved; but not for ever."""
+        """It is tried again soon; but not for ever."""
         now = self._turn.now
         if self._busy_since is None:
             self._busy_since, self._why = now, str(error)
             log.error("books_not_saved", detail=f"{error}; it is tried again for {PATIENCE:.0f} s")
-            self._turn.spawn(self._retry())
         elif now - self._busy_since >= PATIENCE:
             raise StoreError(f"nothing could be saved for {PATIENCE:.0f} s: {error}") from error
-
-    async def _retry(self) -> None:
-        while self._busy_since is not None:
-            await asyncio.sleep(TRY_EVERY)
-            # As a turn: that is where it is dealt with if it fails for good.
-            self._turn.carry([Save()])
 
     def _ask(self, scan: Scan | None, work: Awaitable[Sequence[NodeEffect]]) -> None:
         self._turn.spawn(self._answer(scan, work))
@@ -181,9 +204,11 @@ class Bank:
         try:
             while self._waiting:
                 if isinstance(effect := self._waiting[0], Save):
-                    self._store.save(effect, self._of)
+                    under_way, self._saving = self._saving, None
+                    await asyncio.wrap_future(under_way or self._thread.submit(self._store.save, effect, self._of))
                 self._waiting.popleft()
         finally:
+            self._thread.shutdown()
             for client in self._clients.values():
                 await client.close()
 
@@ -286,6 +311,14 @@ class Bank:
         missing = [each for each, answer in zip(places, answers, strict=True) if answer is None]
         gone = [each.hash for each in missing if (await rpc.block(each.block)).hash != each.block_hash]
         return self._turn.node.gone(gone, self._turn.now)
+
+
+def gathered(first: Save, second: Save) -> Save | None:
+    """Both in one, if all that they change is accounts and values: what comes later counts."""
+    if first != Save(first.entries, config=first.config) or second != Save(second.entries, config=second.config):
+        return None
+    entries = {(entry.payable, entry.wallet): entry for entry in (*first.entries, *second.entries)}
+    return Save(tuple(entries.values()), config=tuple(dict((*first.config, *second.config)).items()))
 
 
 def _why_not(answer: Exception) -> str | None:

@@ -25,7 +25,7 @@ class Turn:
         """`perform` carries out what is no writing. `fail` hears what makes going on impossible: a full disk, say."""
         self.node = node
         self._perform = perform
-        self._fail = fail
+        self.fail = fail
         self.loop = asyncio.get_running_loop()
         # All connections that stand, by the ids of the core: they are written to from here, without a detour.
         self.traffic = Traffic()
@@ -78,7 +78,7 @@ class Turn:
                 else:
                     self._perform(effect)
         except LocalError as error:
-            self._fail(error)
+            self.fail(error)
             return
         for connection in gathered:
             connection.flush()
