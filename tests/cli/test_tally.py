@@ -81,13 +81,16 @@ def test_nothing_is_nothing() -> None:
 
 
 def test_transfers_of_both_directions_come_in_order_and_within_the_times_asked_for() -> None:
-    paid = [(time, A, str(10**20 + time), "aa", 7, None if time == 30 else "5") for time in (10, 20, 30, 40)]
-    earned = [(time, B, str(wei), "bb", 8, None) for time, wei in ((15, 3), (25, -3), (40, 1))]
+    paid = [
+        (time, A, str(10**20 + time), "aa", 7, None if time == 30 else "5", C if time == 20 else "")
+        for time in (10, 20, 30, 40)
+    ]
+    earned = [(time, B, str(wei), "bb", 8, None, None) for time, wei in ((15, 3), (25, -3), (40, 1))]
     source = read(paid=paid, earned=earned)
     assert [each.time for each in receipts(source, Wish())] == [10, 15, 20, 25, 30, 40, 40]
     some = list(receipts(source, Wish(since=20, until=40)))
     assert some == [
-        Receipt(20, True, f"0x{A}", 10**20 + 20, "0xaa", 7, 5),
+        Receipt(20, True, f"0x{A}", 10**20 + 20, "0xaa", 7, 5, f"0x{C}"),
         Receipt(25, False, f"0x{B}", -3, "0xbb", 8, None),
         Receipt(30, True, f"0x{A}", 10**20 + 30, "0xaa", 7, None),
     ]

@@ -38,6 +38,7 @@ ANSWERS = {
     "masq run": "masq://base-mainnet:",
     "curl": "a page from beyond the exit",
     "status": "works: browsing over 1 hop",
+    "ledger verify": "All is as it was written",
     "audit": "we count",
     "financials --since": "Owed to us",
     "financials --csv": "",

@@ -45,9 +45,9 @@ def test_each_row_of_each_kind_comes_once_and_in_order(tmp_path: Path, count: in
         store.save(Save(tuple(BookEntry(True, wallet(n), n, n) for n in range(count // 2))), purse)
     hexes = [wallet(n).hex() for n in numbers]
     assert all_of(store, "paid") == [
-        (n, hexes[n], str(2**100 + n), hexes[n], n, str(n) if n % 2 else None) for n in numbers
+        (n, hexes[n], str(2**100 + n), hexes[n], n, str(n) if n % 2 else None, "") for n in numbers
     ]
-    assert all_of(store, "earned") == [(n, hexes[n], str(-n), hexes[n], n, None) for n in numbers]
+    assert all_of(store, "earned") == [(n, hexes[n], str(-n), hexes[n], n, None, None) for n in numbers]
     assert all_of(store, "receivables") == [(hexes[n], str(2 * n), 2 * n) for n in numbers]
     assert all_of(store, "payables") == [(hexes[n], str(2 * n + 1), 2 * n + 1) for n in numbers]
     assert all_of(store, "further") == 2 * [(hexes[n], str(n), n) for n in range(count // 2)]

@@ -10,17 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from masq.cli.options import AsJson, ChainName, DataDirectory, ask_secret, directory_of, settings_of
+from masq.cli.options import AsJson, ChainName, DataDirectory, database_password, directory_of
 from masq.errors import LocalError, SettingError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from masq.cli.tally import Flow, Owed, Read, Receipt, Row, Wish
     from masq.shell.history import Page
 
 MOST_SHOWN: Final = 1_000
-COLUMNS: Final = ("time", "kind", "masq", "wei", "wallet", "transaction", "block", "fee_wei")
+COLUMNS: Final = ("time", "kind", "masq", "wei", "wallet", "transaction", "block", "fee_wei", "sender")
 """Of the CSV."""
 _UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 7 * 86_400}
 _LONGEST: Final = 100 * 366 * 86_400
@@ -152,7 +150,7 @@ def _reading(data_directory: str | None, chain: str | None) -> Iterator[Read]:
         return
     from masq.shell.store import Store
 
-    store = Store.open(directory, _password(data_directory, chain, directory))
+    store = Store.open(directory, database_password(data_directory, chain, directory))
     try:
         yield _rows(store.history)
     finally:
@@ -170,14 +168,6 @@ def _rows(page: Callable[[str, str], Page]) -> Read:
             after = found.after
 
     return read
-
-
-def _password(data_directory: str | None, chain: str | None, directory: Path) -> str | None:
-    from masq.shell.key_file import KEY_FILE, needs_password
-
-    if not needs_password(directory / KEY_FILE):
-        return None
-    return settings_of(data_directory, chain).db_password or ask_secret("db-password", "Password of the database: ")
 
 
 # --- how it is shown ---
@@ -201,7 +191,8 @@ def _print_csv(read: Read, wish: Wish) -> None:
     out.writerow(COLUMNS)
     for each in receipts(read, wish):
         fee = "" if each.fee is None else each.fee
-        out.writerow((iso(each.time), each.kind, exact(each.wei), each.wei, each.wallet, each.hash, each.block, fee))
+        amounts = exact(each.wei), each.wei
+        out.writerow((iso(each.time), each.kind, *amounts, each.wallet, each.hash, each.block, fee, each.sender or ""))
 
 
 def _receipt_json(each: Receipt) -> dict[str, Any]:
@@ -213,6 +204,7 @@ def _receipt_json(each: Receipt) -> dict[str, Any]:
         "transaction": each.hash,
         "block": each.block,
         "fee_wei": None if each.fee is None else str(each.fee),
+        "sender": each.sender,
     }
 
 

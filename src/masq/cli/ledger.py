@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from masq.cli.options import AsJson, ChainName, DataDirectory, ask_secret, directory_of, print_json, settings_of
-from masq.errors import LocalError, SettingError
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from masq.cli.options import AsJson, ChainName, DataDirectory, database_password, directory_of, print_json
+from masq.errors import LocalError
 
 ledger = typer.Typer(name="ledger", help="Check the books against their journal, show it, or accept them as they are.")
 
@@ -63,7 +60,7 @@ def accept(
     try:
         tell(directory, "status")
     except NotRunningError:
-        password = _password(data_directory, chain, directory)
+        password = database_password(data_directory, chain, directory)
         problems = look(directory, password)["problems"]
         if problems and not yes and not _sure(problems):
             raise LocalError("nothing was changed; --yes accepts without a question") from None
@@ -130,19 +127,7 @@ def _report(data_directory: str | None, chain: str | None) -> dict[str, Any]:
     try:
         return dict(work(directory, "ledger"))
     except NotRunningError:
-        return look(directory, _password(data_directory, chain, directory))
-
-
-def _password(data_directory: str | None, chain: str | None, directory: Path) -> str | None:
-    from masq.shell.key_file import KEY_FILE, needs_password
-
-    if not needs_password(directory / KEY_FILE):
-        return None
-    try:
-        password = settings_of(data_directory, chain).db_password
-    except SettingError:
-        password = None
-    return password or ask_secret("db-password", "Password of the database: ")
+        return look(directory, database_password(data_directory, chain, directory))
 
 
 def _sure(problems: list[str]) -> bool:

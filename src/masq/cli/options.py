@@ -56,6 +56,19 @@ def ask_secret(name: str, prompt: str) -> str:
         raise SettingError(name, "standard input is no text in UTF-8") from None
 
 
+def database_password(data_directory: str | None, chain: str | None, directory: Path) -> str | None:
+    """Of the Node's memory there: from the settings, or asked for; None if it needs none."""
+    from masq.shell.key_file import KEY_FILE, needs_password
+
+    if not needs_password(directory / KEY_FILE):
+        return None
+    try:
+        password = settings_of(data_directory, chain).db_password
+    except SettingError:  # Of another setting, maybe.
+        password = None
+    return password or ask_secret("db-password", "Password of the database: ")
+
+
 def print_json(value: Any) -> None:
     """For programs."""
     json.dump(value, sys.stdout, indent=1)

@@ -30,6 +30,8 @@ class Receipt(NamedTuple):
     block: int
     fee: int | None
     """Wei of the chain's coin, as far as they are known, of what we paid."""
+    sender: str | None = None
+    """The consuming wallet that paid, as far as it is known."""
 
     @property
     def kind(self) -> str:
@@ -128,9 +130,11 @@ def receipts(read: Read, wish: Wish) -> Iterator[Receipt]:
 
 
 def _transfers(rows: Iterable[Row], paid: bool, wish: Wish) -> Iterator[Receipt]:
-    for time, wallet, wei, hash, block, fee in rows:
+    for time, wallet, wei, hash, block, fee, sender in rows:
         if wish.wants(time):
-            yield Receipt(time, paid, f"0x{wallet}", int(wei), f"0x{hash}", block, None if fee is None else int(fee))
+            cost = None if fee is None else int(fee)
+            whose = f"0x{sender}" if sender else None
+            yield Receipt(time, paid, f"0x{wallet}", int(wei), f"0x{hash}", block, cost, whose)
 
 
 def owed(rows: Iterable[Row], wish: Wish, now: int) -> Owed:

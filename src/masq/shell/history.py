@@ -41,20 +41,23 @@ def _number(text: str) -> tuple[int]:
     return (number,)
 
 
-_ACCOUNTS: Final = "SELECT wallet, wallet, wei, since FROM accounts WHERE payable = {} AND wallet > ? ORDER BY wallet"
+_ACCOUNTS: Final = (
+    "SELECT wallet, wallet, wei, since FROM accounts WHERE payable = {} AND purse = x'' AND wallet > ? ORDER BY wallet"
+)
 KINDS: Final = {
     "paid": Kind(
-        "SELECT rowid, time, creditor, wei, hash, block, fee FROM paid WHERE rowid > ? ORDER BY rowid",
+        "SELECT rowid, time, creditor, wei, hash, block, fee, sender FROM paid WHERE rowid > ? ORDER BY rowid",
         _number,
     ),
     "earned": Kind(
-        "SELECT rowid, time, debtor, wei, hash, block, NULL FROM earned WHERE rowid > ? ORDER BY rowid",
+        "SELECT rowid, time, debtor, wei, hash, block, NULL, NULL FROM earned WHERE rowid > ? ORDER BY rowid",
         _number,
     ),
     "payables": Kind(_ACCOUNTS.format(1), _blob),
     "receivables": Kind(_ACCOUNTS.format(0), _blob),
     "further": Kind(
-        "SELECT purse, wallet, wallet, wei, since FROM debts WHERE (purse, wallet) > (?, ?) ORDER BY purse, wallet",
+        "SELECT purse, wallet, wallet, wei, since FROM accounts "
+        "WHERE payable = 1 AND purse <> x'' AND (purse, wallet) > (?, ?) ORDER BY purse, wallet",
         _two_wallets,
         2,
     ),
@@ -63,8 +66,8 @@ KINDS: Final = {
         _blob,
     ),
 }
-"""What there is to be read. Transfers: time, wallet, wei, hash, block, fee; accounts: wallet, wei, since; payments:
-wallet, wei, when made, state. `further`: payables of further consuming wallets."""
+"""What there is to be read. Transfers: time, wallet, wei, hash, block, fee, sender; accounts: wallet, wei, since;
+payments: wallet, wei, when made, state. `further`: payables of further consuming wallets."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,7 +95,8 @@ class Paid:
     """Wei of the chain's coin; None where the provider doesn't say."""
     time: int
     """Unix seconds at which it was booked."""
-    sender: Address
+    sender: Address = b""
+    """The consuming wallet; nothing where it isn't known."""
 
 
 @dataclass(frozen=True, slots=True)
