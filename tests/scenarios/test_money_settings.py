@@ -14,7 +14,8 @@ from masq.core.accountant.accountant import SavedState
 from masq.errors import SettingError
 from masq.settings.saving import save
 from masq.settings.table import SETTINGS
-from masq.shell.store import SCHEMA, Store
+from masq.shell.schema import SCHEMA
+from masq.shell.store import Store
 
 
 def test_S70_sums_are_exact_for_people_too() -> None:

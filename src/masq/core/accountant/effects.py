@@ -1,4 +1,4 @@
-"""What the Accountant wants done. A Save is on disk, whole, before the effect after it is begun."""
+"""What the Accountant wants done. A Save is on disk, whole, before the payments after it are begun."""
 
 from __future__ import annotations
 
