@@ -95,7 +95,8 @@ def test_a_peer_that_never_reads_is_not_waited_for_without_end(monkeypatch: pyte
         (Failure(Cause.NO_ROUTE, detail="no wallet of any neighbor"), Reply.NO_ROUTE),
         (Failure(Cause.REFUSED, SERVER, "could not connect"), Reply.REFUSED),
         (Failure(Cause.POLICY, SERVER), Reply.NOT_ALLOWED),
-        (Failure(Cause.NO_WALLET), Reply.NO_WALLET),
+        (Failure(Cause.NO_WALLET), Reply.PAYMENT),
+        (Failure(Cause.DELINQUENT), Reply.PAYMENT),
     ],
 )
 def test_a_client_is_told_by_the_cause_and_not_by_the_words(failure: Failure, reply: Reply) -> None:

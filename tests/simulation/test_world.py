@@ -214,7 +214,15 @@ def test_who_doesn_t_pay_is_banned_and_served_again_after_paying() -> None:
     client.send(b"300000\n")
     world.run_until(lambda: client.ended, 30)
     world.run(60)
-    assert any(host.node.accountant.is_delinquent(user.consuming.address) for host in world.hosts)
+    banning = {
+        host.node.keys.public_key.hex(): host.node.accountant.owed_by(user.consuming.address)
+        for host in world.hosts
+        if host.node.accountant.is_delinquent(user.consuming.address)
+    }
+    told = {each.node: each for each in user.node.books(world.now).refused_by}
+    assert told
+    assert {key: each.theirs for key, each in told.items()} == {key: banning[key] for key in told}
+    assert all(each.ours == each.theirs and "send at least" in each.advice for each in told.values())
     world.chain.fund(user.consuming.address, 10**24)
     world.run(60)
     assert not any(host.node.accountant.is_delinquent(user.consuming.address) for host in world.hosts)
@@ -222,6 +230,9 @@ def test_who_doesn_t_pay_is_banned_and_served_again_after_paying() -> None:
     user.open(again, "echo.test", 7)
     again.send(b"hello")
     assert world.run_until(lambda: again.received == b"hello", 30)
+    serving = {key.hex() for own in user.node.own_circuits if own.pulse.good for key in own.keys}
+    assert serving
+    assert not serving & {each.node for each in user.node.books(world.now).refused_by}
 
 
 def test_transactions_that_get_lost_are_sent_again_and_paid_once() -> None:

@@ -44,7 +44,8 @@ TOO_MANY: Final = Failure(
 )
 
 REPLIES: Final = {
-    Cause.NO_WALLET: Reply.NO_WALLET,
+    Cause.NO_WALLET: Reply.PAYMENT,
+    Cause.DELINQUENT: Reply.PAYMENT,
     Cause.NO_ROUTE: Reply.NO_ROUTE,
     Cause.BUDGET: Reply.NO_ROUTE,
     Cause.POLICY: Reply.NOT_ALLOWED,

@@ -141,6 +141,8 @@ def _money(seen: Seen) -> Iterator[Metric]:
     if books.most_hour_wei is not None:
         yield _gauge("spent_hour_masq_max", "MASQ that it may cost.", books.most_hour_wei / MASQ)
     yield _gauge("delinquent_wallets", "That are refused service until they pay.", len(books.banned))
+    refusing = len({each.node for each in books.refused_by})
+    yield _gauge("refusing_nodes", "That serve us no more until they are paid, as they say.", refusing)
     yield _gauge("payments_pending", "Under way.", len(books.payments))
     oldest = min((payment.made for payment in books.payments), default=None)
     age = max(0.0, seen.unix - oldest) if oldest is not None else 0.0

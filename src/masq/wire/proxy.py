@@ -39,7 +39,7 @@ class Reply(Enum):
     GENERAL = (1, 502, "Bad Gateway")
     REFUSED = (5, 502, "Bad Gateway")
     NOT_ALLOWED = (2, 403, "Forbidden")
-    NO_WALLET = (2, 402, "Payment Required")
+    PAYMENT = (2, 402, "Payment Required")
     NO_ROUTE = (3, 503, "Service Unavailable")
     UNREACHABLE = (4, 504, "Gateway Timeout")
     OVERLOADED = (1, 503, "Service Unavailable")
