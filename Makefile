@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ANVIL := @foundry-rs/anvil@1.7.1
 ARGS ?=
 
-.PHONY: help setup setup-dev tools demo test fuzz attack mesh coverage check format bench bench-wan bench-mesh release pages vendor images image lock clean
+.PHONY: help setup setup-dev tools demo test fuzz attack mesh coverage check format bench bench-wan bench-accountant bench-mesh release pages vendor images image lock clean
 
 help:  ## What can be made.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -84,6 +84,9 @@ bench: $(VENV)/.bench  ## Measure, against a private tor network if tor is insta
 
 bench-wan: $(VENV)/.bench  ## Measure over a wide network, emulated on this machine: needs root.
 	$(BIN)/python -m benchmarks.wan.run $(ARGS)
+
+bench-accountant: $(VENV)/.bench  ## Measure charges, accounts, scans, saves and starts, and write docs/performance.md.
+	$(BIN)/python -m benchmarks.accountant --write $(ARGS)
 
 bench-mesh: setup-dev  ## Run the scenarios of the simulator, and write docs/mesh.md; ARGS="--large" for those of 1,000 Nodes, too.
 	$(BIN)/python -m benchmarks.mesh $(ARGS)
