@@ -123,3 +123,21 @@ def test_praise_is_bounded_and_fades() -> None:
     for number in range(2):
         blame.suspect((GUARD, honest(9_000 + number)), SILENT, 10 * BLAME_LIFE)
     assert blame.keys(10 * BLAME_LIFE) == (GUARD,)
+
+
+@pytest.mark.parametrize(
+    ("cause", "pardoned"), [(Cause.DELINQUENT, True), (Cause.UNKNOWN, True), (Cause.SILENT, False)]
+)
+def test_who_refused_us_for_a_debt_that_is_paid_is_avoided_for_a_first_term_at_most(
+    cause: Cause, pardoned: bool
+) -> None:
+    blame = Blame()
+    for now in (0.0, BLAME_LIFE):
+        blame.put(THIEF, Failure(cause), now)
+    assert blame.keys(3 * BLAME_LIFE) == (THIEF,), "the second term is longer"
+    blame = Blame()
+    for now in (0.0, BLAME_LIFE):
+        blame.put(THIEF, Failure(cause), now)
+    blame.pardon(THIEF, BLAME_LIFE)
+    blame.pardon(OTHER, BLAME_LIFE)
+    assert blame.keys(3 * BLAME_LIFE) == (() if pardoned else (THIEF,))

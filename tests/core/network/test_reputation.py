@@ -5,7 +5,17 @@ from __future__ import annotations
 import pytest
 from tests.network_ends import ROOT, Peer, peers
 
-from masq.core.network.reputation import CONFIG, HALF_LIFE, SLOWEST, SPEED_HALF_LIFE, SUSPECTED, UNCERTAIN, Reputation
+from masq.core.network.reputation import (
+    CONFIG,
+    FIRST_TERM,
+    GROWTH,
+    HALF_LIFE,
+    SLOWEST,
+    SPEED_HALF_LIFE,
+    SUSPECTED,
+    UNCERTAIN,
+    Reputation,
+)
 
 ONE, TWO, THREE, FOUR = peers(4)
 
@@ -84,3 +94,21 @@ def test_what_was_learnt_outlives_a_restart() -> None:
 @pytest.mark.parametrize("saved", [None, "", "no json", "[]", '{"nodes": [[]]}', '{"terms": 1}', "[" * 100_000])
 def test_what_makes_no_sense_is_as_good_as_nothing(saved: str | None) -> None:
     assert weight(Reputation(0.0, saved), ONE) == 0.5
+
+
+def test_terms_grow_and_who_is_pardoned_has_ten_minutes_left_and_begins_anew() -> None:
+    record = TWO.record()
+    ours = Reputation(wallet_of=lambda key: record.earning_wallet)
+    now = 0.0
+    for count in range(3):
+        assert ours.sentence(TWO.key, "it swallows", now) == now + FIRST_TERM * GROWTH**count
+        assert ours.sentence(TWO.key, "again", now + 1) == now + FIRST_TERM * GROWTH**count, "it is in its term already"
+        now += FIRST_TERM * GROWTH**count
+    until = ours.sentence(TWO.key, "it swallows", now)
+    assert ours.view(TWO.key).bad > 3.5, "four failures, the first of half a day ago"
+    assert ours.pardon(TWO.key, now) == now + FIRST_TERM < until
+    view = ours.view(TWO.key)
+    assert (view.avoided, view.terms) == (FIRST_TERM, 0)
+    assert view.bad < 0.01
+    assert ours.pardon(TWO.key, now + 5) == now + FIRST_TERM, "a second pardon makes it no longer"
+    assert ours.sentence(TWO.key, "it swallows", now + FIRST_TERM) == now + 2 * FIRST_TERM
