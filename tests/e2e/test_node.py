@@ -280,6 +280,28 @@ def test_sigterm_ends_it_in_two_seconds_and_the_books_are_there_again(tmp_path: 
         second.stop()
 
 
+def test_without_a_listener_a_node_is_started_again_from_the_neighbors_it_had(tmp_path: Path) -> None:
+    """L13: with the identity that it had."""
+    settings = {"neighborhood-mode": "consume-only", "ip": "-", "earning-wallet": "-"}
+    first = Running(tmp_path, 13)
+    user = Running(tmp_path, 14, first.descriptor, None, (), **settings)
+    try:
+        wait_for(lambda: user.status()["stage"] == "RouteFound")
+        key = user.status()["public_key"]
+        user.process.send_signal(signal.SIGTERM)
+        assert user.process.wait(5) == 0
+        user.stop()
+        user = Running(tmp_path, 14, "", None, (), **settings)
+        wait_for(lambda: user.status()["stage"] == "RouteFound")
+        assert user.status()["public_key"] == key
+        with socks(user, Server(web).port) as stream:
+            stream.sendall(b"GET /again HTTP/1.0\r\n\r\n")
+            assert b"you asked: GET /again" in read_all(stream)
+    finally:
+        first.stop()
+        user.stop()
+
+
 def test_zero_hop_needs_neither_wallet_nor_chain(tmp_path: Path) -> None:
     settings = {"neighborhood-mode": "zero-hop", "ip": "-", "blockchain-service-url": "-"}
     node = Running(tmp_path, 21, "", None, (), **settings)

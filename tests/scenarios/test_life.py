@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,13 @@ from tests.settings.lines import valid
 
 from masq.core.network.contacts import PATIENCE
 from masq.core.network.neighborhood import REASONS
+from masq.errors import SettingError
 from masq.shell import runtime
 from masq.shell.store import Store
+from masq.sim.workloads.application import Application
+from masq.sim.workloads.browsing import Echo
 from masq.sim.world import World
+from masq.types import Mode
 from masq.wire.message import GossipFailure
 
 ALPHA, BETA = peers(2)
@@ -116,6 +121,34 @@ def test_L13_who_is_started_again_without_contacts_asks_the_neighbors_it_had() -
     graph = again.node.neighborhood.graph
     assert graph.full_neighbors(graph.root_key)
     assert again.node.has_route
+
+
+@pytest.mark.parametrize("mode", [Mode.CONSUME_ONLY, Mode.ORIGINATE_ONLY])
+def test_L13_who_has_no_listener_browses_at_once_when_it_is_started_again(mode: Mode) -> None:
+    world = World(2)
+    world.join(8)
+    world.servers["echo.test", 7] = Echo
+    user = world.add(world.hosts[:2], mode=mode)
+    world.run(20)
+    assert user.node.has_route
+    user.crash()
+    world.run(30)
+    again, client = world.add(mode=mode, replacing=user), Application()
+    assert world.run_until(lambda: again.node.has_route, 2)
+    again.open(client, "echo.test", 7)
+    client.send(b"hello")
+    assert world.run_until(lambda: client.received == b"hello", 2)
+
+
+def test_L13_without_a_listener_somebody_has_to_be_known(tmp_path: Path) -> None:
+    store = Store.open(tmp_path, None)
+    lost = replace(valid(), neighborhood_mode=Mode.CONSUME_ONLY)
+    with pytest.raises(SettingError, match="no neighbor of before is known"):
+        runtime._past_neighbors(lost, store)
+    store.set("past_neighbors", f"{ALPHA.key.hex()}@{ALPHA.address.endpoint}")
+    assert runtime._past_neighbors(lost, store) == store.get("past_neighbors")
+    assert runtime._past_neighbors(valid(), store) == store.get("past_neighbors")
+    store.close()
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])

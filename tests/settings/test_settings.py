@@ -297,6 +297,15 @@ def test_modes_without_a_listener_need_neighbors(mode: str) -> None:
     assert load({**line, "neighbors": NEIGHBOR}, {}).neighbors
 
 
+@pytest.mark.parametrize("mode", ["originate-only", "consume-only"])
+def test_who_has_run_before_may_know_neighbors(mode: str, tmp_path: Path) -> None:
+    line = {"chain": "dev", "neighborhood-mode": mode, "blockchain-service-url": URL, "earning-wallet": WALLET}
+    line["data-directory"] = str(tmp_path)
+    assert refusal(line).name == "neighbors"
+    (tmp_path / "node.db").touch()
+    assert load(line, {}).neighbors == ()
+
+
 def test_consume_only_serves_nobody() -> None:
     """X14."""
     line = {"chain": "dev", "neighborhood-mode": "consume-only", "neighbors": NEIGHBOR, "blockchain-service-url": URL}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from ipaddress import ip_address
+from typing import Final
 from urllib.parse import urlsplit
 
 from masq.errors import SettingError
@@ -11,6 +12,9 @@ from masq.settings.table import Settings
 from masq.settings.values import CrashPoint
 from masq.types import NO_RATES, Mode
 from masq.wire.descriptor import KEY_LENGTH
+
+DATABASE: Final = "node.db"
+"""In the data directory: who has it has run before, and may know neighbors."""
 
 
 def check(settings: Settings, given: frozenset[str]) -> Settings:
@@ -43,7 +47,7 @@ def check(settings: Settings, given: frozenset[str]) -> Settings:
 
 def _check_neighbors(settings: Settings) -> None:
     mode = settings.neighborhood_mode
-    if not settings.neighbors and mode in (Mode.ORIGINATE_ONLY, Mode.CONSUME_ONLY):
+    if needs_neighbors(settings) and not (settings.data_directory / DATABASE).exists():
         raise SettingError(
             "neighbors", f"required in mode {mode}; give the descriptor of at least one Node to connect to"
         )
@@ -55,6 +59,11 @@ def _check_neighbors(settings: Settings) -> None:
             )
         if len(neighbor.key) != KEY_LENGTH and settings.fake_public_key is None:
             raise SettingError("neighbors", f"the key of {neighbor} must have 43 characters")
+
+
+def needs_neighbors(settings: Settings) -> bool:
+    """Whether a Node has nobody but the neighbors of its last run: nobody comes to it, and none are named."""
+    return not settings.neighbors and settings.neighborhood_mode in (Mode.ORIGINATE_ONLY, Mode.CONSUME_ONLY)
 
 
 def _check_blockchain_service(settings: Settings) -> None:

@@ -165,7 +165,7 @@ class Settings:
         values.neighbors,
         "a list of Node descriptors, separated by commas",
         "Descriptors of the Nodes to join the network at: masq://<chain>:<key>@<IP>:<port>[/<port>], separated by "
-        "commas. Required in the modes originate-only and consume-only.",
+        "commas. Required in the modes originate-only and consume-only, unless the last run had neighbors.",
         "Network",
         default="",
         default_help="the neighbors of the last run",

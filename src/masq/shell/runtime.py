@@ -24,7 +24,7 @@ from masq.core.accountant.statements import SHARDS
 from masq.core.build import FurtherWallet, NodeConfig, build_node
 from masq.core.failure import printable
 from masq.core.limits import Limits
-from masq.core.network.contacts import Contact
+from masq.core.network.contacts import Contact, remembered
 from masq.core.network.own_record import Profile
 from masq.core.network.routing import Ceiling, ExitWish
 from masq.core.purses import NAME as PURSES
@@ -33,6 +33,7 @@ from masq.crypto import CryptDE, Keys, NullCryptDE
 from masq.errors import CryptoError, LocalError, SettingError
 from masq.gateway.token import token_of
 from masq.settings import Settings
+from masq.settings.relations import needs_neighbors
 from masq.shell.acceptor import Acceptor
 from masq.shell.bank import BankConfig
 from masq.shell.books import open_books
@@ -147,7 +148,7 @@ async def _start(
         accountant=_accountant(settings, wallet),
         hops=settings.min_hops,
         contacts=_contacts(settings, keys),
-        past_neighbors=store.get("past_neighbors"),
+        past_neighbors=_past_neighbors(settings, store),
         first_version=first_version,
         scans=settings.scans,
         contract=settings.chain.contract,
@@ -329,6 +330,15 @@ def _keys(settings: Settings, store: Store) -> tuple[Keys, Keys, int]:
         store.set("cryptde", keys.to_text())
         store.set("first_version", "0")
     return keys, alias, 0
+
+
+def _past_neighbors(settings: Settings, store: Store) -> str | None:
+    """What was saved of the neighbors of before. SettingError if there is nobody to turn to."""
+    saved = store.get("past_neighbors")
+    if needs_neighbors(settings) and not remembered(saved):
+        words = f"required in mode {settings.neighborhood_mode}, as no neighbor of before is known; give a descriptor"
+        raise SettingError("neighbors", words)
+    return saved
 
 
 def _contacts(settings: Settings, keys: Keys) -> tuple[Contact, ...]:

@@ -23,6 +23,7 @@ from masq.chain.transaction import read_legacy
 from masq.core.accountant.accountant import SavedState
 from masq.core.accountant.effects import Payment, Save, State, Variant
 from masq.core.accountant.ledger import BookEntry
+from masq.settings.relations import DATABASE
 from masq.shell import evidence
 from masq.shell.backup import finish_restore
 from masq.shell.database import connect, make_durable, mapped_errors, take
@@ -47,7 +48,6 @@ from masq.shell.schema import (
 )
 from masq.types import address_text
 
-DATABASE: Final = "node.db"
 SNAPSHOT: Final = "node.snapshot"
 SNAPSHOT_HEAD: Final = "node.snapshot-head"
 PAGES_AT_ONCE: Final = 64
