@@ -53,6 +53,8 @@ complete -c masq -n '__fish_seen_subcommand_from run' -l rate-pack -r -d 'Prices
 complete -c masq -n '__fish_seen_subcommand_from run' -l max-rate-pack -r -d 'Prices in wei, as in rate-pack, above which another Node is not used  anybody may name any price'
 complete -c masq -n '__fish_seen_subcommand_from run' -l max-price-per-gb -r -d 'MASQ that a GB may cost over a whole route'
 complete -c masq -n '__fish_seen_subcommand_from run' -l max-spending-per-hour -r -d 'MASQ that this user s traffic may cost in an hour  then no new connection is made, and a warning comes before; 0  any am'
+complete -c masq -n '__fish_seen_subcommand_from run' -l gas-share -r -d 'Per cent of a payment that its gas may cost  a debt that is due waits for cheaper gas, but never so long that its credit'
+complete -c masq -n '__fish_seen_subcommand_from run' -l masq-per-coin -r -d 'MASQ that one of the chain s coins (ETH, POL) is worth, roughly, for gas-share  nobody else is asked; 0  not known'
 complete -c masq -n '__fish_seen_subcommand_from run' -l payment-thresholds -r -d 'When debts are paid and debtors banned  debt threshold (gwei), maturity (s), payment grace period (s), permanent debt al'
 complete -c masq -n '__fish_seen_subcommand_from run' -l scans -r -f -a 'on off' -d 'Whether debts and payments are looked through at regular times'
 complete -c masq -n '__fish_seen_subcommand_from run' -l scan-intervals -r -d 'Seconds between scans of pending payments, of debts to pay, and of payments received'

@@ -198,3 +198,15 @@ def test_who_serves_us_no_more_is_shown_with_both_counts_and_what_to_do() -> Non
     assert "44444444: it counts 2 MASQ, we 1 MASQ, since 2026-" in text
     assert "at most 0.000000000000000005 MASQ may be owed; it serves again at 0.000000000000000003 MASQ" in text
     assert "do: send at least 1 MASQ" in text
+
+
+def test_debts_that_wait_for_cheaper_gas_are_listed_and_that_nobody_said_what_gas_costs() -> None:
+    dear: list[Json] = [{"wallet": WALLETS[0], "wei": str(10**18), "gas_wei": str(10**17)}]
+    money: dict[str, Json] = {"gas_share": 5, "masq_per_coin": str(10**18), "dear": dear}
+    text = " ".join(" ".join(lines_of({**STATUS, "money": money}, Look(None))).split())
+    assert f"Due, and waits until its gas costs 5 % at most MASQ GAS TO 1 0.1 {WALLETS[0]}" in text
+    assert "masq-per-coin" not in text
+    unknown = lines_of({**STATUS, "money": {"gas_share": 5, "masq_per_coin": None, "dear": []}}, Look(None))
+    assert len([line for line in unknown if "masq-per-coin isn't set" in line]) == 1
+    any_share = lines_of({**STATUS, "money": {"gas_share": 0, "masq_per_coin": None, "dear": []}}, Look(None))
+    assert not [line for line in any_share if "masq-per-coin" in line]

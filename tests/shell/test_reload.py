@@ -10,6 +10,7 @@ from typing import cast
 
 import pytest
 
+from masq.core.accountant.worth import GasShare
 from masq.core.network.routing import Ceiling, ExitWish
 from masq.errors import LocalError, SettingError
 from masq.settings import Settings
@@ -28,6 +29,7 @@ class Stage:
         self.fresh = Settings(data_directory=Path("/d"))
         node = SimpleNamespace(
             pay_at_most=lambda ceiling, most: self.told.append(("pay", (ceiling, most))),
+            pay_gas=lambda share: self.told.append(("gas", share)),
             exit_in=lambda wish: self.told.append(("exit in", wish)),
         )
         servers = SimpleNamespace(judge_by=lambda policy: self.told.append(("policy", list(policy.lines())[-1])))
@@ -54,6 +56,8 @@ def test_each_setting_that_counts_at_once_is_used(stage: Stage) -> None:
         max_rate_pack=RatePack(1, 2, 3, 4),
         max_price_per_gb=5,
         max_spending_per_hour=0,
+        gas_share=7,
+        masq_per_coin=3,
         exit_location=(frozenset(("DE",)),),
     )
     told = stage.reloading.again()
@@ -73,6 +77,7 @@ def test_each_setting_that_counts_at_once_is_used(stage: Stage) -> None:
         ("log", "debug"),
         ("policy", "reject *:*"),
         ("pay", (Ceiling(RatePack(1, 2, 3, 4), 5), None)),
+        ("gas", GasShare(7, 3)),
         ("exit in", ExitWish((frozenset(("DE",)),), True)),
     ]
     assert stage.reloading.again()["changed"] == []

@@ -79,7 +79,18 @@ def lines_of(status: dict[str, Json], look: Look, before: dict[str, Json] | None
     lines += ["", *facts(about(document))]
     lines += look.listed("Neighbors, and Nodes that are owed", NODE_HEAD, node_rows(document))
     lines += _streams(document, look, Document(before or {}))
-    for section in (_failures, _refused_by, _avoided, _overbilled, _wallets, _receivables, _payments, _bans, _warnings):
+    for section in (
+        _failures,
+        _refused_by,
+        _avoided,
+        _overbilled,
+        _wallets,
+        _receivables,
+        _dear,
+        _payments,
+        _bans,
+        _warnings,
+    ):
         lines += section(document, look)
     return lines
 
@@ -104,6 +115,7 @@ def about(document: Document) -> list[tuple[str, str]]:
         ("Programs use", f"{entry} (SOCKS5 and HTTP proxy)"),
         *([("Look-ups at", document.text("dns"))] if document.status.get("dns") else []),
         ("Pays with", document.text("consuming_wallet", "no consuming wallet")),
+        *_gas(document.part("money")),
         ("Is paid at", document.text("earning_wallet")),
         ("Last hour", f"spent {amount_text(spent)}{bound}"),
         ("Since start", f"paid {_amount(document, 'paid_wei')}, earned {_amount(document, 'earned_wei')}"),
@@ -111,6 +123,12 @@ def about(document: Document) -> list[tuple[str, str]]:
         ("Traffic", _traffic(document.part("traffic"))),
         ("Knows", f"{int(document.number('nodes_known'))} Nodes"),
     ]
+
+
+def _gas(money: Document) -> list[tuple[str, str]]:
+    if money.number("gas_share") and money.status.get("masq_per_coin") is None:
+        return [("Gas", "may cost any share of a payment, as masq-per-coin isn't set")]
+    return []
 
 
 def _traffic(traffic: Document) -> str:
@@ -270,6 +288,14 @@ def _receivables(document: Document, look: Look) -> list[str]:
     listed = {row.text("wallet") for row in owing}
     rows += [("-", "-", "refused until it pays", wallet) for wallet in document.names("banned") if wallet not in listed]
     return look.listed("Owed by others", ("MASQ", "SINCE", "", "CONSUMING WALLET"), rows)
+
+
+def _dear(document: Document, look: Look) -> list[str]:
+    """Debts that wait for cheaper gas."""
+    money = document.part("money")
+    rows = [(_debt(row.wei("wei")), _debt(row.wei("gas_wei")), row.text("wallet")) for row in money.rows("dear")]
+    share = f"{money.number('gas_share'):.0f} %"
+    return look.listed(f"Due, and waits until its gas costs {share} at most", ("MASQ", "GAS", "TO"), rows)
 
 
 def _payments(document: Document, look: Look) -> list[str]:

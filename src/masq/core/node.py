@@ -14,6 +14,7 @@ from masq.core.accountant.effects import AccountantEffect, AskTransfers, OfPurse
 from masq.core.accountant.paying import Terms
 from masq.core.accountant.payments import Look
 from masq.core.accountant.statements import Statements
+from masq.core.accountant.worth import GasShare
 from masq.core.circuits.entry import CircuitEntry, Wish
 from masq.core.circuits.exit import CircuitExit
 from masq.core.circuits.origin import OwnCircuits
@@ -726,6 +727,11 @@ class Node:
         self.accountant.budget.per_hour = per_hour
         self._route_revision = -1
 
+    def pay_gas(self, share: GasShare) -> None:
+        """Another share of a payment that its gas may cost."""
+        for accountant in (self.accountant, *(desk.accountant for desk in self.desks)):
+            accountant.pay_gas(share)
+
     def exit_in(self, wish: ExitWish) -> None:
         """Other countries for exits: new streams take new routes, those that there are go on."""
         self.routes.exits = wish
@@ -835,6 +841,7 @@ class Node:
                 owed_wei=Wei(books.money.owed_wei + sum(other.money.owed_wei for _, other in others)),
                 lacking=Wei(books.money.lacking + sum(other.money.lacking for _, other in others)),
                 accounts=books.money.accounts + sum(other.money.accounts for _, other in others),
+                dear=(*books.money.dear, *(each for _, other in others for each in other.money.dear)),
             ),
             wallets=(wallet_view(wallet, books), *(view for view, _ in others)),
         )

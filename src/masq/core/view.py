@@ -202,6 +202,15 @@ class ScanView:
 
 
 @dataclass(frozen=True, slots=True)
+class DearView:
+    """A debt that is due, and waits until its gas costs less, or it can't wait any more."""
+
+    wallet: str = _about("the creditor's")
+    wei: Wei = _about("of the debt")
+    gas_wei: Wei = _about("what its gas would have cost when that was last looked at, in MASQ")
+
+
+@dataclass(frozen=True, slots=True)
 class MoneyView:
     """How it stands with paying and being paid."""
 
@@ -215,6 +224,11 @@ class MoneyView:
     owed_wei: Wei = _about("by us, to all")
     owing_wei: Wei = _about("by all, to us")
     accounts: int = _about("in both books")
+    gas_share: int = field(default=0, metadata={_DOC: "per cent of a payment that its gas may cost; 0: any"})
+    masq_per_coin: Wei | None = field(
+        default=None, metadata={_DOC: "what a coin is worth, as its user says; gas-share counts only with it"}
+    )
+    dear: tuple[DearView, ...] = field(default=(), metadata={_DOC: "debts that wait as their gas costs more than that"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,6 +364,7 @@ VIEWS: Final = (
     AccountView,
     PaymentView,
     RefusalView,
+    DearView,
     MoneyView,
     ScanView,
 )

@@ -353,6 +353,26 @@ class Settings:
         default="1",
         bare="refused",
     )
+    gas_share: int = _setting(
+        "gas-share",
+        values.percent,
+        "a whole number from 0 to 100",
+        "Per cent of a payment that its gas may cost: a debt that is due waits for cheaper gas, but never so long that "
+        "its creditor might ban for it; 0: any. It counts where masq-per-coin says what gas costs.",
+        "Chain and money",
+        default="5",
+        bare="refused",
+    )
+    masq_per_coin: int = _setting(
+        "masq-per-coin",
+        values.masq,
+        "an amount of MASQ, such as 0.5",
+        "MASQ that one of the chain's coins (ETH, POL) is worth, roughly, for gas-share: nobody else is asked; 0: not "
+        "known.",
+        "Chain and money",
+        default="0",
+        bare="refused",
+    )
     payment_thresholds: PaymentThresholds = _setting(
         "payment-thresholds",
         values.payment_thresholds,

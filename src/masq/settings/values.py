@@ -92,6 +92,10 @@ def hops(text: str) -> int:
     return number(text, 1, 6)
 
 
+def percent(text: str) -> int:
+    return number(text, 0, 100)
+
+
 def gas_price(text: str) -> int:
     return number(text, 1, MAX_U64)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final
 
+from masq.core.accountant.worth import GasShare
 from masq.core.network.routing import Ceiling, ExitWish
 from masq.errors import LocalError, SettingError
 from masq.settings import Settings
@@ -27,6 +28,8 @@ AT_ONCE: Final = frozenset(
         "max_rate_pack",
         "max_price_per_gb",
         "max_spending_per_hour",
+        "gas_share",
+        "masq_per_coin",
         "exit_location",
         "fallback_routing",
     }
@@ -93,6 +96,8 @@ class Reloading:
         if changed & {"max_rate_pack", "max_price_per_gb", "max_spending_per_hour"}:
             ceiling = Ceiling(fresh.max_rate_pack, fresh.max_price_per_gb)
             driver.turn.node.pay_at_most(ceiling, fresh.max_spending_per_hour or None)
+        if changed & {"gas_share", "masq_per_coin"}:
+            driver.turn.node.pay_gas(gas_share(fresh))
         if changed & {"exit_location", "fallback_routing"}:
             driver.turn.node.exit_in(ExitWish(fresh.exit_location, fresh.fallback_routing))
         if "max_bandwidth" in changed:
@@ -103,6 +108,11 @@ class Reloading:
         # What waits for a restart is still to be named at the next time.
         settings = replace(self.sources.settings, **{name: getattr(fresh, name) for name in changed})
         self.sources = replace(self.sources, settings=settings)
+
+
+def gas_share(settings: Settings) -> GasShare:
+    """What the settings say of gas."""
+    return GasShare(settings.gas_share, settings.masq_per_coin)
 
 
 def log_config(settings: Settings) -> LogConfig:

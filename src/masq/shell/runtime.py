@@ -46,7 +46,7 @@ from masq.shell.log import configure, log
 from masq.shell.look_ups import LookUps
 from masq.shell.places import Place, country_of, find_place
 from masq.shell.process import hold_address, raise_descriptors
-from masq.shell.reload import Reloading, Sources, log_config
+from masq.shell.reload import Reloading, Sources, gas_share, log_config
 from masq.shell.resolve import Resolver
 from masq.shell.status import Status
 from masq.shell.store import Store, config_name
@@ -383,6 +383,7 @@ def _accountant(settings: Settings, wallet: Wallet | None) -> AccountantConfig:
             Scan.RECEIVABLES: float(intervals.receivable),
         },
         max_spending=settings.max_spending_per_hour or None,
+        gas_share=gas_share(settings),
     )
 
 

@@ -36,8 +36,9 @@ from masq.core.accountant.search import REMEMBERED_BLOCKS, Search
 from masq.core.accountant.strangers import Strangers
 from masq.core.accountant.thresholds import DEFAULT_THRESHOLDS, PaymentThresholds
 from masq.core.accountant.told import Told
+from masq.core.accountant.worth import ANY_SHARE, GasShare
 from masq.core.limits import MAX_ACCOUNTS
-from masq.core.view import AccountView, BooksView, MoneyView, PaymentView, ScanView
+from masq.core.view import AccountView, BooksView, DearView, MoneyView, PaymentView, ScanView
 from masq.types import Address, Wei, address_text
 from masq.wire.circuit import Debt
 
@@ -45,6 +46,8 @@ SAVE_EVERY: Final = 1.0
 """Seconds that charges are gathered before they are saved: what a crash can cost."""
 MOST_SHOWN: Final = 1_000
 """Accounts of each book in a status."""
+DEAR_AGAIN: Final = 150.0
+"""Seconds after which the price of gas is asked for again at the latest, while a debt waits for a lower one."""
 JUMP: Final = 30.0
 """Seconds that the wall clock may be off what the steady one says before that is told: the machine slept, say."""
 
@@ -64,6 +67,8 @@ class AccountantConfig:
     """Blocks that have to follow the one of a payment, or of income, before it counts: each chain has its own."""
     max_spending: int | None = None
     """Wei that our own user may spend in an hour; None: without bound."""
+    gas_share: GasShare = ANY_SHARE
+    """Of a payment, that its gas may cost."""
     earns: bool = True
     """Whether income is looked for: not in the books of a further consuming wallet."""
     own: frozenset[Address] = frozenset()
@@ -115,6 +120,7 @@ class Accountant:
             config.thresholds,
             Fees(config.most_gas_price),
             self._told,
+            config.gas_share,
         )
         self._earning = Earning(
             self.ledger,
@@ -254,6 +260,7 @@ class Accountant:
         match scan:
             case Scan.PAYABLES:
                 if not self._paying.due(self._clock(now)):
+                    self._paying.dear = ()
                     return []
                 # Before anything is paid: what did the wallet pay already?
                 question: AccountantEffect = self._ask_transfers(scan, Way.OUT)
@@ -367,6 +374,8 @@ class Accountant:
             self._scans.again(Scan.PAYABLES, now)
         else:
             self._scans.anew(Scan.PAYABLES)
+        if self._paying.dear:
+            self._scans.soon(Scan.PAYABLES, now, DEAR_AGAIN)
         return [*effects, *self._done(Scan.PAYABLES, now)]
 
     def sent(self, results: Sequence[str | None], payments: Sequence[Payment], now: float) -> list[AccountantEffect]:
@@ -415,6 +424,10 @@ class Accountant:
         self._scans.failed(scan, problem)
         return [*self._told.say(f"failed {scan}", "warning", f"the scan for {scan} failed: {problem}", now)]
 
+    def pay_gas(self, share: GasShare) -> None:
+        """Another share of a payment that its gas may cost; or a coin is worth something else now."""
+        self._paying.gas_share = share
+
     # --- what is shown ---
 
     def look_into_purse(self, tokens: int, coins: int, now: float) -> None:
@@ -447,7 +460,7 @@ class Accountant:
         )
 
     def _money(self, now: float) -> MoneyView:
-        clock, means = self._clock(now), self._paying.means
+        clock, means, share = self._clock(now), self._paying.means, self._paying.gas_share
         return MoneyView(
             scans=tuple(
                 ScanView(scan.value, None if each.good is None else now - each.good, each.problem)
@@ -461,5 +474,10 @@ class Accountant:
             owed_wei=Wei(sum(max(0, each.wei) for each in self.ledger.payables.values())),
             owing_wei=Wei(sum(max(0, each.wei) for each in self.ledger.receivables.values())),
             accounts=len(self.ledger.payables) + len(self.ledger.receivables),
+            gas_share=share.percent,
+            masq_per_coin=Wei(share.masq_per_coin) if share.masq_per_coin else None,
+            dear=tuple(
+                DearView(address_text(each.creditor), Wei(each.wei), Wei(each.gas)) for each in self._paying.dear
+            ),
             oldest_payment=max((clock - each.made for each in self._paying.payments.under_way), default=None),
         )

@@ -46,6 +46,12 @@ class Fees:
         most = min(self._cap, max(HEADROOM * base + tip, LEAST_GAS_PRICE))
         return Fee(most, min(tip, most - base))
 
+    def expected(self, fee: Fee, head: Head) -> int:
+        """Wei per gas that an offer will cost if a block takes it now."""
+        if fee.tip is None or head.base_fee is None:
+            return fee.most
+        return min(fee.most, head.base_fee + fee.tip)
+
     def too_low(self, variant: Variant, head: Head, prices: Prices) -> bool:
         """Whether a transaction can't be mined at today's prices."""
         if head.base_fee is not None:

@@ -32,6 +32,7 @@ from masq.core.accountant.payments import BOOKED, ENDS, UNDER_WAY, Look, Payment
 from masq.core.accountant.search import Counted, Search
 from masq.core.accountant.thresholds import PaymentThresholds
 from masq.core.accountant.told import Told
+from masq.core.accountant.worth import ANY_SHARE, GasShare, can_t_wait
 from masq.types import Address, address_text, amount_text
 
 DOUBT_FOR: Final = 120.0
@@ -84,6 +85,16 @@ class Due(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Dear:
+    """A debt that is due, and waits until its gas costs less."""
+
+    creditor: Address
+    wei: int
+    gas: int
+    """What its gas would have cost when that was last looked at, in wei of MASQ."""
+
+
+@dataclass(frozen=True, slots=True)
 class Means:
     """What the consuming wallet had when that was looked at, in wei."""
 
@@ -107,6 +118,7 @@ class Paying:
         thresholds: PaymentThresholds,
         fees: Fees,
         told: Told,
+        gas_share: GasShare = ANY_SHARE,
     ) -> None:
         self._wallet = wallet or b""
         self._sign = sign
@@ -117,6 +129,9 @@ class Paying:
         self._thresholds = thresholds
         self._fees = fees
         self._told = told
+        self.gas_share = gas_share
+        self.dear: tuple[Dear, ...] = ()
+        """What waited when it was last decided what to pay, the oldest debt first."""
         self._doubted: dict[bytes, float] = {}
         """Payments whose nonce is used and that nothing shows: since when."""
         self._reverted: dict[Address, tuple[int, int]] = {}
@@ -158,6 +173,8 @@ class Paying:
             return f"{amount_text(under_way)} are under way: it serves again once they are confirmed, and it has looked"
         if owed <= release:
             return "we count no such debt: if it was just paid, wait some minutes; else compare books: `masq audit`"
+        if any(each.creditor == creditor for each in self.dear):
+            return "it is paid when its gas costs less, or before anybody bans for it (gas-share)"
         if means is not None and means.tokens < owed - release:
             missing = amount_text(owed - release - means.tokens)
             return f"send at least {missing} to {wallet}, which has {amount_text(means.tokens)}"
@@ -203,8 +220,25 @@ class Paying:
         self._told.over("nonce")
         if not self._is_sure(terms.nonce, terms.head.number, now):
             return None
-        made, notices = self._sign_due(self.due(clock), terms, fee, clock, now)
+        made, notices = self._sign_due(self._worth_it(self.due(clock), terms, fee, clock), terms, fee, clock, now)
         return [*notices, *self._begin(made)]
+
+    def _worth_it(self, due: Iterable[Due], terms: Terms, fee: Fee, clock: int) -> list[Due]:
+        """What is paid at today's price of gas: what is worth it, and what can't wait."""
+        coins = self._fees.expected(fee, terms.head) * terms.gas_per_payment
+        paid: list[Due] = []
+        dear: list[Dear] = []
+        for each in due:
+            if self._is_worth(each, each.wei, coins, clock):
+                paid.append(each)
+            else:
+                dear.append(Dear(each.creditor, each.wei, self.gas_share.in_masq(coins)))
+        self.dear = tuple(dear)
+        return paid
+
+    def _is_worth(self, due: Due, wei: int, coins: int, clock: int) -> bool:
+        """Whether so much of a debt is paid, if its gas costs `coins`."""
+        return self.gas_share.allows(wei, coins) or can_t_wait(self._thresholds, due.wei, clock - due.since)
 
     def _is_sure(self, nonce: int, head: int, now: float) -> bool:
         """Whether it is known what the wallet has sent before the start: nothing since that was looked for, and it is
@@ -252,17 +286,19 @@ class Paying:
         waiting = [each for each in self.payments.under_way if each.sender == self._wallet]
         tokens = terms.tokens - sum(each.wei for each in waiting)
         cost = fee.most * terms.gas_per_payment
+        expected = self._fees.expected(fee, terms.head) * terms.gas_per_payment
         coins = terms.coins - sum(each.latest.most * terms.gas_per_payment for each in waiting)
         made: list[Payment] = []
         lacking, short_of_coins = 0, 0
-        for _, creditor, wei in due:
+        for each in due:
+            creditor, wei = each.creditor, each.wei
             part = min(wei, tokens)
             if cost > coins:
                 short_of_coins += 1
                 continue
             if part < wei:
                 lacking += wei - max(0, part)
-                if part * LEAST_PART < wei:
+                if part * LEAST_PART < wei or not self._is_worth(each, part, expected, clock):
                     continue
             nonce = next(nonces)
             made.append(self._signed(creditor, part, nonce, fee, clock))
