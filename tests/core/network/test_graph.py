@@ -149,6 +149,17 @@ def test_full_neighbors_come_in_the_order_of_their_keys() -> None:
     assert [record.public_key for record in graph.full_neighbors(ROOT.key)] == sorted(peer.key for peer in crowd)
 
 
+def test_a_node_that_two_of_its_neighbors_have_left_is_deserted() -> None:
+    lists = [peer.record(ROOT.key) for peer in (BETA, GAMMA)]
+    graph = graph_of(ROOT.record(), ALPHA.shown(BETA.key, GAMMA.key, DELTA.key))
+    for record, deserted in zip(lists, (False, True), strict=True):
+        graph.add(record, None, 0.0)  # Of whom we know nothing, nothing is concluded.
+        assert graph.is_deserted(ALPHA.key) is deserted
+    graph.add(GAMMA.record(ALPHA.key, version=2), None, 0.0)
+    assert not graph.is_deserted(ALPHA.key)
+    assert not graph.is_deserted(DELTA.key)
+
+
 def test_the_degree_counts_accepting_full_neighbors_and_unknown_ones() -> None:
     graph = graph_of(
         ROOT.record(ALPHA.key, BETA.key, GAMMA.key, DELTA.key),

@@ -177,6 +177,16 @@ def test_a_dear_node_is_hardly_taken_and_one_beyond_64_bits_does_not_wrap() -> N
     assert net.over(2) == (0, 1, 3), "it is beyond what is paid at all"
 
 
+def test_a_node_that_its_neighbors_leave_is_passed_by_while_others_are_there() -> None:
+    """It lists 4 and 5 still, which list it no more: it may be gone, and the one that lists it hasn't noticed yet."""
+    edges = [(0, 1), (1, 2), (1, 3), (2, 6), (3, 6), (4, 6), (5, 6)]
+    net = Net(edges)
+    net.graph.add(net.nodes[2].record(*map(net.key, (1, 4, 5, 6)), extensions=(EXTENSION,)), None, 0.0)
+    taken = [net.over(3, seed=seed)[2] for seed in range(200)]
+    assert taken.count(2) < 20
+    assert {net.over(3, avoid=[3], seed=seed)[2] for seed in range(20)} == {2}, "if there is no other way"
+
+
 def test_a_route_stands_as_long_as_its_links_do() -> None:
     net = Net(LINE[:3])
     banned: set[PublicKey] = set()

@@ -56,8 +56,9 @@ DIALLER_FIRST: Final = 1.0
 """So much earlier asks the end that dialled: its PING tells the other one, too, that there is somebody."""
 PING_SOON: Final = 0.5
 """The same if something was sent to it since it was heard."""
-PATIENCE: Final = 4.5
-"""Seconds that it has to answer, at least: a Node that is gone is known to be so within 5 s of traffic, or 20 s."""
+PATIENCE: Final = 3.5
+"""Seconds that it has to answer, at least: a Node that is gone is known to be so within 4 s of traffic, or 19 s. What
+TCP sends again comes after 3 s, or after 6: another second would save no link."""
 LONGEST_PATIENCE: Final = 45.0
 SLOWEST: Final = 1_000_000
 """Bytes per second of what was sent before the PING, that it has as much longer for."""

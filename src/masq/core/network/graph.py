@@ -12,6 +12,9 @@ from masq.wire.message import NodeRecord
 ISOLATED_GRACE: Final = 30.0
 """Seconds that a record nobody lists is kept."""
 
+DESERTED: Final = 2
+"""So many of its neighbors have left a Node that seems to be gone. One alone may be wrong, or lie."""
+
 
 @dataclass(slots=True)
 class Known:
@@ -33,8 +36,9 @@ class Graph:
         self.revision = 0
         """Changes with every change of a record: what was derived from the graph is stale then."""
         self._full: dict[PublicKey, list[NodeRecord]] = {}
+        self._deserted: dict[PublicKey, bool] = {}
         self._full_at = 0
-        """The revision for which `_full` holds."""
+        """The revision for which both hold."""
         self._size = 1
         self._size_at = 0
         """The revision for which `_size` holds."""
@@ -152,14 +156,29 @@ class Graph:
         return bool(a and b and other in a.record.neighbors and one in b.record.neighbors)
 
     def full_neighbors(self, key: PublicKey) -> list[NodeRecord]:
-        if self._full_at != self.revision:
-            self._full, self._full_at = {}, self.revision
+        self._forget_derived()
         full = self._full.get(key)
         if full is None:
             known = self._known.get(key)
             listed = sorted(known.record.neighbors) if known else []
             full = self._full[key] = [self._known[other].record for other in listed if self.is_full(key, other)]
         return full
+
+    def is_deserted(self, key: PublicKey) -> bool:
+        """Whether two and more of those that a Node lists, and that we know, don't list it: it may be gone, and unable
+        to say so."""
+        self._forget_derived()
+        deserted = self._deserted.get(key)
+        if deserted is None:
+            known = self._known.get(key)
+            lists = (self._known.get(other) for other in (known.record.neighbors if known else ()))
+            left = sum(each is not None and key not in each.record.neighbors for each in lists)
+            deserted = self._deserted[key] = left >= DESERTED
+        return deserted
+
+    def _forget_derived(self) -> None:
+        if self._full_at != self.revision:
+            self._full, self._deserted, self._full_at = {}, {}, self.revision
 
     def degree(self, key: PublicKey) -> int:
         """Gossip degree: accepting full neighbors, and listed keys that we hold no record of (neighborhood.md 1.3)."""

@@ -31,6 +31,8 @@ RESPONSE_RATIO: Final = 1_000
 """Bytes of response that are expected for a byte of request when prices are compared."""
 ABLE: Final = 4.0
 """So many times as likely is a Node that knows circuits, where they aren't demanded: it tells how streams end."""
+LEFT: Final = 0.02
+"""The part of its weight that a Node has which its own neighbors list no more."""
 LEAST: Final = 1e-50
 """A weight: the worst come last, but they come."""
 GB: Final = 10**9
@@ -262,6 +264,8 @@ class Routes:
             weight = weigh(record, beside) * (usual / price if price > usual else 1.0)
             if search.extension is None and EXTENSION in record.extensions:
                 weight *= ABLE
+            if self._graph.is_deserted(record.public_key):
+                weight *= LEFT
             # Efraimidis and Spirakis, 2006: exponential waiting times.
             ranked.append((-math.log((chance + 1) / 2**64) / max(weight, LEAST), record.public_key, record))
         ranked.sort(key=lambda each: each[:2])
