@@ -20,6 +20,7 @@ from masq.core.view import (
     RoutesView,
     StreamView,
     TrafficView,
+    WalletView,
 )
 from masq.types import Wei, amount_text
 
@@ -192,3 +193,15 @@ def test_who_serves_us_no_more_until_it_is_paid_is_named_with_what_to_do() -> No
         found = verdict(PROCESS, NODE, replace(BOOKS, refused_by=(refusal,) * count))
         assert found.works
         assert found.advice == f"until it is paid, service is refused by {text}: send tokens"
+
+
+def test_of_several_wallets_the_sum_is_left_and_the_empty_one_is_named() -> None:
+    full = WalletView("0x1", Wei(4 * 10**18), Wei(1), Wei(0), Wei(0), Wei(0), 0)
+    empty, unseen = replace(full, wallet="0x3", tokens=Wei(0)), replace(full, wallet="0x4", tokens=None, coins=None)
+    books = replace(BOOKS, money=replace(MONEY, tokens=Wei(4 * 10**18), coins=Wei(1)), wallets=(full, full, unseen))
+    told = verdict(PROCESS, NODE, books)
+    assert (told.words, told.advice) == ("works: browsing over 3 hops, 8 MASQ left", None)
+    told = verdict(PROCESS, NODE, replace(books, wallets=(full, unseen, empty)))
+    assert (told.advice or "").startswith("send MASQ to 0x3: it has none")
+    told = verdict(PROCESS, NODE, replace(books, wallets=(full, replace(full, wallet="0x5", coins=Wei(0)))))
+    assert (told.advice or "").startswith("send 0x5 a little of the chain's coin")

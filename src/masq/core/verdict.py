@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from masq.core.failure import Cause
-from masq.core.view import BooksView, NodeView, ProcessView, VerdictView
+from masq.core.view import BooksView, NodeView, ProcessView, VerdictView, WalletView
 from masq.types import Mode, amount_text
 
 LATELY: Final = 60.0
@@ -103,8 +103,9 @@ def _exits(node: NodeView) -> list[str]:
 
 
 def _money(process: ProcessView, books: BooksView) -> list[str]:
-    """What is left, and how long that lasts."""
-    tokens = books.money.tokens
+    """What is left in all wallets, and how long that lasts."""
+    known = [each.tokens for each in _purses(process, books) if each.tokens is not None]
+    tokens = sum(known) if known else None
     left = [] if tokens is None else [f"{amount_text(tokens)} left"]
     if process.uptime < SHORTEST or not books.spent_hour_wei:
         return left
@@ -112,6 +113,21 @@ def _money(process: ProcessView, books: BooksView) -> list[str]:
     if not tokens or not pace:
         return [*left, f"{amount_text(pace)} an hour at this pace"]
     return [*left, _lasts(max(0, tokens - books.money.owed_wei) // pace)]
+
+
+def _purses(process: ProcessView, books: BooksView) -> tuple[WalletView, ...]:
+    """Those that pay, of which most users have one."""
+    money = books.money
+    one = WalletView(
+        process.consuming_wallet or "none",
+        money.tokens,
+        money.coins,
+        money.lacking,
+        money.owed_wei,
+        books.paid_wei,
+        len(books.payments),
+    )
+    return books.wallets or (one,)
 
 
 def _lasts(hours: int) -> str:
@@ -124,10 +140,13 @@ def _lasts(hours: int) -> str:
 
 def _warning(process: ProcessView, books: BooksView) -> str | None:
     """What is no failure now, and would become one."""
-    if books.money.tokens == 0:
-        return f"send MASQ to {process.consuming_wallet}: it has none, and who isn't paid serves no more"
-    if books.money.coins == 0:
-        return f"send {process.consuming_wallet} a little of the chain's coin: without it no payment can be sent"
+    purses = _purses(process, books)
+    for each in purses:
+        if each.tokens == 0:
+            return f"send MASQ to {each.wallet}: it has none, and who isn't paid serves no more"
+    for each in purses:
+        if each.coins == 0:
+            return f"send {each.wallet} a little of the chain's coin: without it no payment can be sent"
     if books.refused_by:
         nodes = _count(len(books.refused_by), "Node")
         return f"until it is paid, service is refused by {nodes}: {books.refused_by[0].advice}"
