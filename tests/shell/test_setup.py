@@ -156,7 +156,7 @@ def test_a_value_is_looked_at_when_that_is_wanted(tmp_path: Path) -> None:
         node = f"masq://dev:{'A' * 43}@127.0.0.1:{port}"
         assert await to_be.check("neighbors", node, False, "dev") == {}
         found = (await to_be.check("neighbors", node, True, "dev"))["findings"]
-        assert [(each["what"], each["level"]) for each in found] == [(f"127.0.0.1:{port}", "good")]
+        assert [(each["what"], each["level"]) for each in found] == [(f"127.0.0.1:{port}", "warning")]
         found = (await to_be.check("neighbors", node, True, "base-mainnet"))["findings"]
         assert "take a Node of the same chain" in found[0]["do"]
         listener.close()

@@ -20,7 +20,7 @@ from masq.cli.status import Document
 from masq.errors import MasqError, SettingError
 from masq.settings import Settings, gather
 from masq.settings.relations import check
-from masq.shell.probe import DIAL, dial, why_not_free
+from masq.shell.probe import DIAL, UNPROVEN, Greeted, greet, why_not_free
 from masq.types import Endpoint, Mode, amount_text
 
 if TYPE_CHECKING:
@@ -316,17 +316,20 @@ async def _balances(patient: Patient, rpc: RpcClient) -> AsyncIterator[Finding]:
 
 async def _neighbors(patient: Patient) -> AsyncIterator[Finding]:
     """The Nodes that are named as neighbors: whether they answer at their ports."""
-    places = [each.address.endpoint for each in patient.settings.neighbors if each.address]
-    if not places:
+    named = [(each.address.endpoint, each.key) for each in patient.settings.neighbors if each.address]
+    if not named:
         if patient.status is None and "neighbors" not in patient.given:
             yield Finding("neighbors", "warning", "none are named; those of the last run are asked", "give --neighbors")
         return
-    answers = await asyncio.gather(*(dial(place) for place in places))
-    for place, problem in zip(places, answers, strict=True):
-        if problem:
-            yield Finding("neighbors", "bad", f"{place}: {problem}", "name a Node that runs: --neighbors")
+    contract = patient.settings.chain.contract
+    answers = await asyncio.gather(*(greet(place, key, contract) for place, key in named))
+    for (place, _), answer in zip(named, answers, strict=True):
+        if answer is Greeted.PROVED:
+            yield Finding("neighbors", "ok", f"{place}: {answer.value}")
+        elif isinstance(answer, Greeted):
+            yield Finding("neighbors", "warning", f"{place}: {answer.value}", UNPROVEN)
         else:
-            yield Finding("neighbors", "ok", f"{place} answers")
+            yield Finding("neighbors", "bad", f"{place}: {answer}", "name a Node that runs: --neighbors")
 
 
 def run(words: Mapping[str, str], offline: bool, show: Callable[[Finding], None]) -> list[Finding]:

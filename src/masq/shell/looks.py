@@ -12,7 +12,7 @@ from typing import Final
 
 from masq.errors import LocalError, SettingError
 from masq.settings import values
-from masq.shell.probe import dial
+from masq.shell.probe import UNPROVEN, Greeted, greet
 from masq.shell.provider_check import Finding, ProviderCheck
 from masq.types import Address, Chain
 from masq.wire.descriptor import Descriptor
@@ -95,8 +95,13 @@ async def _node(descriptor: Descriptor, chain: Chain) -> Finding:
     if descriptor.chain != chain:
         words = f"is a Node of {descriptor.chain.name}, and this one is to be of {chain.name}"
         return Finding(str(place), "bad", words, "take a Node of the same chain")
-    problem = await dial(place)
-    return Finding(str(place), "bad", problem, _UNFIT) if problem else Finding(str(place), "good", "it answers")
+    match await greet(place, descriptor.key, chain.contract):
+        case Greeted.PROVED as said:
+            return Finding(str(place), "good", said.value)
+        case Greeted.SILENT as said:
+            return Finding(str(place), "warning", said.value, UNPROVEN)
+        case str(problem):
+            return Finding(str(place), "bad", problem, _UNFIT)
 
 
 Look = Callable[[str, Chain, Address, Address], AsyncGenerator[Finding, None]]
