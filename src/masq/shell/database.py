@@ -86,5 +86,7 @@ def mapped_errors(path: Path) -> Iterator[None]:
         raise StoreBusyError(f"{path} can't be used: {error}") from error
     except apsw.Error as error:
         raise StoreError(f"{path} can't be used: {error}") from error
+    except OSError as error:
+        raise StoreError(f"{error.filename or path} can't be used: {error.strerror}") from error
     except (ValueError, TypeError, OverflowError) as error:
         raise StoreError(f"{path} holds a value that makes no sense: {error}") from error

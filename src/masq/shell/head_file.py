@@ -37,12 +37,23 @@ class HeadFile:
 
     @classmethod
     def begin(cls, path: Path, key: bytes) -> Self:
-        """A new one, on disk when this returns, in the place of any other. OSError. `key`: the evidence key."""
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        """A new one, on disk when this returns, in the place of any other. OSError. `key`: the evidence key.
+
+        In one step: a kill or a full disk leaves no half of one, which would speak against the books.
+        """
+        temporary = path.with_name(f"{path.name}.new")
+        descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         file = cls(descriptor, key, Entry())
-        os.pwrite(descriptor, file._slot(Entry()), 0)
-        os.fsync(descriptor)
-        sync_directory(path.parent)
+        try:
+            # Both slots have their place from now on: what is written later only overwrites.
+            os.pwrite(descriptor, file._slot(Entry()).ljust(_SLOTS * _SLOT_SIZE, b"\0"), 0)
+            os.fsync(descriptor)
+            temporary.replace(path)
+            sync_directory(path.parent)
+        except BaseException:
+            os.close(descriptor)
+            temporary.unlink(missing_ok=True)
+            raise
         return file
 
     @classmethod

@@ -31,15 +31,15 @@ def look(directory: Path, password: str | None) -> Report:
             raise StoreError(f"there is no {directory / KEY_FILE}: no Node has been run with this data directory")
         if not path.exists():
             return _report([f"there are none: {DATABASE} is missing, and {KEY_FILE} is there"], (), ())
-        head, found = None, []
+        head, damage = None, ""
         try:
             head = HeadFile.open(directory / HEAD_FILE, evidence_key(stored.key))
         except evidence.AlteredError as error:
-            found.append(str(error))
+            damage = str(error)
         connection = connect(path, stored.key)
         try:
             version = read_version(connection, path, password)
-            found += islice(problems(connection, stored.key, version, head), MOST_PROBLEMS)
+            found = list(islice(problems(connection, stored.key, version, head, damage), MOST_PROBLEMS))
             if version < SCHEMA:
                 return _report(found, (), ())
             return _report(found, evidence.accepted(connection), evidence.entries(connection, MOST_ENTRIES))

@@ -99,7 +99,7 @@ class Store:
                 if stored.outdated:
                     write_key(directory / KEY_FILE, stored.key, password)
             except OSError as error:
-                raise StoreError(f"{path} can't be opened: {error.strerror}") from error
+                raise StoreError(f"{error.filename or path} can't be opened: {error.strerror}") from error
             store._files = files.pop_all()
         return store
 
@@ -110,12 +110,12 @@ class Store:
             damages = [row[0] for row in self._connection.execute("PRAGMA quick_check")]
             if damages != ["ok"]:
                 raise StoreError(f"{self._path} is damaged or was altered: {damages[0]}")
-            head_path, key, problem = self._path.with_name(HEAD_FILE), evidence_key(self._key), ""
+            head_path, key, damage = self._path.with_name(HEAD_FILE), evidence_key(self._key), ""
             try:
                 self._head = HeadFile.open(head_path, key)
             except evidence.AlteredError as error:
-                problem = str(error)
-            problem = problem or next(problems(self._connection, self._key, version, self._head), "")
+                damage = str(error)
+            problem = next(problems(self._connection, self._key, version, self._head, damage), "")
             if problem and accept is None:
                 raise AlteredBooksError(self._path.parent, problem)
             self._head = self._head or HeadFile.begin(head_path, key)
@@ -342,7 +342,7 @@ class Store:
             writing = Writing(self._connection, evidence_key(self._key), self._last)
             yield writing
             last = writing.finish(int(time()), facts, charges or {}, head.last.saves)
-            self._connection.execute("COMMIT")
+            self._commit(last)
         except BaseException:
             if self._connection.in_transaction:
                 with suppress(apsw.Error):
@@ -350,6 +350,27 @@ class Store:
             raise
         self._last = last
         head.write(last)
+
+    def _commit(self, entry: Entry) -> None:
+        """On disk when this returns; nothing of it is if it raises what may be over soon."""
+        connection = self._connection
+        try:
+            connection.execute("COMMIT")
+        except apsw.Error as error:
+            if connection.in_transaction:
+                raise
+            # It may be done all the same, if only the emptied rollback journal didn't get to the disk: to do it again
+            # would be to do it twice.
+            try:
+                if done := evidence.last_entry(connection).hash == entry.hash:
+                    connection.pragma("user_version", SCHEMA)  # One more write, and the journal is emptied anew.
+            except apsw.Error:
+                raise StoreError(
+                    f"the disk failed while something was saved in {self._path}: {error}. The next start tells whether "
+                    "it was"
+                ) from error
+            if not done:
+                raise
 
     @contextmanager
     def _use(self) -> Iterator[None]:
@@ -375,21 +396,29 @@ def read_version(connection: apsw.Connection, path: Path, password: str | None) 
     return int(version)
 
 
-def problems(connection: apsw.Connection, key: bytes, version: int, head: HeadFile | None) -> Iterator[str]:
-    """What speaks against the books of a schema: they aren't what was written, or not what was written last."""
+def problems(
+    connection: apsw.Connection, key: bytes, version: int, head: HeadFile | None, damage: str
+) -> Iterator[str]:
+    """What speaks against the books of a schema: they aren't what was written, or not what was written last.
+
+    `damage`: why there is no `head`, if there is a file.
+    """
+    if damage:
+        yield damage
     saves = head.last.saves if head is not None else 0
     if version < SCHEMA:
         if saves and head is not None:
             older = "they are of an older version of this program" if version else "there are none"
             yield f"{older}, and {HEAD_FILE} tells of {saves} saves until {time_text(head.last.time)}"
-        elif version == 0 and head is None:
+        elif version == 0 and head is None and not damage:
             yield f"there are none, nor a {HEAD_FILE}, and their key is there"
         return
     yield from evidence.problems(connection, evidence_key(key))
-    if head is None:
+    if head is not None:
+        if older := _rolled_back(connection, head.last):
+            yield older
+    elif not damage:
         yield f"{HEAD_FILE} is missing, which tells how far they had come"
-    elif older := _rolled_back(connection, head.last):
-        yield older
 
 
 def _rolled_back(connection: apsw.Connection, head: Entry) -> str:
