@@ -99,6 +99,66 @@ def test_nobody_is_banned_whose_payment_is_visible_though_it_is_not_deep() -> No
     assert desk.books.owed_by(PAYER.address) == 0
 
 
+def test_nobody_is_banned_whose_payment_was_visible_and_is_left_out_by_the_provider() -> None:
+    desk = Creditor(confirmations=3)
+    desk.serve()
+    hash = desk.pays(DEBT)
+    desk.chain._transfers = [replace(each, block_hash=b"b" * 32) for each in desk.chain._transfers]
+    desk.scan(Scan.RECEIVABLES, now=1.0)
+    left_out, desk.chain._transfers = desk.chain._transfers, []
+    desk.scan(Scan.RECEIVABLES, now=float(GRACE))
+    assert not desk.bans
+    desk.chain.head += 3
+    desk.scan(Scan.RECEIVABLES, now=GRACE + 5.0)
+    assert not desk.bans, "its receipt is still there"
+    assert desk.books.owed_by(PAYER.address) == DEBT
+    desk.chain._transfers = left_out
+    desk.scan(Scan.RECEIVABLES, now=GRACE + 10.0)
+    assert desk.books.owed_by(PAYER.address) == 0
+    desk.serve()
+    desk.pays(DEBT)
+    desk.scan(Scan.RECEIVABLES, now=2.0 * GRACE)
+    desk.chain._transfers = desk.chain._transfers[:1]
+    del desk.chain._receipts[next(each for each in desk.chain._receipts if each != hash)]
+    desk.scan(Scan.RECEIVABLES, now=3.0 * GRACE)
+    desk.scan(Scan.RECEIVABLES, now=3.0 * GRACE + 1.0)
+    assert desk.bans, "no block holds it any more"
+
+
+def test_an_old_debt_that_grows_beyond_what_is_never_demanded_has_its_grace_too() -> None:
+    """A debt below that may be as old as it likes. Else who looks first, debtor or creditor, would decide."""
+    desk = Creditor()
+    desk.serve(CONFIG.thresholds.permanent)
+    desk.scan(Scan.RECEIVABLES, now=10_000.0)
+    desk.now = 10_001.0
+    desk.serve(1)
+    desk.scan(Scan.RECEIVABLES, now=10_002.0)
+    assert not desk.bans
+    desk.scan(Scan.RECEIVABLES, now=10_000.0 + CONFIG.thresholds.payment_grace_period_sec)
+    assert not desk.bans
+    desk.scan(Scan.RECEIVABLES, now=10_001.0 + CONFIG.thresholds.payment_grace_period_sec)
+    assert desk.bans
+    desk.pays(DEBT)
+    desk.scan(Scan.RECEIVABLES, now=20_000.0)
+    assert not desk.bans
+    desk.serve(DEBT + 10 * CONFIG.thresholds.permanent)
+    desk.scan(Scan.RECEIVABLES, now=20_003.0)
+    assert not desk.bans, "whoever was banned once has it, too"
+
+
+def test_a_grace_that_began_in_the_future_begins_now() -> None:
+    """The clock was set back."""
+    desk = Creditor()
+    desk.serve(1)
+    desk.scan(Scan.RECEIVABLES, now=10_000.0)
+    desk.books.set_clock(EPOCH - 800.0)
+    desk.serve()
+    desk.scan(Scan.RECEIVABLES, now=10_001.0)
+    assert not desk.bans
+    desk.scan(Scan.RECEIVABLES, now=10_002.0 + CONFIG.thresholds.payment_grace_period_sec)
+    assert desk.bans
+
+
 def test_a_part_that_is_visible_doesn_t_keep_from_a_ban() -> None:
     desk = Creditor(confirmations=3)
     desk.serve()
@@ -147,6 +207,22 @@ def test_a_start_that_a_liar_led_astray_is_mended_and_who_paid_is_released() -> 
         desk.scan(Scan.RECEIVABLES, now=look * SURE)
     assert not desk.bans
     assert any("that is mended" in notice for notice in desk.notices)
+
+
+def test_what_was_credited_before_a_liar_led_the_search_astray_is_not_credited_again() -> None:
+    desk = Creditor()
+    desk.serve()
+    desk.pays(DEBT)
+    desk.scan(Scan.RECEIVABLES, now=1.0)
+    assert desk.books.earned == DEBT
+    there, desk.chain.head = desk.chain.head, 10**9
+    for look in range(LOOKS):
+        desk.scan(Scan.RECEIVABLES, now=2.0 + look * SURE)
+    desk.chain.head = there
+    for look in range(LOOKS + 1):
+        desk.scan(Scan.RECEIVABLES, now=1_000.0 + look * SURE)
+    assert any("that is mended" in notice for notice in desk.notices)
+    assert desk.books.earned == DEBT
 
 
 def test_one_head_far_ahead_moves_nothing() -> None:

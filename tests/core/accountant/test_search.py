@@ -131,6 +131,47 @@ def test_what_is_not_deep_is_visible_and_does_not_count() -> None:
     assert not income.coming()
 
 
+def test_what_was_visible_and_is_left_out_stays_visible_until_it_is_known_to_be_gone() -> None:
+    income = Income(1)
+    found = Transfer(99, 0, b"n" * 32, DEBTOR, 5, b"", b"b" * 32)
+    for head in (100, 101):
+        assert not income.got([found], head, False, 3, head)
+        assert dict(income.coming()) == {DEBTOR: 5}, "once, however often it is shown"
+        assert not income.doubted
+    assert not income.got([], 102, False, 3, 102)
+    assert dict(income.coming()) == {DEBTOR: 5}
+    assert [(each.hash, each.block, each.block_hash) for each in income.doubted] == [(b"n" * 32, 99, b"b" * 32)]
+    assert income.undo(b"n" * 32) == [], "it has not counted"
+    assert not income.coming()
+    assert not income.got([found], 103, False, 5, 103)
+    assert income.got([found], 104, False, 5, 104) == [(DEBTOR, 5)]
+    assert not income.coming()
+    assert not income.got([], 105, False, 5, 105)
+    assert not income.coming()
+
+
+def test_of_what_is_left_out_nothing_stays_visible_that_nobody_can_be_asked_for_or_that_is_long_past() -> None:
+    income = Income(1)
+    assert not income.got([transfer(99)], 100, False, 3, 100)
+    assert not income.got([], 101, False, 3, 101)
+    assert not income.coming(), "its block is not known"
+    income = Income(1)
+    assert not income.got([Transfer(99, 0, b"n" * 32, DEBTOR, 5, b"", b"b" * 32)], 100, False, 3, 100)
+    assert not income.got([], 100 + REMEMBERED_BLOCKS, False, 3, 100 + REMEMBERED_BLOCKS)
+    assert dict(income.coming()) == {DEBTOR: 5}
+    assert not income.got([], 103 + REMEMBERED_BLOCKS, False, 3, 103 + REMEMBERED_BLOCKS)
+    assert not income.coming()
+
+
+def test_what_our_wallet_sent_is_visible_only_as_long_as_it_is_shown() -> None:
+    """Nobody asks whether that is gone, and its debt waits meanwhile."""
+    outgo = Search(Way.OUT, 1)
+    outgo.take([Transfer(99, 0, b"n" * 32, DEBTOR, 5, OTHER, b"b" * 32)], 100, False, 3, 100)
+    assert list(outgo.visible) == [(b"n" * 32, OTHER)]
+    outgo.take([], 101, False, 3, 101)
+    assert not outgo.visible
+
+
 def test_what_is_shown_no_more_is_doubted_and_can_be_undone_and_found_anew() -> None:
     income = Income(1)
     found = Transfer(95, 0, b"h" * 32, DEBTOR, 5, b"", b"b" * 32)
@@ -242,7 +283,21 @@ def test_what_is_long_past_is_forgotten() -> None:
     income = Income(1)
     income.got([transfer(5)], 10, False)
     income.got([], 10 + REMEMBERED_BLOCKS, False)
-    assert json.loads(income.known)["credited"] == []
+    assert len(json.loads(income.known)["credited"]) == 1, "nothing else came since"
+    income.got([transfer(5 + REMEMBERED_BLOCKS, b"n")], 10 + REMEMBERED_BLOCKS, False)
+    assert len(json.loads(income.known)["credited"]) == 2
+    income.got([transfer(6 + REMEMBERED_BLOCKS, b"m")], 10 + REMEMBERED_BLOCKS, False)
+    assert len(json.loads(income.known)["credited"]) == 2
+
+
+def test_a_search_that_was_led_astray_and_is_led_back_counts_nothing_twice() -> None:
+    income = Income(1)
+    assert income.got([transfer(5)], 10, False) == [(DEBTOR, 5)]
+    income.got([], 10**9, False)
+    again = Income(income.next, income.known)
+    for each in (income, again):
+        each.begin_at(0)
+        assert each.got([transfer(5), transfer(8, b"n", amount=7)], 12, False) == [(DEBTOR, 7)]
 
 
 # --- Where the next search begins

@@ -43,6 +43,9 @@ class Earning:
         self._confirmations = confirmations
         self._told = told
         self._payers_unsaved = not payers_saved
+        self._spared: dict[Address, int] = {}
+        """When each debtor was last seen to owe nothing that it had to pay: its grace begins then, not with its debt's
+        age, as a small one may be old before it grows."""
         self.earned = 0
         """Wei credited since the start."""
 
@@ -99,20 +102,29 @@ class Earning:
         """Release who has paid, and ban who owes too much for too long.
 
         Nobody is banned on the word of a provider that has fallen behind, or while a block holds what would do, though
-        it doesn't count yet.
+        it doesn't count yet; nor before the grace period is over, since the debt had to be paid.
         """
         effects = self.forgive(clock)
         self.strangers.count(clock)
         thresholds, visible = self._thresholds, self.income.coming()
-        banned, released = [], []
+        banned, released, spared = [], [], {}
         for wallet, account in self._ledger.receivables.items():
+            age = clock - account.since
             if wallet in self.banned:
                 if thresholds.to_be_released(account.wei):
                     released.append(wallet)
-            elif thresholds.to_be_banned(account.wei, clock - account.since):
-                coming = visible.get(wallet, 0)
-                if not coming or thresholds.to_be_banned(account.wei - coming, clock - account.since):
-                    banned.append(wallet)
+                    spared[wallet] = clock
+                continue
+            if not thresholds.to_be_paid(account.wei, age):
+                spared[wallet] = clock
+                continue
+            since = min(clock, self._spared.get(wallet, account.since))
+            spared[wallet] = since
+            coming = visible.get(wallet, 0)
+            in_grace = clock - since <= thresholds.payment_grace_period_sec
+            if not in_grace and thresholds.to_be_banned(account.wei - coming, age):
+                banned.append(wallet)
+        self._spared = spared
         if banned and not heads.fresh(clock):
             text = f"the provider's newest block is {heads.lag(clock)} s old: nobody is banned until it shows another"
             effects += self._told.say("stale", "warning", text, now)

@@ -64,13 +64,13 @@ class Search:
         """Of the blocks before this one it isn't known what was counted, so they are not searched again."""
         self._counted: dict[tuple[bytes, Address], _Known] = {}
         """By transaction and wallet."""
-        self.visible: Counter[tuple[bytes, Address]] = Counter()
-        """Wei that blocks hold, and that don't count yet, as their blocks may still be replaced: by transaction and
-        wallet."""
+        self.visible: dict[tuple[bytes, Address], _Known] = {}
+        """What blocks hold and doesn't count yet, as they may still be replaced: by transaction and wallet. Income that
+        a later search leaves out stays until it is known to be gone: who has paid isn't banned for a hole in logs."""
         self.doubted: tuple[Place, ...] = ()
-        """What counts, and the last search didn't show again where it was."""
+        """What counts, or was visible, and the last search didn't show again where it was."""
         self.missing: set[bytes] = set()
-        """Transactions of which that is so."""
+        """Transactions that count, and of which that is so."""
         self._extents: deque[int] = deque(maxlen=TIMES - 1)
         self._searches = 0
         self._begun: int | None = None
@@ -116,7 +116,8 @@ class Search:
         if self._begun is None:
             self._begun = self.first
             self._shown.clear()
-            self.visible.clear()
+            kept = self.visible.items() if self._way is Way.IN else ()
+            self.visible = {key: seen for key, seen in kept if seen.block_hash}
         deep = min(last, (last if head is None else head) - confirmations)
         sums: Counter[tuple[bytes, Address, int]] = Counter()
         hashes: dict[tuple[bytes, Address], bytes] = {}
@@ -126,10 +127,13 @@ class Search:
                 continue
             wallet = transfer.sender if self._way is Way.IN else transfer.recipient
             key = transfer.transaction_hash, wallet
-            self._shown.add(key)
+            if key not in self._shown:
+                self._shown.add(key)
+                self.visible.pop(key, None)
             if transfer.block > deep:
                 if key not in self._counted:
-                    self.visible[key] += transfer.amount
+                    seen = self.visible.setdefault(key, _Known(transfer.block, 0, transfer.block_hash))
+                    seen.wei += transfer.amount
                 continue
             sums[*key, transfer.block] += transfer.amount
             hashes[key] = transfer.block_hash
@@ -167,6 +171,11 @@ class Search:
             if begun <= known.block <= deep and (hash, wallet) not in self._shown
         ]
         self.missing = {hash for hash, _ in missing}
+        missing += [
+            (hash, seen)
+            for (hash, wallet), seen in self.visible.items()
+            if begun <= seen.block <= last and (hash, wallet) not in self._shown
+        ]
         places = [Place(hash, known.block, known.block_hash) for hash, known in missing if known.block_hash]
         self.doubted = tuple(places[:MOST_DOUBTED])
         self._searches += 1
@@ -192,8 +201,8 @@ class Search:
     def coming(self) -> Counter[Address]:
         """Wei that are visible, by wallet."""
         coming: Counter[Address] = Counter()
-        for (_, wallet), wei in self.visible.items():
-            coming[wallet] += wei
+        for (_, wallet), seen in self.visible.items():
+            coming[wallet] += seen.wei
         return coming
 
     def know(self, hash: bytes, wallet: Address, block: int, wei: int) -> None:
@@ -202,13 +211,18 @@ class Search:
 
     def undo(self, hash: bytes) -> list[Counted]:
         """A transaction is in no block any more: what it made count does so no more."""
+        self.visible = {key: seen for key, seen in self.visible.items() if key[0] != hash}
         gone = [(key, known) for key, known in self._counted.items() if key[0] == hash]
         for key, _ in gone:
             del self._counted[key]
         return [Counted(hash, wallet, known.wei, known.block) for (_, wallet), known in gone]
 
     def _forget(self, next: int) -> None:
-        self._counted = {key: known for key, known in self._counted.items() if known.block >= next - REMEMBERED_BLOCKS}
+        seen = {key: each for key, each in self.visible.items() if each.block >= next - REMEMBERED_BLOCKS}
+        self.visible = dict(list(seen.items())[-MOST_REMEMBERED:])
+        # By what was found, not by `next`: a liar's head may lead that astray, and it comes back when that is mended.
+        long_past = max((each.block for each in self._counted.values()), default=0) - REMEMBERED_BLOCKS
+        self._counted = {key: known for key, known in self._counted.items() if known.block >= long_past}
         surplus = len(self._counted) - MOST_REMEMBERED
         if surplus > 0:
             oldest_first = sorted(self._counted.items(), key=lambda item: item[1].block)
