@@ -19,7 +19,7 @@ from masq.core.accountant.effects import (
 from masq.core.accountant.payments import Look
 from masq.core.effects import SaveConfig
 from masq.core.node import NodeEffect
-from masq.sim.chain import PRICES, SimulatedChain
+from masq.sim.chain import SimulatedChain
 from masq.sim.clock import EPOCH
 from masq.sim.memory import Owner
 from masq.sim.turn import Turn
@@ -100,8 +100,8 @@ class Bank:
     def _receipts(self, asked: AskReceipts) -> None:
         node, turn, chain = self._turn.node, self._turn, self._chain
         found = {hash: chain.receipt(hash) for hash in asked.hashes}
-        nonces = {wallet: (chain.nonce(wallet), chain.nonce(wallet)) for wallet in asked.wallets}
-        look = Look(chain.newest(self._clock), PRICES, found, nonces)
+        nonces = {wallet: (chain.nonce(wallet), chain.pending_nonce(wallet)) for wallet in asked.wallets}
+        look = Look(chain.newest(self._clock), chain.prices, found, nonces)
         self._tell(lambda: node.receipts(look, turn.now, self._purse))
 
     def _transfers(self, asked: AskTransfers) -> None:
@@ -120,9 +120,11 @@ class Bank:
 
     def _gone(self, asked: AskGone) -> None:
         node, turn = self._turn.node, self._turn
-        gone = [each.hash for each in asked.places if self._chain.receipt(each.hash) is None]
+        gone = [each.hash for each in asked.places if self._chain.gone(each)]
         self._tell(lambda: node.gone(gone, turn.now))
 
     def _tell(self, answer: Callable[[], Sequence[NodeEffect]]) -> None:
         """What the answer brings is found out when it arrives."""
+        if self._chain.silent:
+            return
         self._turn.after_latency(lambda: self._turn.carry(answer()))

@@ -10,7 +10,7 @@ from masq.chain.erc20 import Transfer
 from masq.chain.head import Head, Prices
 from masq.chain.receipt import Receipt
 from masq.chain.wallet import recover
-from masq.core.accountant.effects import Way
+from masq.core.accountant.effects import Place, Way
 from masq.core.accountant.paying import Terms
 from masq.keccak import keccak256
 from masq.types import Address
@@ -37,6 +37,9 @@ class SimulatedChain:
     """So many transactions are mined, and fail."""
     away: bool = False
     """Whether it can't be asked: every scan fails."""
+    silent: bool = False
+    """Whether it does what it is asked for, and its answers are lost."""
+    prices: Prices = PRICES
     _nonces: dict[Address, int] = field(default_factory=dict)
     _receipts: dict[bytes, Receipt] = field(default_factory=dict)
     _transfers: list[Transfer] = field(default_factory=list)
@@ -54,13 +57,17 @@ class SimulatedChain:
     def nonce(self, wallet: Address) -> int:
         return self._nonces.get(wallet, 0)
 
+    def pending_nonce(self, wallet: Address) -> int:
+        """With the transactions that wait."""
+        return self.nonce(wallet)
+
     def newest(self, clock: float) -> Head:
         """Its head; blocks are as new as can be, as time passes without any."""
         return Head(self.head, int(clock), keccak256(self.head.to_bytes(8, "big")))
 
     def terms(self, wallet: Address, clock: float) -> Terms:
-        nonce = self.nonce(wallet)
-        return Terms(self.newest(clock), PRICES, COINS, self.tokens.get(wallet, 0), nonce, nonce)
+        nonce, pending = self.nonce(wallet), self.pending_nonce(wallet)
+        return Terms(self.newest(clock), self.prices, COINS, self.tokens.get(wallet, 0), nonce, pending)
 
     def send(self, raw: bytes, hash: bytes) -> str | None:
         """Take a signed transfer; the text of the refusal otherwise."""
@@ -71,7 +78,7 @@ class SimulatedChain:
         if self.lose_next:
             self.lose_next -= 1
             return None
-        sender, nonce, recipient, wei = _read(raw)
+        sender, nonce, recipient, wei, _ = read(raw)
         if nonce != self.nonce(sender):
             return "nonce too low" if nonce < self.nonce(sender) else "nonce too high"
         self._nonces[sender] = nonce + 1
@@ -90,6 +97,10 @@ class SimulatedChain:
     def receipt(self, hash: bytes) -> Receipt | None:
         return self._receipts.get(hash)
 
+    def gone(self, place: Place) -> bool:
+        """Whether the block that held a transaction was replaced, and none holds it."""
+        return self.receipt(place.hash) is None
+
     def user_of(self, wallet: Address, nonce: int) -> tuple[bytes, int] | None:
         return self._users.get((wallet, nonce))
 
@@ -105,6 +116,10 @@ class SimulatedChain:
             self._index()
         return [each for each in self._by_wallet.get((way, wallet), ()) if first <= each.block <= last]
 
+    def came(self, wallet: Address) -> int:
+        """Wei that have ever come to a wallet."""
+        return sum(transfer.amount for transfer in self.transfers(Way.IN, wallet, 0, self.head))
+
     def _index(self) -> None:
         """Most wallets get nothing, and all are asked about again and again."""
         same, known = self._indexed
@@ -116,15 +131,15 @@ class SimulatedChain:
         self._indexed = id(self._transfers), len(self._transfers)
 
 
-def _read(raw: bytes) -> tuple[Address, int, Address, int]:
-    """Sender, nonce, recipient and amount of a signed token transfer of this program."""
+def read(raw: bytes) -> tuple[Address, int, Address, int, int]:
+    """Sender, nonce, recipient, amount, and wei per gas, of a signed token transfer of this program."""
     if raw[0] == FEE_MARKET:
         chain, nonce, tip, fee, gas, to, value, data, _, odd, r, s = rlp.decode_strings(raw[1:])
         unsigned = bytes((FEE_MARKET,)) + rlp.encode([chain, nonce, tip, fee, gas, to, value, data, []])
         sender = recover(keccak256(unsigned), int.from_bytes(odd), r.rjust(32, b"\0"), s.rjust(32, b"\0"))
-        return sender, int.from_bytes(nonce), data[16:36], int.from_bytes(data[36:68])
+        return sender, int.from_bytes(nonce), data[16:36], int.from_bytes(data[36:68]), int.from_bytes(fee)
     nonce, gas_price, gas, to, value, data, v, r, s = rlp.decode_strings(raw)
     chain_id, parity = divmod(int.from_bytes(v, "big") - 35, 2)
     unsigned = rlp.encode([nonce, gas_price, gas, to, value, data, chain_id, 0, 0])
     sender = recover(keccak256(unsigned), parity, r.rjust(32, b"\0"), s.rjust(32, b"\0"))
-    return sender, int.from_bytes(nonce, "big"), data[16:36], int.from_bytes(data[36:68], "big")
+    return sender, int.from_bytes(nonce), data[16:36], int.from_bytes(data[36:68]), int.from_bytes(gas_price)

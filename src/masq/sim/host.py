@@ -130,6 +130,8 @@ class SimNode:
 
     def _perform(self, effect: NodeEffect) -> None:
         self._note(self.number, effect)
+        if not self.alive:
+            return  # Who hears of an effect may end the process before it is carried out.
         match effect:
             case WriteLink(link, data):
                 self.links.write(link, data)

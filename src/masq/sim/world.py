@@ -37,12 +37,12 @@ PORT: Final = 6001
 class World:
     """Everything there is, from one seed: the same seed gives the same trace. Invariants are checked all the time."""
 
-    def __init__(self, seed: int, conditions: Conditions = Conditions()) -> None:
+    def __init__(self, seed: int, conditions: Conditions = Conditions(), chain: SimulatedChain | None = None) -> None:
         self.random = random.Random(seed)
         self.clock = Clock(self._check)
         self.network = Network(self.clock, self.random.getrandbits(64), conditions)
         self.hosts: list[SimNode] = []
-        self.chain = SimulatedChain()
+        self.chain = chain or SimulatedChain()
         internet = Internet()
         self.servers = internet.servers
         self.datagram_servers = internet.datagram_servers
@@ -102,6 +102,7 @@ class World:
         ip: str | None = None,
         replacing: SimNode | None = None,
         wallets: int = 1,
+        confirmations: int = 0,
     ) -> SimNode:
         """A Node that joins by the descriptors of others, at an address of its own or at `ip`.
 
@@ -117,7 +118,7 @@ class World:
             mode=mode,
             profile=_profile(owner, mode, rates),
             wallet=owner.consuming,
-            accountant=_accountant(owner, owner.consuming, thresholds, scan_every),
+            accountant=_accountant(owner, owner.consuming, thresholds, scan_every, confirmations),
             hops=hops,
             contacts=tuple(_contact(keys, peer) for peer in neighbors),
             past_neighbors=owner.memory.config.get("past_neighbors"),
@@ -133,7 +134,7 @@ class World:
             further=tuple(
                 FurtherWallet(
                     wallet=wallet,
-                    accountant=_accountant(owner, wallet, thresholds, scan_every),
+                    accountant=_accountant(owner, wallet, thresholds, scan_every, confirmations),
                     saved=memory.state(),
                     statements=tuple(memory.config.get(name) for name in SHARDS),
                 )
@@ -179,7 +180,9 @@ def _profile(owner: Owner, mode: Mode, rates: RatePack) -> Profile:
     )
 
 
-def _accountant(owner: Owner, wallet: Wallet, thresholds: PaymentThresholds, scan_every: float) -> AccountantConfig:
+def _accountant(
+    owner: Owner, wallet: Wallet, thresholds: PaymentThresholds, scan_every: float, confirmations: int
+) -> AccountantConfig:
     def sign(nonce: int, fee: Fee, recipient: Address, wei: int) -> SignedTransaction:
         return sign_transfer(wallet, CHAIN, nonce=nonce, gas_price=fee.most, recipient=recipient, amount=wei)
 
@@ -189,6 +192,7 @@ def _accountant(owner: Owner, wallet: Wallet, thresholds: PaymentThresholds, sca
         sign=sign,
         thresholds=thresholds,
         intervals=dict.fromkeys(Scan, scan_every),
+        confirmations=confirmations,
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from masq.core.accountant.effects import Way
 from masq.sim.chain import SimulatedChain
 from masq.sim.host import SimNode
 
@@ -14,5 +13,6 @@ def tokens(chain: SimulatedChain) -> None:
 
 
 def credit(host: SimNode, chain: SimulatedChain) -> None:
-    moved = sum(transfer.amount for transfer in chain.transfers(Way.IN, host.earning.address, 0, chain.head))
-    assert host.node.accountant.earned <= moved, f"Node {host.number} has credited what never came"
+    assert host.node.accountant.earned <= chain.came(host.earning.address), (
+        f"Node {host.number} has credited what never came"
+    )
