@@ -9,10 +9,13 @@ from tests.simulation.circuit_worlds import circuit_of, client, hop_of, network
 from tests.worlds import complaints
 
 from masq.core.network.own_record import Profile
+from masq.core.network.routing import Route
+from masq.sim.host import SimNode
 from masq.sim.network import Conditions
 from masq.sim.workloads.browsing import SlowReader, content_of
 from masq.sim.world import World
-from masq.wire.circuit import CIRCUIT_CREDIT, PACE, STREAM_CREDIT
+from masq.types import PublicKey
+from masq.wire.circuit import CIRCUIT_CREDIT, EXTENSION, PACE, STREAM_CREDIT
 
 FAR = Conditions(latency=0.05, bandwidth=10_000_000)
 """300 ms for a round trip over three hops: 3 MB are under way when 10 MB/s are used."""
@@ -69,6 +72,48 @@ def test_two_circuits_over_one_long_way_share_it() -> None:
     world.run(4)
     got = [len(one.received) - at for one, at in zip(both, before, strict=True)]
     assert min(got) > 0.35 * sum(got)
+
+
+class OneWay:
+    """Routes that are one."""
+
+    def __init__(self, route: Route) -> None:
+        self._route = route
+
+    def find(self, *_: object) -> Route:
+        return self._route
+
+
+def common_way(world: World) -> tuple[SimNode, SimNode, SimNode]:
+    """Two Nodes whose circuits go over the same Nodes from now on, and the relay before the exit."""
+    found: dict[tuple[PublicKey, ...], tuple[SimNode, Route]] = {}
+    for host in world.hosts:
+        for _ in range(100):
+            route = host.node.routes.find(3, 1_000, (), EXTENSION)
+            other, way = found.setdefault(route.over[1:], (host, route))
+            if other is not host:
+                for user, one in ((host, route), (other, way)):
+                    user.node.own_circuits._routes = OneWay(one)  # type: ignore[assignment]
+                relay = next(host for host in world.hosts if host.node.keys.public_key == route.over[2])
+                return other, host, relay
+    raise AssertionError("another seed has two such Nodes")
+
+
+@pytest.mark.parametrize("gap", [1.0, 3.0], ids=str)
+def test_two_users_over_one_slow_relay_far_away_have_a_half_each(gap: float) -> None:
+    # What is under way on a long line is more than circuits have to wait: so nobody there gives them turns.
+    world = network(153, 8, Conditions(latency=0.075, bandwidth=25_000_000, high_water=2_000_000))
+    one, other, relay = common_way(world)
+    relay.links.bandwidth = 2_500_000
+    first = client(one, "files.test", 80, b"80000000\n")
+    world.run(gap)
+    both = [first, client(other, "files.test", 80, b"80000000\n")]
+    world.run(8)
+    before = [len(each.received) for each in both]
+    world.run(16)
+    got = [len(each.received) - at for each, at in zip(both, before, strict=True)]
+    assert 0.4 <= got[0] / sum(got) <= 0.6
+    assert sum(got) >= 0.9 * 2_500_000 * 16
 
 
 @pytest.mark.parametrize("old", ["all", "relays"])

@@ -13,10 +13,10 @@ from masq.sim.turn import Turn
 from masq.types import Endpoint
 
 HIGH_WATER: Final = 256 * 1024
-"""Bytes written and not yet on their way, from which on a Node is told to stop, as the shell's driver tells it."""
+"""Bytes written and not yet on their way, from which on a Node is told to stop, as the shell's driver tells it, unless
+the conditions say otherwise."""
 UNANSWERED: Final = 5.0
 """Seconds after which a dial that nobody answers is given up, as the shell's driver gives it up."""
-LOW_WATER: Final = HIGH_WATER // 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,8 @@ class Conditions:
     """The probability that a dial is refused."""
     break_every: float = 0.0
     """Mean seconds between losses of one connection, whichever; 0: none is lost."""
+    high_water: int = HIGH_WATER
+    """Bytes that a connection takes: more over a long way, where what is under way waits in a line's queue, too."""
 
 
 class Network:
@@ -142,6 +144,11 @@ class NodeLinks:
         """On which side of a partition it is."""
         self._network = network
 
+    @property
+    def high_water(self) -> int:
+        """Bytes that each of them takes."""
+        return self._network.conditions.high_water
+
     def reaches(self, other: NodeLinks) -> bool:
         """Whether packets from here arrive there."""
         return not (self.silent or other.silent) and self.side == other.side
@@ -250,14 +257,14 @@ class Wire:
         self._free = max(self._free, self._clock.now) + size / bandwidth
         self.buffered += size
         self._clock.at(self._free, lambda: self._departed(size))
-        if self.buffered > HIGH_WATER and not self._congested:
+        if self.buffered > self.owner.high_water and not self._congested:
             self._congested = True
             turn = self._turn
             turn.carry(turn.node.link_congested(self.link, self._clock.now))
 
     def _departed(self, size: int) -> None:
         self.buffered -= size
-        if self._congested and self.buffered <= LOW_WATER and self.open:
+        if self._congested and self.buffered <= self.owner.high_water // 4 and self.open:
             self._congested = False
             while not self._congested and self._drain():
                 pass

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import math
+from statistics import median
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from masq.core.circuits.pace import DIP_EVERY, FLOOR, LONGEST_RTT, SPARE, Budget, Pace
+from masq.core.circuits.pace import DIP_EVERY, FLOOR, GAIN, LONGEST_RTT, SPARE, SPREAD, Budget, Pace
 from masq.core.limits import MAX_WINDOW, WINDOWS
 from masq.errors import MalformedError
 from masq.wire.circuit import CIRCUIT_CREDIT, STREAM_CREDIT
@@ -46,6 +47,12 @@ class WayAhead:
                     answered(self.pace, self.now - self.rtt, self.rtt)
 
 
+def with_room(fills: float) -> float:
+    """Bytes that are let come where so many fill the way."""
+    fills = max(FLOOR, fills)
+    return GAIN * fills + math.sqrt(SPREAD * fills) + SPARE
+
+
 @pytest.mark.parametrize(
     ("rate", "round_trip"), [(25e6, 0.16), (12.5e6, 0.6), (125e6, 0.08), (2.5e6, 0.16), (0.3e6, 0.3)]
 )
@@ -53,8 +60,12 @@ def test_the_window_becomes_what_fills_the_way_and_little_more(rate: float, roun
     way = WayAhead(paced(), rate, round_trip)
     way.run(max(60, 40 * round_trip), 0.02)
     fills = rate * round_trip
-    assert way.pace.window >= min(MAX_WINDOW, fills)
-    assert way.pace.window <= 1.35 * max(FLOOR, fills) + SPARE
+    windows = []
+    for _ in range(100):
+        way.run(max(0.1, round_trip), 0.02)
+        windows.append(way.pace.window)
+    assert median(windows) >= min(MAX_WINDOW, fills), "it is less now and then, to see how long the way is"
+    assert max(windows) <= 1.1 * with_room(fills)
     assert not way.pace.starting
 
 
@@ -66,14 +77,14 @@ def test_a_way_that_carries_more_from_some_time_on_is_used_and_one_that_carries_
     assert way.pace.window >= 20e6 * 0.2
     way.rate = 2e6
     way.run(20)
-    assert way.pace.window <= 1.5 * 2e6 * 0.2 + SPARE
+    assert way.pace.window <= 1.1 * with_room(2e6 * 0.2)
 
 
 def test_a_way_that_becomes_longer_is_noticed() -> None:
     way = WayAhead(paced(), 10e6, 0.1)
     way.run(5)
     way.round_trip = 0.3
-    way.run(3 * DIP_EVERY)
+    way.run(4 * DIP_EVERY)
     assert way.pace.lowest == pytest.approx(0.3, rel=0.1)
     assert way.pace.window >= 10e6 * 0.3
 

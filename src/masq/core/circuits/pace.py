@@ -17,18 +17,23 @@ from masq.wire.circuit import CIRCUIT_CREDIT, STREAM_CREDIT
 
 NEAR: Final = 0.01
 """Seconds of a round trip below which windows stay as they are: there they never bind, and cost nothing."""
-GAIN: Final = 1.25
+GAIN: Final = 1.2
 """Of what fills the way: what is more waits at the slowest link, and shows whether it could carry more."""
+SPREAD: Final = 48 * 1024
+"""Bytes. The root of these times what fills the way comes on top: in proportion more for who gets less, so that several
+at one slow link come to equal shares, whatever it carries."""
 START_GAIN: Final = 2.0
 """The same until the rate grows no more: it doubles each round trip."""
 GROWTH: Final = 1.25
 """Of the rate in a round trip, that makes the way not full yet."""
 PLATEAU: Final = 3
 """Round trips without it until it is."""
+QUEUED: Final = 1.5
+"""Of the shortest round trip: one that takes longer has waited, so the way is full at once if the rate doesn't grow."""
 STREAM_GAIN: Final = 2.0
 """A stream's window doesn't bind unless its reader is slow: the circuit's does."""
-SPARE: Final = 96 * 1024
-"""Bytes more for each, however slow: so that of two at one slow link the slower one gains."""
+SPARE: Final = 32 * 1024
+"""Bytes more for each, however slow."""
 FLOOR: Final = 132 * 1024
 """The least window: two full cells, one that comes while credit for the other goes back."""
 LEAST_STEP: Final = 64 * 1024
@@ -53,10 +58,24 @@ ASK_EACH: Final = 256 * 1024
 """Bytes that come between two at least: who fetches little is asked once."""
 FORGOTTEN: Final = 30.0
 """Seconds after which an answer isn't waited for any more."""
-DIP_EVERY: Final = 30.0
-"""Seconds after which less is let come for two round trips, to see how long one takes if nothing waits."""
+DIP_EVERY: Final = 10.0
+"""Seconds without a round trip as short as the shortest, after which less is let come for two, to see how long one
+takes if nothing waits. All at the same link see that when one of them does so, and do it together the next time."""
+DIP_EACH: Final = 30
+"""The same in round trips, at least."""
+DIP_FIRST: Final = 5
+"""The same for the first time: who came to a queue has not seen yet how short a round trip is."""
 DIP: Final = 0.6
-DIP_ROUNDS: Final = 2.5
+"""Of what the way carried in the last round, that is let come then."""
+DIP_ROUNDS: Final = 2.25
+AS_SHORT: Final = 1.05
+"""Of the shortest round trip: one that takes no longer is as short."""
+LONGER: Final = 1.5
+"""Of the shortest round trip: what it may be longer after one dip than before. What others let wait isn't the way."""
+LOST: Final = 0.85
+"""Of the best rate: who gets less, though much waits, makes room for somebody who has come, and is to see the way."""
+MUCH: Final = 1.4
+"""Of the shortest round trip: one that takes longer shows that much waits."""
 MANY: Final = 64
 """Streams of one circuit of which it is not summed up any more what they may have."""
 
@@ -90,11 +109,13 @@ class Pace:
         "_came",
         "_dip_at",
         "_dip_until",
+        "_dipped",
         "_fresh",
         "_full_at",
         "_last",
         "_number",
         "_plateau",
+        "_rate",
         "_rates",
         "_since",
         "due",
@@ -134,11 +155,14 @@ class Pace:
         """Bytes that came since the last question."""
         self._began = -math.inf
         self._rates: deque[tuple[float, float]] = deque()
+        self._rate = 0.0
+        """Bytes a second that the way carried in the last round that wasn't part of a dip."""
         self._best = 0.0
         self._full_at = 0.0
         self._plateau = 0
         self._dip_at = math.inf
         self._dip_until = -math.inf
+        self._dipped = -math.inf
         self._fresh = math.inf
 
     @property
@@ -159,6 +183,15 @@ class Pace:
     @property
     def round(self) -> float:
         return max(SHORTEST_ROUND, self._last)
+
+    @property
+    def _pause(self) -> float:
+        """Seconds from one dip to the next."""
+        return max(DIP_EVERY, DIP_EACH * self.lowest)
+
+    @property
+    def _dips(self) -> bool:
+        return self._dip_until > -math.inf
 
     @property
     def starting(self) -> bool:
@@ -194,12 +227,14 @@ class Pace:
         if rtt <= 0:
             return
         self._last = min(rtt, LONGEST_RTT)
+        if rtt <= AS_SHORT * self.lowest and not self._dips:
+            self._dip_at = now + self._pause
         if rtt < min(self.lowest, LONGEST_RTT):
             self.lowest = rtt
         if self._dip_until - self.round <= now and asked_at < self._dip_until:
             self._fresh = min(self._fresh, rtt)
         if self._began == -math.inf and self.lowest < math.inf:
-            self._began, self._came, self._dip_at = now, 0, now + DIP_EVERY
+            self._began, self._came, self._dip_at = now, 0, now + DIP_FIRST * self.round
             self.due = min(self.due, now + self.round)
 
     # --- what comes ---
@@ -214,7 +249,7 @@ class Pace:
         if now - self._asked_at > FORGOTTEN or now < self._asked_at:
             self._asked = None
         pause = ASK_FAR if self.lowest >= NEAR else ASK_NEAR
-        enough = self._since >= ASK_EACH or self.lowest == math.inf
+        enough = self._since >= ASK_EACH or self.lowest == math.inf or self._dips
         self.wanted = self._asked is None and now - self._asked_at >= pause and enough
         if self._began == -math.inf or not self.far:
             self.due = now + pause
@@ -223,8 +258,14 @@ class Pace:
         elapsed = now - self._began
         rate = self._came / elapsed if elapsed > 0 else 0.0
         limit = min(self.window, sum(windows)) if windows else self.window
-        self._measured(rate, elapsed < 4 * self.round and rate * self._last >= USED * limit, now)
+        is_limited = elapsed < 4 * self.round and rate * self._last >= USED * limit
+        self._measured(rate, is_limited, now)
         self._began, self._came, self.due = now, 0, now + self.round
+        if not self._dips:
+            self._rate = rate if is_limited else self._best
+            lost = self._rate < LOST * self._best and self._last >= MUCH * self.lowest
+            if lost and not self.starting and now > self._dipped + self._pause / 2:
+                self._dip_at = now
         self._adapt(now)
 
     def _measured(self, rate: float, is_limited: bool, now: float) -> None:
@@ -239,27 +280,28 @@ class Pace:
         while not 0 <= now - rates[0][0] <= max(RATES_FOR, RATES * self.lowest):
             rates.popleft()
         self._best = rates[0][1]
-        if self._plateau < PLATEAU and is_limited:
+        queued = self._last >= QUEUED * self.lowest
+        if self._plateau < PLATEAU and (is_limited or queued):
             if rate >= GROWTH * self._full_at:
                 self._full_at, self._plateau = rate, 0
             else:
-                self._plateau += 1
+                self._plateau = PLATEAU if queued else self._plateau + 1
 
     def _adapt(self, now: float) -> None:
-        carried = self._best * self.lowest
         if now >= self._dip_at:
-            if self._dip_until == -math.inf:
+            if not self._dips:
                 self._dip_until, self._fresh = now + DIP_ROUNDS * self.round, math.inf
             if now < self._dip_until:
-                self._set(int(DIP * carried), FAR_STEPS)
+                self._set(int(DIP * min(self._rate, self._best) * self.lowest), FAR_STEPS)
                 return
             if self._fresh < math.inf:
-                self.lowest = self._fresh
-            self._dip_at, self._dip_until = now + DIP_EVERY, -math.inf
+                self.lowest = min(self._fresh, LONGER * self.lowest)
+            self._dip_at, self._dip_until, self._dipped = now + self._pause, -math.inf, now
+        carried = self._best * self.lowest
         if self.starting:
             self._set(max(self.window, int(START_GAIN * carried) + SPARE), FAR_STEPS)
         else:
-            self._set(int(GAIN * carried) + SPARE, FAR_STEPS)
+            self._set(int(GAIN * carried + math.sqrt(SPREAD * carried)) + SPARE, FAR_STEPS)
 
     def _set(self, window: int, steps: int) -> None:
         window = max(FLOOR, min(window, self.most))

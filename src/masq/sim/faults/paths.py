@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import msgspec
@@ -85,7 +86,9 @@ class Weather(Fault, tag="weather", frozen=True, kw_only=True, forbid_unknown_fi
     def begin(self, stage: Stage) -> None:
         network = stage.world.network
         before = network.conditions
-        network.conditions = Conditions(self.latency, self.bandwidth, before.split, self.refuse, self.break_every)
+        network.conditions = replace(
+            before, latency=self.latency, bandwidth=self.bandwidth, refuse=self.refuse, break_every=self.break_every
+        )
         stage.tell("bad weather", heals=False)
         stage.world.clock.later(lambda: self._end(stage, before), self.length)
 

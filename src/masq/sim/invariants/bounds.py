@@ -12,7 +12,6 @@ from masq.core.links.links import BATCH, MAX_QUEUE, MAX_ROUTE
 from masq.core.packages.flow import MAX_HELD
 from masq.sim.connection import SOCKET_HIGH_WATER
 from masq.sim.host import SimNode
-from masq.sim.network import HIGH_WATER
 from masq.wire.circuit import MAX_DATA
 
 SLACK: Final = 1024 * 1024
@@ -30,8 +29,9 @@ def queues(host: SimNode) -> None:
 
 
 def wires(host: SimNode) -> None:
+    most = host.links.high_water + BATCH + SLACK
     for wire in host.links:
-        assert wire.buffered <= HIGH_WATER + BATCH + SLACK, f"Node {host.number} writes on: {wire.buffered} B buffered"
+        assert wire.buffered <= most, f"Node {host.number} writes on: {wire.buffered} B buffered"
 
 
 def sockets(host: SimNode) -> None:
