@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ANVIL := @foundry-rs/anvil@1.7.1
 ARGS ?=
 
-.PHONY: help setup setup-dev tools demo test soak fuzz attack mesh coverage check format bench bench-wan bench-accountant bench-mesh release pages vendor images image lock clean
+.PHONY: help setup setup-dev tools demo test soak mutants fuzz attack mesh coverage check format bench bench-wan bench-accountant bench-mesh release pages vendor images image lock clean
 
 help:  ## What can be made.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -68,6 +68,9 @@ mesh:  ## Meshes that grow, and lose a third, of many seeds, with the figures: a
 
 soak: setup-dev  ## Lives of four Nodes that pay each other while all goes wrong: ARGS="--minutes 60", ARGS="--lives 500 --seed 7".
 	$(BIN)/python -m tests.soak $(ARGS)
+
+mutants: setup-dev  ## How many small changes of modules that deal with money their tests notice, one by one: hours. ARGS="ledger".
+	nice -n 15 $(BIN)/python -m tools.mutants $(ARGS)
 
 fuzz: $(VENV)/.fuzz  ## Fuzz everything that reads bytes from outside, for about ten minutes. ARGS="--seconds 600 hop"
 	$(BIN)/python -m tests.fuzz.run --inputs 10000000 --seconds 20 --directory .fuzz $(ARGS)

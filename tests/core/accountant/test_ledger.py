@@ -82,3 +82,63 @@ def bans(per_hour: int, lag: int, in_proportion: bool) -> int:
 def test_a_debtor_of_0_9_1_is_treated_as_by_0_9_1(per_hour: int, lag: int) -> None:
     assert bans(per_hour, lag, in_proportion=True) == bans(per_hour, lag, in_proportion=False)
     assert lag > 60 or not bans(per_hour, lag, in_proportion=True)
+
+
+def test_what_is_settled_is_added_up_and_what_is_undone_is_taken_off() -> None:
+    books = ledger(1_000, 100)
+    books.settle(False, WALLET, 300, 200)
+    books.settle(False, WALLET, 200, 200)
+    assert books.settled == {(False, WALLET): 500}
+    books.unsettle(False, WALLET, 50, 150)
+    assert books.settled == {(False, WALLET): 450}
+    books.unsettle(False, bytes(19) + b"n", 7, 150)
+    assert books.settled[False, bytes(19) + b"n"] == -7
+    assert books.receivables[bytes(19) + b"n"].wei == 7
+    assert (books.receivables[WALLET].wei, books.receivables[WALLET].since) == (550, 150)
+    books.unsettle(False, WALLET, 50, 90)
+    assert books.receivables[WALLET].since == 90
+    assert {(entry.wallet, entry.wei) for entry in books.take_changes()} == {(WALLET, 600), (bytes(19) + b"n", 7)}
+    assert not books.changed
+
+
+def test_no_balance_leaves_its_bounds() -> None:
+    books = ledger(2**126 - 10, 100)
+    assert not books.book(False, WALLET, 10, 100)
+    assert not books.changed
+    assert books.book(False, WALLET, 9, 100)
+    books.unsettle(False, WALLET, 10, 100)
+    assert books.receivables[WALLET].wei == 2**126
+    books.settle(False, WALLET, 2**128, 200)
+    assert books.receivables[WALLET].wei == -(2**126)
+    assert not Ledger().book(False, WALLET, 2**126, 100)
+    assert Ledger().book(False, WALLET, 2**126 - 1, 100)
+
+
+def test_old_dust_is_forgotten_and_credit_that_is_dust_too() -> None:
+    entries = [
+        BookEntry(False, bytes([number]) * 20, wei, since)
+        for number, (wei, since) in enumerate([(9, 99), (-9, 99), (10, 99), (-10, 99), (9, 100), (-9, 100)])
+    ]
+    books = Ledger(entries)
+    books.book(False, bytes(20), 0, 99)
+    assert books.forgive(200, 10, 100, 100) == (bytes(20), b"\1" * 20)
+    assert books.take_changes() == ()
+    assert books.forgive(200, 10, 100, 100) == ()
+
+
+def test_of_too_many_debts_the_smallest_go_and_a_tenth_more() -> None:
+    wallets = [bytes([number]) * 20 for number in range(33)]
+    entries = [BookEntry(False, wallet, 1_000 + number, 100) for number, wallet in enumerate(wallets)]
+    assert Ledger(entries).forgive(100, 10, 100, 33) == ()
+    assert Ledger(entries).forgive(100, 10, 100, 30) == tuple(wallets[:6])
+    dust = Ledger([*entries, BookEntry(False, b"d" * 20, 1, 0)])
+    assert dust.forgive(200, 10, 100, 30) == (b"d" * 20, *wallets[:6])
+
+
+def test_no_debt_is_from_the_future() -> None:
+    books = Ledger(
+        [BookEntry(payable, bytes([since]) * 20, 1, since) for payable in (True, False) for since in (9, 10, 11)]
+    )
+    books.not_after(10)
+    assert [each.since for each in (*books.payables.values(), *books.receivables.values())] == [9, 10, 10] * 2
+    assert [(entry.payable, entry.since) for entry in books.take_changes()] == [(True, 10), (False, 10)]
