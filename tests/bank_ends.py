@@ -14,6 +14,7 @@ from typing import Any, cast
 
 from aiohttp import web
 
+from masq.chain.disperser import sign_disperse
 from masq.chain.erc20 import sign_transfer
 from masq.chain.transaction import SignedTransaction
 from masq.chain.wallet import Wallet
@@ -26,6 +27,7 @@ from masq.core.accountant.effects import (
     Scan,
 )
 from masq.core.accountant.fees import Fee
+from masq.core.accountant.paying import Many
 from masq.core.accountant.thresholds import PaymentThresholds
 from masq.core.build import FurtherWallet, NodeConfig, build_node
 from masq.core.effects import SaveConfig
@@ -69,7 +71,15 @@ class StillTurn(Turn):
 class Books:
     """A Node's Accountant with its hands and its store."""
 
-    def __init__(self, directory: Path, url: str | None, consuming: Wallet, earning: Address, *further: Wallet) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        url: str | None,
+        consuming: Wallet,
+        earning: Address,
+        *further: Wallet,
+        many: Address | None = None,
+    ) -> None:
         self.store = Store.open(directory, None)
         node = build_node(
             NodeConfig(
@@ -85,7 +95,7 @@ class Books:
                     address=None,
                 ),
                 wallet=consuming,
-                accountant=_accountant(consuming, earning),
+                accountant=_accountant(consuming, earning, many),
                 further=tuple(
                     FurtherWallet(
                         wallet=each, accountant=_accountant(each, earning), saved=self.store.load(each.address)
@@ -103,7 +113,7 @@ class Books:
         self.turn = StillTurn(node, self._perform, raised)
         urls = () if url is None else tuple(url.split(","))
         self.bank_config = BankConfig(
-            chain=CHAIN, urls=urls, consuming_wallet=consuming.address, earning_wallet=earning
+            chain=CHAIN, urls=urls, consuming_wallet=consuming.address, earning_wallet=earning, many=many
         )
         self.bank = Bank(self.turn, self.store, self.bank_config)
         self.further = [
@@ -154,7 +164,10 @@ class Books:
         self.store.close()
 
 
-def _accountant(consuming: Wallet, earning: Address) -> AccountantConfig:
+def _accountant(consuming: Wallet, earning: Address, many: Address | None = None) -> AccountantConfig:
+    def sign_many(nonce: int, fee: Fee, contract: Address, parts: Sequence[tuple[Address, int]]) -> SignedTransaction:
+        return sign_disperse(consuming, CHAIN, contract, nonce=nonce, gas_price=fee.most, tip=fee.tip, parts=parts)
+
     def sign(nonce: int, fee: Fee, recipient: Address, wei: int) -> SignedTransaction:
         return sign_transfer(
             consuming, CHAIN, nonce=nonce, gas_price=fee.most, tip=fee.tip, recipient=recipient, amount=wei
@@ -166,6 +179,7 @@ def _accountant(consuming: Wallet, earning: Address) -> AccountantConfig:
         sign=sign,
         thresholds=THRESHOLDS,
         intervals=dict.fromkeys(Scan, 10.0),
+        many=Many(sign_many, many),
     )
 
 
@@ -175,9 +189,14 @@ def raised(error: LocalError) -> None:
 
 @asynccontextmanager
 async def opened(
-    directory: Path, url: str | None, consuming: Wallet = CONSUMER, earning: Address = b"\x03" * 20, *further: Wallet
+    directory: Path,
+    url: str | None,
+    consuming: Wallet = CONSUMER,
+    earning: Address = b"\x03" * 20,
+    *further: Wallet,
+    many: Address | None = None,
 ) -> AsyncIterator[Books]:
-    books = Books(directory, url, consuming, earning, *further)
+    books = Books(directory, url, consuming, earning, *further, many=many)
     try:
         yield books
     finally:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from masq.chain.disperser import sign_disperse
 from masq.chain.erc20 import sign_nothing, sign_transfer
 from masq.chain.head import Head, Prices
 from masq.chain.transaction import SignedTransaction
@@ -47,6 +48,13 @@ def signer(wallet: Wallet = PAYER):  # type: ignore[no-untyped-def]
         return sign_transfer(
             wallet, CHAIN, nonce=nonce, gas_price=fee.most, tip=fee.tip, recipient=recipient, amount=wei
         )
+
+    return sign
+
+
+def many_signer(wallet: Wallet = PAYER):  # type: ignore[no-untyped-def]
+    def sign(nonce: int, fee: Fee, contract: Address, parts: Sequence[tuple[Address, int]]) -> SignedTransaction:
+        return sign_disperse(wallet, CHAIN, contract, nonce=nonce, gas_price=fee.most, tip=fee.tip, parts=parts)
 
     return sign
 

@@ -6,16 +6,14 @@ Each debt is paid exactly once (accounting.md 2.6). Each test has a chain of its
 from __future__ import annotations
 
 import asyncio
-import json
 import shutil
-import urllib.request
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tests.anvil import running_anvil
-from tests.bank_ends import CHAIN, CONSUMER, DEBT, EARNER, Books, opened, provider
+from tests.anvil_chain import Chain
+from tests.bank_ends import CONSUMER, DEBT, EARNER, Books, opened, provider
 from tests.charges import consumed
 
 from masq.core.accountant.effects import Scan, State
@@ -24,39 +22,6 @@ from masq.demo.funds import Funds
 from masq.types import DEFAULT_RATE_PACK
 
 GWEI = 10**9
-
-
-class Chain:
-    """An anvil, and what is said of it instead."""
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self.lies: dict[str, Callable[[Any], Any]] = {}
-        """By method: what is made of its result."""
-        self.refused: set[str] = set()
-
-    def ask(self, method: str, *params: object) -> Any:
-        body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode()
-        request = urllib.request.Request(self._url, body, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            found = json.load(answer)
-        if "error" in found:
-            raise RuntimeError(found["error"]["message"])
-        return found["result"]
-
-    def answer(self, method: str, params: list[Any]) -> Any:
-        if method in self.refused:
-            raise RuntimeError("not now")
-        result = self.ask(method, *params)
-        return self.lies[method](result) if method in self.lies else result
-
-    def mine(self, blocks: int = 1) -> None:
-        self.ask("anvil_mine", hex(blocks))
-
-    def got(self) -> int:
-        """Tokens that the creditor has."""
-        data = "0x70a08231" + bytes(12).hex() + EARNER.address.hex()
-        return int(self.ask("eth_call", {"to": "0x" + CHAIN.contract.hex(), "data": data}, "latest"), 16)
 
 
 @pytest.fixture

@@ -269,7 +269,7 @@ def test_the_journal_tells_of_hours_of_charges_and_of_all_else_one_by_one(
     made.close()
     report = look(tmp_path, None)
     assert [entry["what"] for entry in report["last"]] == [
-        {"begun": ["schema 4"]},
+        {"begun": ["schema 5"]},
         {"charged": {"owed": "60", "earned": "120"}},
         {"banned": [f"0x{OTHER.hex()}"], "charged": {"owed": "-60", "earned": "0"}},
         {"charged": {"owed": "5", "earned": "-110"}},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,15 @@ from tests.older_books import older_books
 
 from masq.chain.erc20 import sign_transfer
 from masq.chain.wallet import Wallet
-from masq.core.accountant.effects import Paid, Payment, Save, State, Variant
+from masq.core.accountant.effects import Paid, Part, Payment, Save, State, Variant
 from masq.core.accountant.ledger import BookEntry
+from masq.shell import evidence
+from masq.shell.database import connect
+from masq.shell.evidence import Sum, evidence_key, seal
+from masq.shell.head_file import HEAD_FILE, HeadFile
+from masq.shell.key_file import KEY_FILE, read_key
 from masq.shell.ledger import look
+from masq.shell.schema import tables
 from masq.shell.store import AlteredBooksError, Store
 from masq.types import CHAINS
 
@@ -109,3 +116,88 @@ def test_a_kill_before_the_upgrade_was_written_is_nothing(tmp_path: Path) -> Non
     again = Store.open(tmp_path, None)
     check_common(again)
     again.close()
+
+
+def of_schema_4(directory: Path, save: Save) -> None:
+    """Books as the version before this one left them, with their seals, journal and file of how far they had come."""
+    store = Store.open(directory, None)
+    store.save(save)
+    store.close()
+    stored = read_key(directory / KEY_FILE, None)
+    assert stored is not None
+    connection = connect(directory / "node.db", stored.key)
+    connection.execute("ALTER TABLE payments DROP COLUMN parts")
+    key = evidence_key(stored.key)
+    before, payments = tables(4), tables(4)[1]
+    total = 0
+    for row in list(connection.execute(f"SELECT {', '.join(payments.columns)} FROM payments")):
+        made = seal(key, payments, row)
+        connection.execute("UPDATE payments SET seal = ? WHERE hash = ?", (made, row[0]))
+        total += int.from_bytes(made, "big")
+    last = evidence.last_entry(connection)
+    sums = tuple(
+        Sum(each.count, total) if table is payments else each for table, each in zip(before, last.sums, strict=True)
+    )
+    entry = replace(last, sums=sums).sealed(key)
+    connection.execute(
+        "UPDATE journal SET sums = ?, hash = ? WHERE number = ?", (entry.row[6], entry.hash, entry.number)
+    )
+    connection.pragma("user_version", 4)
+    connection.close()
+    (directory / HEAD_FILE).unlink()
+    head = HeadFile.begin(directory / HEAD_FILE, key)
+    head.write(entry)
+    head.close()
+
+
+OLD = Save(entries=(BookEntry(True, OTHER, 7, 8),), payments=(PAYMENT,), banned=(WALLET,), config=(("other", "väl"),))
+
+
+def test_books_of_schema_4_are_verified_taken_over_and_their_journal_goes_on(tmp_path: Path) -> None:
+    of_schema_4(tmp_path, OLD)
+    assert look(tmp_path, None)["problems"] == []
+    for _ in range(2):
+        again = Store.open(tmp_path, None)
+        assert again.load().payments == (PAYMENT,)
+        assert (again.load().banned, again.get("other")) == ((WALLET,), "väl")
+        again.close()
+    report = look(tmp_path, None)
+    assert report["problems"] == []
+    assert [each["what"] for each in report["last"]][-1] == {"upgraded": ["schema 4"]}
+    assert len(report["last"]) > 2, "what was before is still there"
+
+
+def test_books_of_schema_4_that_were_altered_are_refused(tmp_path: Path) -> None:
+    of_schema_4(tmp_path, OLD)
+    stored = read_key(tmp_path / KEY_FILE, None)
+    assert stored is not None
+    connection = connect(tmp_path / "node.db", stored.key)
+    connection.execute("UPDATE payments SET wei = '1'")
+    connection.close()
+    with pytest.raises(AlteredBooksError, match="payments: hash"):
+        Store.open(tmp_path, None)
+    assert any("payments" in each for each in look(tmp_path, None)["problems"])
+
+
+def test_a_copy_of_schema_4_that_is_put_back_after_the_upgrade_is_noticed(tmp_path: Path) -> None:
+    of_schema_4(tmp_path, OLD)
+    copy = (tmp_path / "node.db").read_bytes()
+    Store.open(tmp_path, None).close()
+    (tmp_path / "node.db").write_bytes(copy)
+    with pytest.raises(AlteredBooksError, match="older copy"):
+        Store.open(tmp_path, None)
+
+
+def test_parts_of_a_payment_are_kept_to_the_wei(tmp_path: Path) -> None:
+    parts = (Part(WALLET, 2**70), Part(OTHER, 1, True))
+    payment = replace(PAYMENT, parts=parts, wei=2**70 + 1)
+    for purse in (b"", PURSE):
+        store = Store.open(tmp_path, None)
+        store.save(Save(payments=(payment,)), purse)
+        assert store.load(purse).payments == (payment,)
+        store.close()
+    store = Store.open(tmp_path, None)
+    store.adopt(PURSE)
+    assert store.load().payments == (payment,)
+    store.close()
+    assert look(tmp_path, None)["problems"] == []

@@ -15,7 +15,7 @@ from masq.core.limits import MAX_WALLETS
 from masq.errors import LocalError, SettingError
 from masq.settings.saving import save
 from masq.settings.sources import CONFIG_FILE
-from masq.types import DEFAULT_EARNING_WALLET, address_text
+from masq.types import DEFAULT_EARNING_WALLET, address_text, amount_text
 
 if TYPE_CHECKING:
     from masq.chain.wallets import Wallets
@@ -172,6 +172,32 @@ def export(
         print_json({"exported": str(file), "consuming_wallet": address})
     else:
         typer.echo(f"{file} holds the key of {address}, for who knows its password.")
+
+
+@wallet.command()
+def allow(
+    amount: Annotated[str, typer.Argument(metavar="MASQ", help="How much, such as 20; 0 allows nothing any more.")],
+    data_directory: DataDirectory = None,
+    chain: ChainName = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let the contract of pay-many move so much of each consuming wallet's MASQ: it pays several creditors at once with
+    it. Costs gas; what was allowed before counts no more."""
+    import asyncio
+
+    from masq.settings.values import masq
+    from masq.shell.allowing import allow_contract
+
+    try:
+        wei = masq(amount)
+    except ValueError:
+        raise SettingError("MASQ", "an amount of MASQ, such as 20, is needed") from None
+    sent = asyncio.run(allow_contract(settings_of(data_directory, chain), wei))
+    if as_json:
+        print_json({"allowed_wei": str(wei), "transactions": {address_text(who): hash for who, hash in sent.items()}})
+        return
+    for who, hash in sent.items():
+        typer.echo(f"{address_text(who)} allows {amount_text(wei)} by {hash}, once a block holds that")
 
 
 @wallet.command()

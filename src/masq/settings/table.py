@@ -373,6 +373,16 @@ class Settings:
         default="0",
         bare="refused",
     )
+    pay_many: Address | None = _setting(
+        "pay-many",
+        values.contract_or_off,
+        "an address, or off",
+        "Where a contract of contracts/Disperser.sol is, by which several creditors are paid in one transaction, as "
+        "far as it may move the wallet's MASQ (`masq wallet allow`).",
+        "Chain and money",
+        default="off",
+        bare="refused",
+    )
     payment_thresholds: PaymentThresholds = _setting(
         "payment-thresholds",
         values.payment_thresholds,

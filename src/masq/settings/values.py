@@ -175,6 +175,11 @@ def word(kind: type[E], text: str) -> E:
         raise ValueError from None
 
 
+def contract_or_off(text: str) -> Address | None:
+    """None: off."""
+    return None if text == "off" else parse_address(text)
+
+
 def on_off(text: str) -> bool:
     if text not in ("on", "off"):
         raise ValueError

@@ -59,6 +59,8 @@ class BankConfig:
     """The providers'; without one nothing can be asked or paid."""
     consuming_wallet: Address | None
     earning_wallet: Address
+    many: Address | None = None
+    """The contract by which several creditors are paid at once, if that is wanted."""
     purse: int = 0
     """The number of the wallet that pays; 0: the default one, which also has all that is earned."""
 
@@ -79,6 +81,7 @@ class Bank:
         self._purse = config.purse
         self._of = (config.consuming_wallet or b"") if config.purse else b""
         """Whose books the store has for it; nothing: those of the default wallet."""
+        self._many = config.many
         self._earning_wallet = config.earning_wallet
         self._clients: dict[str, RpcClient] = {}
         self._turns = 0
@@ -223,8 +226,17 @@ class Bank:
             await rpc.nonce(wallet, "latest"),
             await rpc.nonce(wallet, "pending"),
             self._chain.gas_limit_base + 3_328,
+            await self._allowance(rpc, wallet),
         )
         return self._turn.node.terms(terms, self._turn.now, self._purse)
+
+    async def _allowance(self, rpc: RpcClient, wallet: Address) -> int | str | None:
+        if self._many is None:
+            return None
+        try:
+            return await rpc.allowance(self._chain.contract, wallet, self._many)
+        except LocalError as error:
+            return str(error)
 
     async def watch_purse(self) -> None:
         """Look at what the consuming wallet has, now and then, until it is cancelled."""
@@ -273,7 +285,7 @@ class Bank:
         # The count before the receipts: what is mined in between has a receipt, and isn't missing.
         nonces = {wallet: (await rpc.nonce(wallet, "latest"), await rpc.nonce(wallet, "pending")) for wallet in wallets}
         prices = await rpc.prices(head)
-        answers = await rpc.receipts(hashes)
+        answers = await rpc.receipts(hashes, self._chain.contract)
         found = {
             hash: answer for hash, answer in zip(hashes, answers, strict=True) if not isinstance(answer, Exception)
         }

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -285,17 +285,17 @@ def follows(connection: apsw.Connection, earlier: Entry) -> bool:
     return earlier.saves == 0
 
 
-def problems(connection: apsw.Connection, key: bytes) -> Iterator[str]:
+def problems(connection: apsw.Connection, key: bytes, tables: Sequence[Table] = TABLES) -> Iterator[str]:
     """What is not as it was written, in the order in which it is found: the journal first, then table by table.
 
-    `key`: the evidence key.
+    `key`: the evidence key. `tables`: as they are in the schema of these books.
     """
     try:
         last = _end_of_chain(connection, key)
     except AlteredError as error:
         yield str(error)
         return
-    for table, written in zip(TABLES, last.sums, strict=True):
+    for table, written in zip(tables, last.sums, strict=True):
         yield from _of_table(connection, key, table, written)
 
 

@@ -13,7 +13,7 @@ from masq.shell.database import alone, connect, mapped_errors
 from masq.shell.evidence import Entry, evidence_key
 from masq.shell.head_file import HEAD_FILE, HeadFile
 from masq.shell.key_file import KEY_FILE, StoreError, read_key
-from masq.shell.schema import SCHEMA, TABLES
+from masq.shell.schema import SEALED, TABLES
 from masq.shell.store import Store, problems, read_version
 
 MOST_PROBLEMS: Final = 20
@@ -40,7 +40,7 @@ def look(directory: Path, password: str | None) -> Report:
         try:
             version = read_version(connection, path, password)
             found = list(islice(problems(connection, stored.key, version, head, damage), MOST_PROBLEMS))
-            if version < SCHEMA:
+            if version < SEALED:
                 return _report(found, (), ())
             return _report(found, evidence.accepted(connection), evidence.entries(connection, MOST_ENTRIES))
         finally:

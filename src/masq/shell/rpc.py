@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from masq.chain.disperser import CODE_HASH, allowance_data
 from masq.chain.erc20 import Transfer, TransferQuery, balance_data, parse_transfers
 from masq.chain.head import Head, Prices, find_user, parse_head, parse_tip
 from masq.chain.hexadecimal import bytes_text, parse_bytes, parse_quantity, quantity_text
@@ -30,6 +31,7 @@ from masq.chain.range_limit import range_limit
 from masq.chain.receipt import Receipt, parse_receipt
 from masq.chain.transaction import SignedTransaction
 from masq.errors import MalformedError, SettingError, UnavailableError
+from masq.keccak import keccak256
 from masq.types import Address
 
 T = TypeVar("T")
@@ -232,6 +234,16 @@ class RpcClient:
         content = self._parsed(method, await self.call(method, [call, "latest"]), lambda value: parse_bytes(value, 32))
         return int.from_bytes(content, "big")
 
+    async def allowance(self, contract: Address, owner: Address, disperser: Address) -> int | str:
+        """Wei of the token that `disperser` may move for `owner`; a text if another contract, or none, is there."""
+        code = await self.call("eth_getCode", [bytes_text(disperser), "latest"])
+        if keccak256(self._parsed("eth_getCode", code, parse_bytes)) != CODE_HASH:
+            return "at its address is not the contract of contracts/Disperser.sol"
+        method = "eth_call"
+        call = {"data": bytes_text(allowance_data(owner, disperser)), "to": bytes_text(contract)}
+        content = self._parsed(method, await self.call(method, [call, "latest"]), lambda value: parse_bytes(value, 32))
+        return int.from_bytes(content, "big")
+
     async def nonce(self, wallet: Address, at: Literal["pending", "latest"] = "pending") -> int:
         """How many transactions the wallet has sent; with "pending", those of no block yet are counted too."""
         return await self._quantity("eth_getTransactionCount", bytes_text(wallet), at)
@@ -245,10 +257,15 @@ class RpcClient:
         hashes = [transaction.hash for transaction in transactions]
         return self._parsed_each(calls, await self.batch(calls), hashes, _parse_own_hash)
 
-    async def receipts(self, hashes: Sequence[bytes]) -> list[Receipt | RpcError | None]:
-        """What became of each transaction, in order; None where no block holds it. One batch."""
+    async def receipts(self, hashes: Sequence[bytes], token: Address | None = None) -> list[Receipt | RpcError | None]:
+        """What became of each transaction, in order; None where no block holds it. One batch. With the transfers of a
+        `token`, if one is named."""
         calls = [Call("eth_getTransactionReceipt", [bytes_text(hash)]) for hash in hashes]
-        return self._parsed_each(calls, await self.batch(calls), hashes, parse_receipt)
+
+        def parse(hash: bytes, answer: object) -> Receipt | None:
+            return parse_receipt(hash, answer, token)
+
+        return self._parsed_each(calls, await self.batch(calls), hashes, parse)
 
     async def logs(self, query: TransferQuery) -> list[Transfer]:
         """The transfers asked for. RangeTooLargeError if the provider wants to be asked for fewer blocks at once."""

@@ -10,16 +10,18 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Final
 
+from masq.chain.disperser import sign_disperse
 from masq.chain.erc20 import sign_nothing, sign_transfer
 from masq.chain.transaction import SignedTransaction
 from masq.chain.wallet import Wallet
 from masq.core.accountant.accountant import AccountantConfig
 from masq.core.accountant.effects import Scan
 from masq.core.accountant.fees import Fee
+from masq.core.accountant.paying import Many
 from masq.core.accountant.statements import SHARDS
 from masq.core.build import FurtherWallet, NodeConfig, build_node
 from masq.core.failure import printable
@@ -51,7 +53,7 @@ from masq.shell.resolve import Resolver
 from masq.shell.status import Status
 from masq.shell.store import Store, config_name
 from masq.shell.window import Window, url_of, window_socket
-from masq.types import Endpoint, Mode
+from masq.types import Address, Endpoint, Mode
 from masq.wire.descriptor import Descriptor
 
 STOP_TIMEOUT: Final = 1.5
@@ -292,6 +294,7 @@ def _driver_config(
             urls=settings.providers,
             consuming_wallet=wallet.address if wallet else None,
             earning_wallet=settings.earning_wallet,
+            many=settings.pay_many,
         ),
         further=tuple(each.address for each in further),
         bind_ip=place.local_ip,
@@ -369,6 +372,12 @@ def _accountant(settings: Settings, wallet: Wallet | None) -> AccountantConfig:
             wallet, settings.chain, nonce=nonce, gas_price=fee.most, tip=fee.tip, recipient=recipient, amount=wei
         )
 
+    def sign_many(nonce: int, fee: Fee, contract: Address, parts: Sequence[tuple[Address, int]]) -> SignedTransaction:
+        assert wallet
+        return sign_disperse(
+            wallet, settings.chain, contract, nonce=nonce, gas_price=fee.most, tip=fee.tip, parts=parts
+        )
+
     intervals = settings.scan_intervals
     return AccountantConfig(
         earning_wallet=settings.earning_wallet,
@@ -384,6 +393,7 @@ def _accountant(settings: Settings, wallet: Wallet | None) -> AccountantConfig:
         },
         max_spending=settings.max_spending_per_hour or None,
         gas_share=gas_share(settings),
+        many=Many(sign_many, settings.pay_many),
     )
 
 

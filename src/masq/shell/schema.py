@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-SCHEMA: Final = 4
+SCHEMA: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +26,10 @@ class Table:
 
 
 ACCOUNTS: Final = Table("accounts", ("payable", "purse", "wallet", "wei", "since"), ("payable", "purse", "wallet"))
-PAYMENTS: Final = Table(
+_PAYMENTS_4: Final = Table(
     "payments", ("hash", "creditor", "wei", "nonce", "made", "sender", "variants", "state", "block", "purse"), ("hash",)
 )
+PAYMENTS: Final = Table("payments", (*_PAYMENTS_4.columns, "parts"), ("hash",))
 PAID: Final = Table("paid", ("hash", "creditor", "wei", "block", "fee", "time", "sender"))
 EARNED: Final = Table("earned", ("hash", "debtor", "wei", "block", "time"))
 BANNED: Final = Table("banned", ("wallet",), ("wallet",))
@@ -36,6 +37,14 @@ CONFIG: Final = Table("config", ("name", "value"), ("name",))
 
 TABLES: Final = (ACCOUNTS, PAYMENTS, PAID, EARNED, BANNED, CONFIG)
 """In the order in which an entry of the journal sums them."""
+SEALED: Final = 4
+"""The first schema with seals and a journal."""
+
+
+def tables(version: int) -> tuple[Table, ...]:
+    """Those of a schema with seals."""
+    return TABLES if version == SCHEMA else tuple(_PAYMENTS_4 if each is PAYMENTS else each for each in TABLES)
+
 
 CREATE: Final = """
 CREATE TABLE accounts (
@@ -44,7 +53,7 @@ CREATE TABLE accounts (
 CREATE TABLE payments (
     hash BLOB PRIMARY KEY, creditor BLOB NOT NULL, wei TEXT NOT NULL, nonce INTEGER NOT NULL,
     made INTEGER NOT NULL, sender BLOB NOT NULL, variants TEXT NOT NULL, state TEXT NOT NULL,
-    block INTEGER, purse BLOB NOT NULL, seal BLOB NOT NULL) STRICT, WITHOUT ROWID;
+    block INTEGER, purse BLOB NOT NULL, seal BLOB NOT NULL, parts TEXT NOT NULL DEFAULT '') STRICT, WITHOUT ROWID;
 CREATE TABLE paid (
     hash BLOB NOT NULL, creditor BLOB NOT NULL, wei TEXT NOT NULL, block INTEGER NOT NULL, fee TEXT,
     time INTEGER NOT NULL, sender BLOB NOT NULL, seal BLOB NOT NULL) STRICT;
@@ -58,7 +67,8 @@ CREATE TABLE journal (
     accepted INTEGER NOT NULL, what TEXT NOT NULL, sums BLOB NOT NULL, before BLOB NOT NULL, hash BLOB NOT NULL) STRICT;
 """
 """`purse`: the further consuming wallet that a debt or payment is of; nothing: the default one. Wei are decimal text,
-as they outgrow 63 bits. `sender` of what was paid is empty where an older version wrote it."""
+as they outgrow 63 bits. `parts`: of a payment to several; nothing: it is to one. `sender` of what was paid is empty
+where an older version wrote it."""
 
 _SINCE_2: Final = """
 CREATE TABLE payments (
@@ -91,7 +101,7 @@ FROM_3: Final = f"""
 INSERT INTO accounts SELECT payable, x'', wallet, wei, since, x'' FROM accounts_3;
 INSERT INTO accounts SELECT 1, purse, wallet, wei, since, x'' FROM debts;
 INSERT INTO payments
-    SELECT hash, creditor, wei, nonce, made, sender, variants, state, block, purse, x'' FROM payments_3;
+    SELECT hash, creditor, wei, nonce, made, sender, variants, state, block, purse, x'', '' FROM payments_3;
 INSERT INTO paid SELECT hash, creditor, wei, block, fee, time, x'', x'' FROM paid_3;
 INSERT INTO earned SELECT hash, debtor, wei, block, time, x'' FROM earned_3;
 INSERT INTO banned SELECT wallet, x'' FROM banned_3;
@@ -99,4 +109,7 @@ INSERT INTO config SELECT name, value, x'' FROM config_3;
 {"".join(f"DROP TABLE {name}_3;" for name in _RENAMED)}
 DROP TABLE debts;
 """
-"""To schema 4, but for the seals."""
+"""To schema 5, but for the seals."""
+
+FROM_4: Final = "ALTER TABLE payments ADD COLUMN parts TEXT NOT NULL DEFAULT '';"
+"""Likewise."""

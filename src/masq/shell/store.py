@@ -21,7 +21,7 @@ import apsw
 
 from masq.chain.transaction import read_legacy
 from masq.core.accountant.accountant import SavedState
-from masq.core.accountant.effects import Payment, Save, State, Variant
+from masq.core.accountant.effects import Part, Payment, Save, State, Variant
 from masq.core.accountant.ledger import BookEntry
 from masq.settings.relations import DATABASE
 from masq.shell import evidence
@@ -42,9 +42,12 @@ from masq.shell.schema import (
     FROM_1,
     FROM_2,
     FROM_3,
+    FROM_4,
     PAID,
     PAYMENTS,
     SCHEMA,
+    SEALED,
+    tables,
 )
 from masq.types import address_text
 
@@ -119,7 +122,7 @@ class Store:
             if problem and accept is None:
                 raise AlteredBooksError(self._path.parent, problem)
             self._head = self._head or HeadFile.begin(head_path, key)
-            if version == SCHEMA:
+            if version >= SEALED:
                 self._last = evidence.last_entry(self._connection)
             with self._transaction({ACCEPTED: [f"{accept}: {problem}"]} if problem else _begun(version)) as writing:
                 self._upgrade(version)
@@ -137,8 +140,7 @@ class Store:
             self._from_1()
         if version < 3:
             execute(FROM_2)
-        if version < 4:
-            execute(FROM_3)
+        execute(FROM_3 if version < SEALED else FROM_4 if version < SCHEMA else "")
 
     def _from_1(self) -> None:
         """Payments of old had one transaction each; who sent it, and at which price, stands in that."""
@@ -186,9 +188,12 @@ class Store:
                 )
             )
             payments = tuple(
-                Payment(creditor, int(wei), nonce, made, sender, _variants(variants), State(state), block)
-                for creditor, wei, nonce, made, sender, variants, state, block in self._rows(
-                    "SELECT creditor, wei, nonce, made, sender, variants, state, block FROM payments WHERE purse = ?",
+                Payment(
+                    creditor, int(wei), nonce, made, sender, _variants(variants), State(state), block, _parts(parts)
+                )
+                for creditor, wei, nonce, made, sender, variants, state, block, parts in self._rows(
+                    "SELECT creditor, wei, nonce, made, sender, variants, state, block, parts FROM payments "
+                    "WHERE purse = ?",
                     (purse,),
                 )
             )
@@ -234,9 +239,10 @@ class Store:
                 own = writing.remove(ACCOUNTS, (1, b"", wallet))
                 total, first = (int(wei) + int(own[3]), min(since, own[4])) if own else (int(wei), since)
                 writing.put(ACCOUNTS, (1, b"", wallet, str(total), first))
-            columns = ", ".join(PAYMENTS.columns[:-1])
+            columns = ", ".join(PAYMENTS.columns)
             for row in list(self._rows(f"SELECT {columns} FROM payments WHERE purse = ?", (purse,))):
-                writing.put(PAYMENTS, (*row, b""))
+                names = dict(zip(PAYMENTS.columns, row, strict=True))
+                writing.put(PAYMENTS, tuple({**names, "purse": b""}.values()))
 
     def save(self, save: Save, purse: bytes = b"") -> None:
         """All of it or nothing; on disk when this returns. StoreBusyError: not now, but a later try may succeed.
@@ -265,6 +271,7 @@ class Store:
                         p.state.value,
                         p.block,
                         purse,
+                        _parts_text(p.parts),
                     ),
                 )
             for each in save.paid:
@@ -406,14 +413,14 @@ def problems(
     if damage:
         yield damage
     saves = head.last.saves if head is not None else 0
-    if version < SCHEMA:
+    if version < SEALED:
         if saves and head is not None:
             older = "they are of an older version of this program" if version else "there are none"
             yield f"{older}, and {HEAD_FILE} tells of {saves} saves until {time_text(head.last.time)}"
         elif version == 0 and head is None and not damage:
             yield f"there are none, nor a {HEAD_FILE}, and their key is there"
         return
-    yield from evidence.problems(connection, evidence_key(key))
+    yield from evidence.problems(connection, evidence_key(key), tables(version))
     if head is not None:
         if older := _rolled_back(connection, head.last):
             yield older
@@ -453,6 +460,11 @@ def _facts(save: Save) -> Facts:
                     "nonce": p.nonce,
                     "state": p.state.value,
                     "block": p.block,
+                    **(
+                        {"parts": [[address_text(to), str(wei), failed] for to, wei, failed in p.parts]}
+                        if p.parts
+                        else {}
+                    ),
                 }
                 for p in save.payments
             ],
@@ -517,6 +529,16 @@ def _variants(text: str) -> tuple[Variant, ...]:
     if not variants:
         raise ValueError("a payment without a transaction")
     return variants
+
+
+def _parts_text(parts: Iterable[Part]) -> str:
+    listed = [[each.creditor.hex(), str(each.wei), int(each.failed)] for each in parts]
+    return json.dumps(listed) if listed else ""
+
+
+def _parts(text: str) -> tuple[Part, ...]:
+    listed = json.loads(text) if text else ()
+    return tuple(Part(bytes.fromhex(creditor), int(wei), bool(failed)) for creditor, wei, failed in listed)
 
 
 def change_password(directory: Path, old: str | None, new: str | None) -> None:

@@ -21,6 +21,7 @@ from masq.core.accountant.effects import (
     AskTerms,
     AskTransfers,
     Notice,
+    Part,
     Payment,
     Save,
     Scan,
@@ -29,7 +30,7 @@ from masq.core.accountant.effects import (
 from masq.core.accountant.fees import MOST_GAS_PRICE, Fees
 from masq.core.accountant.heads import Heads
 from masq.core.accountant.ledger import Account, BookEntry, Ledger
-from masq.core.accountant.paying import Paying, Signer, Terms
+from masq.core.accountant.paying import Many, Paying, Signer, Terms
 from masq.core.accountant.payments import UNDER_WAY, Look, Payments
 from masq.core.accountant.scans import Range, Scans
 from masq.core.accountant.search import REMEMBERED_BLOCKS, Search
@@ -69,6 +70,7 @@ class AccountantConfig:
     """Wei that our own user may spend in an hour; None: without bound."""
     gas_share: GasShare = ANY_SHARE
     """Of a payment, that its gas may cost."""
+    many: Many | None = None
     earns: bool = True
     """Whether income is looked for: not in the books of a further consuming wallet."""
     own: frozenset[Address] = frozenset()
@@ -121,6 +123,7 @@ class Accountant:
             Fees(config.most_gas_price),
             self._told,
             config.gas_share,
+            config.many,
         )
         self._earning = Earning(
             self.ledger,
@@ -447,10 +450,11 @@ class Accountant:
             banned=tuple(address_text(wallet) for wallet in self._earning.banned),
             payments=tuple(
                 PaymentView(
-                    address_text(each.creditor), Wei(each.wei), "0x" + each.latest.hash.hex(), each.made, each.state
+                    address_text(part.creditor), Wei(part.wei), "0x" + each.latest.hash.hex(), each.made, each.state
                 )
                 for each in self._paying.payments
                 if each.state in UNDER_WAY
+                for part in each.made_to or (Part(each.creditor, each.wei),)
             ),
             paid_wei=Wei(self.paid),
             earned_wei=Wei(self.earned),

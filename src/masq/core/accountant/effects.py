@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 from masq.core.accountant.ledger import BookEntry
 from masq.core.effects import SaveConfig
@@ -51,13 +52,25 @@ class Variant:
     """Unix seconds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Payment:
-    """A transfer that was signed. All its variants have one sender and nonce, so it can't pay twice."""
+class Part(NamedTuple):
+    """What one creditor gets of a payment."""
 
     creditor: Address
-    """The sender itself: a transaction that moves nothing, which fills a gap in the nonces."""
     wei: int
+    failed: bool = False
+    """Whether the chain shows that this part wasn't made, though the payment was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """A transaction that was signed: a transfer to a creditor, or by a contract to several. All its variants have one
+    sender and nonce, so it can't pay twice."""
+
+    creditor: Address
+    """Or the contract that pays several. The sender itself: a transaction that moves nothing, which fills a gap in the
+    nonces."""
+    wei: int
+    """In all."""
     nonce: int
     made: int
     """Unix seconds."""
@@ -67,6 +80,15 @@ class Payment:
     state: State = State.SIGNED
     block: int | None = None
     """That holds it, as far as is known."""
+    parts: tuple[Part, ...] = ()
+    """Of a payment to several; each creditor has one."""
+
+    @property
+    def made_to(self) -> tuple[Part, ...]:
+        """Who gets how much, as far as it didn't fail."""
+        if self.parts:
+            return tuple(each for each in self.parts if not each.failed)
+        return () if self.fills else (Part(self.creditor, self.wei),)
 
     @property
     def hash(self) -> bytes:

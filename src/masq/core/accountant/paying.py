@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 from typing import Final, NamedTuple
 
+from masq.chain.disperser import MOST_PARTS, gas_limit
 from masq.chain.head import Head, Prices
 from masq.chain.receipt import Receipt
 from masq.chain.transaction import SignedTransaction
@@ -20,6 +21,7 @@ from masq.core.accountant.effects import (
     AskUse,
     Notice,
     Paid,
+    Part,
     Payment,
     Save,
     SendPayments,
@@ -28,7 +30,7 @@ from masq.core.accountant.effects import (
 )
 from masq.core.accountant.fees import Fee, Fees
 from masq.core.accountant.ledger import Ledger
-from masq.core.accountant.payments import BOOKED, ENDS, UNDER_WAY, Look, Payments, Seen, after, with_variant
+from masq.core.accountant.payments import BOOKED, ENDS, UNDER_WAY, Look, Payments, Seen, after, outcome, with_variant
 from masq.core.accountant.search import Counted, Search
 from masq.core.accountant.thresholds import PaymentThresholds
 from masq.core.accountant.told import Told
@@ -59,6 +61,17 @@ FILL_GAS: Final = 75_000
 
 Signer = Callable[[int, Fee, Address, int], SignedTransaction]
 """Signs a transfer: nonce, fee, recipient, wei. A recipient that is the wallet itself: a transaction of nothing."""
+ManySigner = Callable[[int, Fee, Address, Sequence[tuple[Address, int]]], SignedTransaction]
+"""Signs a payment to several: nonce, fee, contract, and wei by creditor."""
+
+
+@dataclass(frozen=True, slots=True)
+class Many:
+    """How several creditors are paid by one transaction."""
+
+    sign: ManySigner
+    contract: Address | None = None
+    """By which that is done; None: it isn't wanted, but payments of before may have to be signed again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +87,12 @@ class Terms:
     pending_nonce: int
     """With those that wait."""
     gas_per_payment: int = 75_000
+    allowance: int | str | None = None
+    """Wei that the contract which pays many may move; a text: why it can't be used; None: none is to be."""
+
+    def gas(self, parts: int) -> int:
+        """That a payment to so many may use."""
+        return self.gas_per_payment if parts < 2 else gas_limit(parts)
 
 
 class Due(NamedTuple):
@@ -119,6 +138,7 @@ class Paying:
         fees: Fees,
         told: Told,
         gas_share: GasShare = ANY_SHARE,
+        many: Many | None = None,
     ) -> None:
         self._wallet = wallet or b""
         self._sign = sign
@@ -129,6 +149,8 @@ class Paying:
         self._thresholds = thresholds
         self._fees = fees
         self._told = told
+        self._many = many
+        self._contract = many.contract if many else None
         self.gas_share = gas_share
         self.dear: tuple[Dear, ...] = ()
         """What waited when it was last decided what to pay, the oldest debt first."""
@@ -168,7 +190,8 @@ class Paying:
         `owed`: what we count, in wei. `release`: what may be left, as the creditor says.
         """
         means, wallet = self.means, address_text(self._wallet)
-        under_way = sum(each.wei for each in self.payments.under_way if each.creditor == creditor)
+        parts = [part for each in self.payments.under_way for part in each.made_to]
+        under_way = sum(each.wei for each in parts if each.creditor == creditor)
         if under_way:
             return f"{amount_text(under_way)} are under way: it serves again once they are confirmed, and it has looked"
         if owed <= release:
@@ -223,18 +246,28 @@ class Paying:
         made, notices = self._sign_due(self._worth_it(self.due(clock), terms, fee, clock), terms, fee, clock, now)
         return [*notices, *self._begin(made)]
 
-    def _worth_it(self, due: Iterable[Due], terms: Terms, fee: Fee, clock: int) -> list[Due]:
+    def _worth_it(self, due: Sequence[Due], terms: Terms, fee: Fee, clock: int) -> list[Due]:
         """What is paid at today's price of gas: what is worth it, and what can't wait."""
-        coins = self._fees.expected(fee, terms.head) * terms.gas_per_payment
-        paid: list[Due] = []
-        dear: list[Dear] = []
-        for each in due:
-            if self._is_worth(each, each.wei, coins, clock):
-                paid.append(each)
-            else:
-                dear.append(Dear(each.creditor, each.wei, self.gas_share.in_masq(coins)))
-        self.dear = tuple(dear)
+        price, paid = self._fees.expected(fee, terms.head), list(due)
+        while True:
+            # The fewer are paid together, the more each costs.
+            together = [each for each in paid if self._goes_along(each.creditor, each.wei, terms)]
+            count = min(len(together), MOST_PARTS)
+            alone, shared = price * terms.gas(1), price * terms.gas(count) // max(1, count)
+            costs = {each.creditor: alone for each in paid} | {each.creditor: shared for each in together}
+            left = [each for each in paid if self._is_worth(each, each.wei, costs[each.creditor], clock)]
+            if len(left) == len(paid):
+                break
+            paid = left
+        kept = {each.creditor for each in paid}
+        gas = self.gas_share.in_masq(price * terms.gas(1))
+        self.dear = tuple(Dear(each.creditor, each.wei, gas) for each in due if each.creditor not in kept)
         return paid
+
+    def _goes_along(self, creditor: Address, wei: int, terms: Terms) -> bool:
+        """Whether a creditor may be paid together with others: not after a payment that failed, as it might again."""
+        allowed = terms.allowance if self._contract and isinstance(terms.allowance, int) else 0
+        return wei <= allowed and creditor not in self._reverted
 
     def _is_worth(self, due: Due, wei: int, coins: int, clock: int) -> bool:
         """Whether so much of a debt is paid, if its gas costs `coins`."""
@@ -285,26 +318,64 @@ class Paying:
         nonces = (nonce for nonce in count(max(first, self._nonce)) if nonce not in taken)
         waiting = [each for each in self.payments.under_way if each.sender == self._wallet]
         tokens = terms.tokens - sum(each.wei for each in waiting)
-        cost = fee.most * terms.gas_per_payment
         expected = self._fees.expected(fee, terms.head) * terms.gas_per_payment
-        coins = terms.coins - sum(each.latest.most * terms.gas_per_payment for each in waiting)
-        made: list[Payment] = []
+        coins = terms.coins - sum(each.latest.most * terms.gas(len(each.parts)) for each in waiting)
+        parts: list[Part] = []
         lacking, short_of_coins = 0, 0
         for each in due:
             creditor, wei = each.creditor, each.wei
             part = min(wei, tokens)
-            if cost > coins:
-                short_of_coins += 1
-                continue
             if part < wei:
                 lacking += wei - max(0, part)
                 if part * LEAST_PART < wei or not self._is_worth(each, part, expected, clock):
                     continue
-            nonce = next(nonces)
-            made.append(self._signed(creditor, part, nonce, fee, clock))
-            tokens, coins = tokens - part, coins - cost
+            parts.append(Part(creditor, part))
+            tokens -= part
+        made: list[Payment] = []
+        groups = self._groups(parts, waiting, terms)
+        while groups:
+            group = groups.pop(0)
+            cost = fee.most * terms.gas(len(group))
+            if cost <= coins:
+                made.append(self._signed(group, next(nonces), fee, clock))
+                coins -= cost
+            elif len(group) > 1:
+                groups[:0] = [(each,) for each in group]
+            else:
+                short_of_coins += 1
         self.means = Means(terms.tokens, terms.coins, lacking, clock)
-        return made, self._poor(lacking, short_of_coins, cost, now)
+        cost = fee.most * terms.gas_per_payment
+        return made, [*self._poor(lacking, short_of_coins, cost, now), *self._not_together(parts, terms, now)]
+
+    def _groups(self, parts: Sequence[Part], waiting: Iterable[Payment], terms: Terms) -> list[tuple[Part, ...]]:
+        """Who is paid together, as far as the contract may move that much; the others alone."""
+        left = terms.allowance if isinstance(terms.allowance, int) else 0
+        left -= sum(each.wei for each in waiting if each.parts)
+        together: list[Part] = []
+        alone: list[tuple[Part, ...]] = []
+        for part in parts:
+            if part.wei <= left and self._goes_along(part.creditor, part.wei, terms):
+                together.append(part)
+                left -= part.wei
+            else:
+                alone.append((part,))
+        groups = [tuple(together[at : at + MOST_PARTS]) for at in range(0, len(together), MOST_PARTS)]
+        return [*groups, *alone]
+
+    def _not_together(self, parts: Sequence[Part], terms: Terms, now: float) -> list[Notice]:
+        """Why those that are due are not paid in one transaction, as it is wanted."""
+        if self._contract is None or len(parts) < 2:
+            return []
+        owed = sum(each.wei for each in parts)
+        if isinstance(terms.allowance, int):
+            if owed <= terms.allowance:
+                self._told.over("many")
+                return []
+            why = f"it may move {amount_text(terms.allowance)} of {amount_text(owed)} (`masq wallet allow`)"
+        else:
+            why = terms.allowance or "nobody has asked what it may move"
+        text = f"not all creditors are paid by the contract {address_text(self._contract)} (pay-many): {why}"
+        return [*self._told.say("many", "warning", text, now)]
 
     def _poor(self, lacking: int, short_of_coins: int, cost: int, now: float) -> list[Notice]:
         notices: list[Notice] = []
@@ -321,12 +392,25 @@ class Paying:
             self._told.over("coins")
         return notices
 
-    def _signed(self, creditor: Address, wei: int, nonce: int, fee: Fee, clock: int) -> Payment:
-        return Payment(creditor, wei, nonce, clock, self._wallet, (self._variant(creditor, wei, nonce, fee, clock),))
+    def _signed(self, group: tuple[Part, ...], nonce: int, fee: Fee, clock: int) -> Payment:
+        """A payment to one, or to several by the contract."""
+        if len(group) > 1:
+            assert self._contract is not None
+            creditor, wei, parts = self._contract, sum(each.wei for each in group), group
+        else:
+            [(creditor, wei, _)], parts = group, ()
+        variant = self._variant(creditor, wei, parts, nonce, fee, clock)
+        return Payment(creditor, wei, nonce, clock, self._wallet, (variant,), parts=parts)
 
-    def _variant(self, creditor: Address, wei: int, nonce: int, fee: Fee, clock: int) -> Variant:
+    def _variant(
+        self, creditor: Address, wei: int, parts: tuple[Part, ...], nonce: int, fee: Fee, clock: int
+    ) -> Variant:
         assert self._sign is not None
-        signed = self._sign(nonce, fee, creditor, wei)
+        if parts:
+            assert self._many is not None
+            signed = self._many.sign(nonce, fee, creditor, [(each.creditor, each.wei) for each in parts])
+        else:
+            signed = self._sign(nonce, fee, creditor, wei)
         return Variant(signed.raw, signed.hash, fee.most, fee.tip, clock)
 
     def _begin(self, made: Sequence[Payment]) -> list[AccountantEffect]:
@@ -368,6 +452,7 @@ class Paying:
         again: list[Payment] = []
         for payment in list(self.payments):
             found = self.payments.see(payment, look, clock)
+            notices += self._incomplete(payment, look, now)
             if found is None:
                 continue
             seen, receipt = found
@@ -410,24 +495,30 @@ class Paying:
         """Into the state that follows from what is seen; the books follow."""
         state = after(payment.state, seen)
         block = receipt.block if receipt is not None else payment.block
-        if state is payment.state:
-            moved = payment
-            return replace(moved, block=block) if block != payment.block else moved
-        moved = replace(payment, state=state, block=block)
+        shown = outcome(payment, receipt) if receipt is not None and receipt.succeeded else None
+        parts = payment.parts if shown is None else shown
+        if state is payment.state and (state not in BOOKED or parts == payment.parts):
+            return replace(payment, block=block) if block != payment.block else payment
         was, booked = payment.state in BOOKED, state in BOOKED
+        moved = replace(payment, state=state, block=block, parts=parts if booked else _as_signed(parts))
         what = _what(payment)
-        if booked and not was:
-            self._book(payment, receipt, paid, clock)
-            if not payment.fills:
-                notices.append(Notice("info", f"{payment.wei} wei were paid to {address_text(payment.creditor)}"))
-        elif was and not booked:
+        if was and (not booked or parts != payment.parts):
             self._unbook(payment)
+        if booked and (not was or parts != payment.parts):
+            self._book(moved, receipt, paid, clock)
+            for part in moved.made_to:
+                notices.append(Notice("info", f"{part.wei} wei were paid to {address_text(part.creditor)}"))
+            for part in moved.parts:
+                if part.failed:
+                    notices += self._failed(
+                        part.creditor, f"the part of {what} for {address_text(part.creditor)}", clock
+                    )
+        elif was and not booked:
             notices.append(Notice("warning", f"{what} is undone: its block was replaced"))
         if state is State.REVERTED:
-            wait = self._reverted.get(payment.creditor, (0, 0))[1]
-            self._reverted[payment.creditor] = clock + wait, min(max(2 * wait, RETRY_REVERTED), MOST_RETRY)
-            text = f"{what} was reverted by the token's contract: it is tried again in {wait // 60} minutes"
-            notices.append(Notice("warning", text))
+            for part in payment.parts or payment.made_to or (Part(payment.creditor, 0),):
+                told = self._failed(part.creditor, what, clock)
+            notices += told
         elif state is State.DISPLACED:
             notices.append(Notice("warning", f"{what} was displaced by another transaction of its wallet"))
         if state in ENDS:
@@ -438,22 +529,44 @@ class Paying:
             self.payments.put(moved)
         return moved
 
+    def _failed(self, creditor: Address, what: str, clock: int) -> list[Notice]:
+        """A creditor couldn't be paid: when that is tried again."""
+        wait = self._reverted.get(creditor, (0, 0))[1]
+        self._reverted[creditor] = clock + wait, min(max(2 * wait, RETRY_REVERTED), MOST_RETRY)
+        text = f"{what} was reverted by the token's contract: it is tried again in {wait // 60} minutes"
+        return [Notice("warning", text)]
+
     def _book(self, payment: Payment, receipt: Receipt | None, paid: list[Paid], clock: int) -> None:
-        if payment.fills:
-            return
-        self._ledger.settle(True, payment.creditor, payment.wei, payment.made)
-        self._reverted.pop(payment.creditor, None)
-        self.paid += payment.wei
         hash = receipt.transaction_hash if receipt is not None else payment.latest.hash
         block = receipt.block if receipt is not None else self.payments.shown.get(hash, payment.block or 0)
-        self.outgo.know(hash, payment.creditor, block, payment.wei)
         fee = receipt.fee if receipt is not None else None
-        paid.append(Paid(hash, payment.creditor, payment.wei, block, fee, clock, payment.sender))
+        parts = payment.made_to
+        for number, part in enumerate(parts):
+            self._ledger.settle(True, part.creditor, part.wei, payment.made)
+            self._reverted.pop(part.creditor, None)
+            self.paid += part.wei
+            self.outgo.know(hash, part.creditor, block, part.wei)
+            # What the transaction cost is shared; wei that can't be are the first one's.
+            share = None if fee is None else fee // len(parts) + (fee % len(parts) if not number else 0)
+            paid.append(Paid(hash, part.creditor, part.wei, block, share, clock, payment.sender))
 
     def _unbook(self, payment: Payment) -> None:
-        if not payment.fills:
-            self._ledger.unsettle(True, payment.creditor, payment.wei, payment.made)
-            self.paid -= payment.wei
+        for part in payment.made_to:
+            self._ledger.unsettle(True, part.creditor, part.wei, payment.made)
+            self.paid -= part.wei
+
+    def _incomplete(self, payment: Payment, look: Look, now: float) -> list[Notice]:
+        """Tell of a receipt that doesn't say what became of each part."""
+        key = f"incomplete {payment.hash.hex()}"
+        receipts = [look.receipts.get(variant.hash) for variant in payment.variants]
+        if not any(each and each.succeeded and outcome(payment, each) is None for each in receipts):
+            self._told.over(key)
+            return []
+        text = (
+            f"the receipt of {_what(payment)} doesn't show who was paid: nobody in it is paid again until that is "
+            "known; another provider may know more"
+        )
+        return self._told.say(key, "warning", text, now)
 
     def _doubt(self, payment: Payment, seen: Seen, now: float) -> list[AccountantEffect]:
         """Ask what used a nonce, if nothing has shown it for long. Until it is shown, the debt isn't paid again."""
@@ -504,7 +617,7 @@ class Paying:
             text = f"{_what(payment)} waits, and no more is offered for it: {fee or 'its price is at its bound'}"
             notices += self._told.say(key, "warning", text, now)
             return payment
-        variant = self._variant(payment.creditor, payment.wei, payment.nonce, fee, clock)
+        variant = self._variant(payment.creditor, payment.wei, payment.parts, payment.nonce, fee, clock)
         raised = with_variant(payment, variant)
         self.payments.put(raised)
         notices.append(Notice("info", f"{_what(payment)} waits: {fee.most} wei per gas are offered for it now"))
@@ -528,7 +641,7 @@ class Paying:
         fee = self._fees.suggested(look.head, look.prices)
         if now - self._gap[1] < GAP_FOR or isinstance(fee, str):
             return []
-        fillers = [self._signed(self._wallet, 0, nonce, fee, clock) for nonce in missing[:MOST_GAP]]
+        fillers = [self._signed((Part(self._wallet, 0),), nonce, fee, clock) for nonce in missing[:MOST_GAP]]
         for filler in fillers:
             self.payments.put(filler)
         changed += fillers
@@ -551,9 +664,7 @@ class Paying:
             del self.payments.shown[hash]
             self.outgo.undo(hash)
         for each in found:
-            payment = self.payments.of(each.hash)
-            if payment is not None:
-                self.payments.shown[each.hash] = each.block
+            if self.payments.show(each.hash, each.block):
                 continue
             who = address_text(each.wallet)
             if each.wallet not in self._ledger.payables:
@@ -576,4 +687,11 @@ class Paying:
 def _what(payment: Payment) -> str:
     if payment.fills:
         return f"the transaction that fills nonce {payment.nonce}"
+    if payment.parts:
+        return f"a payment of {payment.wei} wei to {len(payment.parts)} creditors"
     return f"a payment of {payment.wei} wei to {address_text(payment.creditor)}"
+
+
+def _as_signed(parts: tuple[Part, ...]) -> tuple[Part, ...]:
+    """As if nothing was known of them: in another block all may be made."""
+    return tuple(part._replace(failed=False) for part in parts)

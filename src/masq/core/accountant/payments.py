@@ -10,7 +10,7 @@ from typing import Final
 
 from masq.chain.head import Head, Prices
 from masq.chain.receipt import Receipt
-from masq.core.accountant.effects import Payment, State, Variant
+from masq.core.accountant.effects import Part, Payment, State, Variant
 from masq.types import Address
 
 
@@ -112,8 +112,21 @@ class Payments:
         return [payment for payment in self if payment.state in UNDER_WAY]
 
     def pays(self, creditor: Address) -> bool:
-        """Whether one to this creditor is under way."""
-        return any(payment.creditor == creditor for payment in self._all.values() if payment.state in UNDER_WAY)
+        """Whether one to this creditor is under way. A part that failed is so until its payment is buried: in another
+        block it may be made."""
+        for payment in self._all.values():
+            parts = payment.parts or payment.made_to
+            if any(each.creditor == creditor and (each.failed or payment.state in UNDER_WAY) for each in parts):
+                return True
+        return False
+
+    def show(self, hash: bytes, block: int) -> bool:
+        """A log shows a variant in a block: whether it is one of ours. What logs leave out of a payment to several
+        nobody knows, so those are judged by receipts alone."""
+        payment = self.of(hash)
+        if payment is not None and not payment.parts:
+            self.shown[hash] = block
+        return payment is not None
 
     def see(self, payment: Payment, look: Look, clock: int) -> tuple[Seen, Receipt | None] | None:
         """What a look shows of a payment, and the receipt that shows it; None: it can't be told."""
@@ -125,7 +138,7 @@ class Payments:
                     return Seen.SHALLOW, receipt
                 deep = self._how_deep(payment, receipt.block, look, clock)
                 if receipt.succeeded:
-                    return deep, receipt
+                    return None if outcome(payment, receipt) is None else (deep, receipt)
                 # A transaction that was reverted may do what it should in another block.
                 over = deep is Seen.BURIED or clock - payment.latest.made >= REVERTED_FOR
                 return (Seen.FAILED if over else Seen.SHALLOW), receipt
@@ -148,6 +161,20 @@ class Payments:
         buried = max(BURIED, 4 * self.confirmations)
         old = payment.state is State.SETTLED and clock - payment.made > BURIED_FOR
         return Seen.BURIED if look.head.number - block >= buried or old else Seen.DEEP
+
+
+def outcome(payment: Payment, receipt: Receipt) -> tuple[Part, ...] | None:
+    """The parts of a payment as its receipt shows them; None: it doesn't say of each whether it was made.
+
+    A log that is missing proves nothing: that a part failed has to be told by the contract.
+    """
+    parts = []
+    for each in payment.parts:
+        told = payment.sender, each.creditor, each.wei
+        if (told in receipt.paid) == (told in receipt.unpaid):
+            return None
+        parts.append(each._replace(failed=told in receipt.unpaid))
+    return tuple(parts)
 
 
 def with_variant(payment: Payment, variant: Variant) -> Payment:
