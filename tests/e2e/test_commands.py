@@ -116,7 +116,7 @@ def test_a_node_is_asked_told_and_stopped(short_path: Path) -> None:
         # The doctor knows what the Node was started with, and finds the one thing that is wrong: the provider.
         found = json.loads(masq("doctor", "--json", *own, status=1, stdout=True))
         assert {each["about"] for each in found["findings"] if each["state"] == "bad"} == {"provider"}
-        assert any(each["words"].endswith(":6001 answers") for each in found["findings"])
+        assert any(each["words"].endswith(":6001: it answers, and has the key") for each in found["findings"])
         assert "do: see that this machine is online" in masq("doctor", *own, status=1, stdout=True)
 
         assert masq("bans", "add", "192.0.2.1", *own) == "192.0.2.1 is refused for 24 hours.\n"
