@@ -28,6 +28,8 @@ NOT_RUN = {
     "masq exec curl https://example.com/": "tests/packaging/test_exec.py runs more than that, in a network of its own",
     "make demo": "tests/e2e/test_demo.py runs it, with a smaller file",
     "curl --proxy socks5h://127.0.1.8:1080 http://localhost:PORT/": "over the demo, which ends by itself there",
+    """echo 'pay-many = "0x..."' >> ~/.local/share/MASQ/base-mainnet/config.toml""": "a setting like others",
+    "masq wallet allow 20": "tests/shell/test_allowing.py runs it, on a chain",
     "make setup": "the tests run in what it made",
     "make setup-dev": "the tests run in what it made",
     "make tools": "the tests run with what it made",
