@@ -129,7 +129,7 @@ class Desk:
                 user, block = self.chain.user_of(sender, nonce) or (None, 0)
                 return self.books.used(payment, user, block, self.chain.head, self.now)
             case AskGone(places):
-                gone = [each.hash for each in places if self.chain.receipt(each.hash) is None]
+                gone = [each.hash for each in places if self.chain.gone(each)]
                 return self.books.gone(gone, self.now)
         raise AssertionError(f"nobody does {effect}")
 

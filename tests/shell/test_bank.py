@@ -23,11 +23,9 @@ from tests.bank_ends import (
 from tests.charges import consumed, exited
 
 from masq.chain.wallet import Wallet
-from masq.core.accountant.effects import (
-    Scan,
-    State,
-)
+from masq.core.accountant.effects import AskGone, Place, Scan, State
 from masq.core.accountant.paying import DOUBT_FOR
+from masq.core.node import NodeEffect
 from masq.demo.chain_process import running_chain
 from masq.demo.funds import Funds
 from masq.shell.store import Store
@@ -162,6 +160,37 @@ def test_a_receipt_that_could_not_be_asked_for_is_not_missing(tmp_path: Path) ->
         assert len(books.store.load().payments) == 1
 
     run_against(tmp_path, answer, scenario)
+
+
+def test_what_is_gone_both_block_and_receipt_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A receipt of a transaction that was reverted is none of a transfer; one that can't be had says nothing."""
+    kept, missing, reverted, unknown, elsewhere = (bytes([number]) * 32 for number in range(1, 6))
+    found: list[bytes] = []
+
+    def answer(method: str, params: list[Any]) -> Any:
+        if method == "eth_getTransactionReceipt":
+            hash = bytes.fromhex(params[0][2:])
+            if hash == unknown:
+                raise RuntimeError("too many requests")
+            status = "0x0" if hash == reverted else "0x1"
+            receipt = {"transactionHash": params[0], "blockNumber": "0x1", "status": status}
+            return None if hash == missing else receipt
+        return honest(method, params)
+
+    def heard(hashes: list[bytes], now: float) -> list[NodeEffect]:
+        found.extend(hashes)
+        return []
+
+    async def scenario() -> None:
+        async with provider(answer) as url, opened(tmp_path, url) as books:
+            (same,) = {honest("eth_getBlockByNumber", ["0x1", False])["hash"]}
+            monkeypatch.setattr(books.turn.node, "gone", heard)
+            replaced = [Place(each, 1, b"r" * 32) for each in (kept, missing, reverted, unknown)]
+            books.bank.perform(AskGone((*replaced, Place(elsewhere, 1, bytes.fromhex(same[2:])))))
+            await books.settle()
+
+    asyncio.run(scenario())
+    assert found == [missing, reverted]
 
 
 def test_a_provider_s_limit_is_kept_and_no_block_left_out(tmp_path: Path) -> None:

@@ -200,7 +200,7 @@ class PooledChain(SimulatedChain):
         return None
 
     def gone(self, place: Place) -> bool:
-        return self.receipt(place.hash) is None and self._hash_of(place.block) != place.block_hash
+        return place.is_left(self.receipt(place.hash), self._hash_of(place.block))
 
     def user_of(self, wallet: Address, nonce: int) -> tuple[bytes, int] | None:
         if self.hides:

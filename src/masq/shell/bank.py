@@ -317,11 +317,13 @@ class Bank:
         return self._turn.node.used(asked.payment, hash, block, head.number, self._turn.now, self._purse)
 
     async def _gone(self, places: Sequence[Place]) -> Sequence[NodeEffect]:
-        """Only what both says so of is gone: another block is where its block was, and no block has it."""
         rpc, _ = await self._provider()
         answers = await rpc.receipts([each.hash for each in places])
-        missing = [each for each, answer in zip(places, answers, strict=True) if answer is None]
-        gone = [each.hash for each in missing if (await rpc.block(each.block)).hash != each.block_hash]
+        gone = [
+            each.hash
+            for each, answer in zip(places, answers, strict=True)
+            if not isinstance(answer, Exception) and each.is_left(answer, (await rpc.block(each.block)).hash)
+        ]
         return self._turn.node.gone(gone, self._turn.now)
 
 

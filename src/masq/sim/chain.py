@@ -98,8 +98,8 @@ class SimulatedChain:
         return self._receipts.get(hash)
 
     def gone(self, place: Place) -> bool:
-        """Whether the block that held a transaction was replaced, and none holds it."""
-        return self.receipt(place.hash) is None
+        """Whether the block that held a transfer was replaced, and it is made no more. Blocks have no other hashes."""
+        return place.is_left(self.receipt(place.hash), b"")
 
     def user_of(self, wallet: Address, nonce: int) -> tuple[bytes, int] | None:
         return self._users.get((wallet, nonce))

@@ -186,6 +186,19 @@ def test_income_of_a_block_that_was_replaced_is_undone() -> None:
     assert desk.books.owed_by(PAYER.address) == 0, "it is in another block"
 
 
+def test_income_whose_transaction_was_mined_again_and_reverted_is_undone() -> None:
+    """It has a receipt, but not of a transfer."""
+    desk = Creditor()
+    desk.serve()
+    hash = desk.pays(DEBT)
+    desk.chain._transfers = [replace(each, block_hash=b"b" * 32) for each in desk.chain._transfers]
+    desk.scan(Scan.RECEIVABLES, now=1.0)
+    desk.chain._receipts[hash] = replace(desk.chain._receipts[hash], succeeded=False)
+    desk.chain._transfers = []
+    desk.scan(Scan.RECEIVABLES, now=2.0)
+    assert desk.books.owed_by(PAYER.address) == DEBT
+
+
 def test_income_that_a_provider_leaves_out_once_is_not_undone() -> None:
     desk = Creditor()
     desk.serve()

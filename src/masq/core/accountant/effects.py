@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
+from masq.chain.receipt import Receipt
 from masq.core.accountant.ledger import BookEntry
 from masq.core.effects import SaveConfig
 from masq.types import Address
@@ -199,10 +200,15 @@ class Place:
     block: int
     block_hash: bytes
 
+    def is_left(self, receipt: Receipt | None, block_hash: bytes) -> bool:
+        """Whether the transfer isn't there any more: another block is where its block was, and none holds its
+        transaction, or one in which that was reverted. One of the two alone may be a provider that lags, or lies."""
+        return block_hash != self.block_hash and (receipt is None or not receipt.succeeded)
+
 
 @dataclass(frozen=True, slots=True)
 class AskGone:
-    """Which of these transactions a block holds no more, as theirs was replaced: answered by `gone`."""
+    """Which of these transfers are made no more, as their block was replaced: answered by `gone`."""
 
     places: tuple[Place, ...]
 
