@@ -203,7 +203,10 @@ class Bank:
         return client
 
     async def close(self) -> None:
-        """StoreError if something that waited to be saved is lost. What was to be paid is sent after the next start."""
+        """StoreError if something that waited to be saved is lost. What was to be paid is sent after the next start.
+
+        Cancelled, it doesn't wait for a save that is under way.
+        """
         try:
             while self._waiting:
                 if isinstance(effect := self._waiting[0], Save):
@@ -211,7 +214,7 @@ class Bank:
                     await asyncio.wrap_future(under_way or self._thread.submit(self._store.save, effect, self._of))
                 self._waiting.popleft()
         finally:
-            self._thread.shutdown()
+            self._thread.shutdown(wait=False, cancel_futures=True)
             for client in self._clients.values():
                 await client.close()
 

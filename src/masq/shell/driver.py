@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -110,7 +111,7 @@ class Driver:
         turn.carry(turn.node.serve_others(on, turn.now))
 
     async def stop(self) -> None:
-        """Save what was gathered, and close everything."""
+        """Close everything, and have saved what was gathered: `save` sees that through."""
         turn = self.turn
         self.meter.look()
         self.meter.save()
@@ -118,11 +119,13 @@ class Driver:
         self.servers.close()
         self.clients.close()
         await turn.stop()
-        try:
-            for bank in self.further:
-                await bank.close()
-        finally:
-            await self.bank.close()
+
+    async def save(self) -> None:
+        """All that waits to be saved is on disk when this returns. StoreError if something of it is lost."""
+        banks = (*self.further, self.bank)
+        for problem in await asyncio.gather(*(bank.close() for bank in banks), return_exceptions=True):
+            if problem is not None:
+                raise problem
 
     @property
     def warnings(self) -> tuple[str, ...]:
