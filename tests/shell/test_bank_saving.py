@@ -200,6 +200,23 @@ def test_a_save_that_is_under_way_at_the_end_is_done_once(tmp_path: Path) -> Non
     asyncio.run(scenario())
 
 
+def test_an_end_that_is_cut_off_waits_for_no_save(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with provider(honest) as url, with_refusing_store(tmp_path, url) as (books, store):
+            store.slow.clear()
+            bank = Bank(books.turn, store, books.bank_config)  # type: ignore[arg-type]
+            bank.save_config("name", "value")
+            for each in books.take_begun():
+                each.close()  # type: ignore[attr-defined]
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.1):
+                    await bank.close()
+            store.slow.set()
+            await until(lambda: store.saves)
+
+    asyncio.run(scenario())
+
+
 def test_only_accounts_and_values_are_gathered() -> None:
     first = Save((BookEntry(True, b"a" * 20, 1, 1),), config=(("a", "1"), ("b", "1")))
     second = Save((BookEntry(False, b"a" * 20, 2, 1), BookEntry(True, b"a" * 20, 3, 1)), config=(("b", "2"),))

@@ -18,7 +18,7 @@ from masq.core.accountant.effects import Earned, Paid, Payment, Save, State, Var
 from masq.core.accountant.ledger import BookEntry
 from masq.shell import store
 from masq.shell.database import connect
-from masq.shell.evidence import HOUR, MOST_ITEMS
+from masq.shell.evidence import HOUR, MOST_ITEMS, evidence_key, row_hash
 from masq.shell.key_file import KEY_FILE, StoreError, read_key
 from masq.shell.ledger import MOST_PROBLEMS, look, look_at_running
 from masq.shell.store import AlteredBooksError, Store
@@ -58,6 +58,12 @@ def with_key(directory: Path) -> Iterator[apsw.Connection]:
         yield connection
     finally:
         connection.close()
+
+
+def keys_of(directory: Path) -> bytes:
+    stored = read_key(directory / KEY_FILE, None)
+    assert stored is not None
+    return stored.key
 
 
 def problem_of(directory: Path) -> str:
@@ -154,6 +160,31 @@ def test_books_that_took_another_way_are_noticed_though_they_are_longer(books: P
     shutil.copy(books / "twin" / "node.db", books / "node.db")
     assert "not the ones that were written here" in problem_of(books)
     accepts(books)
+
+
+@pytest.mark.parametrize(
+    ("accepted", "what"),
+    [(1, "{}"), (0, "[]"), (0, '{"banned": 5}'), (0, '{"charged": []}'), (1, '{"accepted": "x"}'), (0, "{")],
+)
+def test_an_entry_of_odd_words_is_named_and_left_out(books: Path, accepted: int, what: str) -> None:
+    """Whoever wrote it had the key, and made it a hash."""
+    with with_key(books) as connection:
+        key = evidence_key(keys_of(books))
+        (row,) = connection.execute("SELECT * FROM journal WHERE number = 3")
+        odd = (*row[:4], accepted, what, *row[6:])
+        values = (accepted, what, row_hash(key, odd))
+        connection.execute("UPDATE journal SET accepted = ?, what = ?, hash = ? WHERE number = 3", values)
+    assert "entry 3 of the journal can't be read" in problem_of(books)
+    assert [entry["number"] for entry in look(books, None)["last"]] == [1, 2]
+    accepts(books)
+
+
+def test_what_is_named_can_t_steer_a_terminal(books: Path) -> None:
+    with with_key(books) as connection:
+        connection.execute("UPDATE config SET name = ?, value = 'x'", ("\x1b[2J" + "y" * 5_000,))
+    problem = problem_of(books)
+    assert "\x1b" not in problem
+    assert len(problem) < 300
 
 
 @pytest.mark.parametrize(

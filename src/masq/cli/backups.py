@@ -68,13 +68,14 @@ def restore(
     if not file.is_file():
         raise LocalError(f"there is no file {file}")
     with alone(directory):
-        there = (directory / "node.db").exists()
-        if there and not replace:
-            raise LocalError(
-                f"{directory} holds a Node's memory already: add --replace to put it aside, in {directory / ASIDE}"
-            )
-        names = stage_backup(file, _password(twice=False), directory)
         try:
+            finish_restore(directory)  # One that was begun earlier: what it put aside must not be lost.
+            there = (directory / "node.db").exists()
+            if there and not replace:
+                raise LocalError(
+                    f"{directory} holds a Node's memory already: add --replace to put it aside, in {directory / ASIDE}"
+                )
+            names = stage_backup(file, _password(twice=False), directory)
             finish_restore(directory)
         except OSError as error:
             raise LocalError(

@@ -100,12 +100,12 @@ def lines_of(report: dict[str, Any]) -> list[str]:
 
 def entry_lines(entry: dict[str, Any]) -> list[str]:
     """An entry of the journal, as text."""
+    from masq.core.failure import printable
+
     lines = [f"{entry['number']}  {_when(entry)}"]
     for kind, what in entry["what"].items():
-        if isinstance(what, dict):
-            lines.append(f"    {kind}: {_figures(what)}")
-            continue
-        lines += [f"    {kind}: {_figures(each) if isinstance(each, dict) else each}" for each in what]
+        for each in [what] if isinstance(what, dict) else what:
+            lines.append(f"    {printable(kind)}: {printable(_figures(each) if isinstance(each, dict) else each)}")
     return lines
 
 

@@ -18,6 +18,7 @@ from typing import Any, Final
 import apsw
 import msgspec
 
+from masq.core.failure import printable
 from masq.shell.schema import TABLES, Table
 
 SEAL_SIZE: Final = 16
@@ -29,6 +30,8 @@ MOST_ITEMS: Final = 500
 ACCEPTED: Final = "accepted"
 """Of the facts: the books were taken as they were, and what was wrong with them."""
 CHARGES: Final = "charged"
+MOST_WORDS: Final = 100
+"""Characters of a value that are shown."""
 _COUNT_SIZE: Final = 8
 _MODULUS: Final = 1 << 8 * SEAL_SIZE
 _NOTHING: Final = bytes(HASH_SIZE)
@@ -97,7 +100,9 @@ class Entry:
                 for at in range(0, len(sums), size)
             )
             facts = json.loads(what)
-            if not isinstance(facts, dict):
+            if not isinstance(facts, dict) or (accepted and ACCEPTED not in facts):
+                raise ValueError("other words")
+            if not all(isinstance(each, dict if name == CHARGES else list) for name, each in facts.items()):
                 raise ValueError("other words")
         except (ValueError, RecursionError) as error:
             raise AlteredError(f"entry {number} of the journal can't be read") from error
@@ -344,7 +349,8 @@ def _row_name(table: Table, row: Row) -> str:
 
 
 def _text(value: object) -> str:
-    return f"0x{value.hex()}" if isinstance(value, bytes) else str(value)
+    """Who had the key may have put anything there: it is shown on a line of a terminal."""
+    return printable(f"0x{value.hex()}" if isinstance(value, bytes) else str(value))[:MOST_WORDS]
 
 
 def time_text(seconds: int) -> str:
