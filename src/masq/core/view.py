@@ -55,7 +55,7 @@ class ReputationView:
     good: float = _about("circuits over it that answered, of late")
     bad: float = _about("its share of circuits that failed, of late")
     round_trip: float | None = _about("seconds, of circuits that it is part of")
-    speed: int | None = _about("bytes per second, the best of late")
+    speed: int | None = _about("bytes per second that came over it last, or the best of the slow ways over it")
     avoided: float = _about("seconds that it is still avoided")
     terms: int = _about("how often it was avoided")
     guard: bool = _about("whether it is one of our first hops")

@@ -199,6 +199,37 @@ def test_one_alone_gets_a_half_of_the_budget_and_gives_back_when_others_come() -
     assert budget.used == 0
 
 
+@pytest.mark.parametrize(
+    ("rtts", "rate", "full"),
+    [
+        pytest.param([0.1], 1e6, False, id="nothing waits: the server sent no more, or the reader took no more"),
+        pytest.param([0.3], 1e6, True, id="200 kB wait"),
+        pytest.param([0.3, 0.1], 1e6, False, id="at times nothing waited"),
+        pytest.param([0.115], 10e6, False, id="a round trip that is hardly longer"),
+        pytest.param([0.3], 100e3, False, id="20 kB wait: too little to tell"),
+        pytest.param([], 1e6, False, id="nothing is known of late"),
+    ],
+)
+def test_a_way_is_full_if_something_waited_all_the_time(rtts: list[float], rate: float, full: bool) -> None:
+    pace = paced()
+    assert not pace.is_full(rate, 0.0)
+    answered(pace, 0.0, 0.1)
+    assert not pace.is_full(rate, 1.0), "there is but one round trip, the shortest"
+    for rtt in rtts:
+        answered(pace, 2.0, rtt)
+    assert pace.is_full(rate, 3.0) is full
+    assert not pace.is_full(rate, 4.0), "nothing was asked since"
+
+
+def test_a_question_that_is_not_answered_yet_waits_on_a_full_way() -> None:
+    pace = paced()
+    answered(pace, 0.0, 0.1)
+    assert not pace.is_full(1e6, 1.0)
+    pace.ask(1.0)
+    assert not pace.is_full(1e6, 1.1)
+    assert pace.is_full(1e6, 2.0)
+
+
 Event = tuple[str, float, int]
 NUMBERS = st.one_of(
     st.floats(-1e9, 1e9, allow_nan=False),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from tests.network_ends import ROOT, Peer, peers
 
@@ -55,32 +57,75 @@ def test_a_suspect_is_hardly_drawn_for_a_minute_or_until_it_does_well() -> None:
     assert weight(reputation, TWO) > 0.3
 
 
-def test_of_those_on_a_slow_circuit_only_the_one_that_never_does_better_is_slow() -> None:
+def experienced() -> Reputation:
+    """Three ways that carried 3 MB/s: that is typical."""
     reputation = Reputation()
-    reputation.carried((ROOT.key, ONE.key, TWO.key), 300_000.0, 0.0)
-    assert reputation.typical_speed() is None, "two tell nothing of the others"
-    reputation.carried((ROOT.key, ONE.key, THREE.key, FOUR.key), 3_000_000.0, 1.0)
-    assert reputation.typical_speed() == pytest.approx(3_000_000, rel=0.01)
-    assert weight(reputation, ONE) == weight(reputation, THREE) == pytest.approx(0.5, rel=0.01)
+    for way in (THREE,), (FOUR,), (THREE, FOUR):
+        assert not reputation.carried((ROOT.key, *(peer.key for peer in way)), 3e6, math.inf, 0.0)
+    return reputation
+
+
+def test_three_ways_tell_what_is_typical() -> None:
+    reputation = Reputation()
+    for peer in (ONE, TWO):
+        assert not reputation.carried((ROOT.key, peer.key), 1.0, 1.0, 0.0)
+        assert reputation.typical_speed() is None, "two tell nothing of the others"
+    assert not reputation.carried((ROOT.key, THREE.key), 3e6, 3e6, 0.0)
+    assert reputation.typical_speed() == 1.0
+
+
+def test_of_those_on_a_slow_circuit_only_the_one_that_never_does_better_is_slow() -> None:
+    reputation = experienced()
+    for fast in (ONE, THREE, FOUR):
+        assert reputation.carried((ROOT.key, fast.key, TWO.key), 300_000.0, 300_000.0, 1.0)
+        assert not reputation.carried((ROOT.key, fast.key), 3e6, math.inf, 1.0)
+    assert reputation.typical_speed() == 3e6
+    assert [weight(reputation, peer) for peer in (ONE, THREE, FOUR)] == [0.5] * 3
     assert weight(reputation, TWO) == pytest.approx(0.05, rel=0.01)
     assert "slower than most" in reputation.view(TWO.key).why
-    reputation.carried((ROOT.key, TWO.key), 3_000_000.0, 2.0)
-    assert weight(reputation, TWO) == pytest.approx(0.5, rel=0.01)
+    assert "slower than most" not in reputation.view(ONE.key).why
+    assert not reputation.carried((ROOT.key, TWO.key), 3e6, math.inf, 2.0)
+    assert weight(reputation, TWO) == 0.5
 
 
-def test_the_slowest_is_drawn_at_times_and_speed_is_forgotten() -> None:
-    reputation = Reputation()
-    reputation.carried((ROOT.key, TWO.key, THREE.key, FOUR.key), 10_000_000.0, 0.0)
-    reputation.carried((ROOT.key, ONE.key), 1.0, 0.0)
+def test_one_slow_way_is_held_against_its_nodes_less_than_three_and_again_and_again_the_same_counts_once() -> None:
+    reputation = experienced()
+    for _ in range(5):
+        reputation.carried((ROOT.key, ONE.key, TWO.key), 300_000.0, 300_000.0, 1.0)
+    assert weight(reputation, ONE) == weight(reputation, TWO) == pytest.approx(0.5 * 0.1 ** (1 / 3), rel=0.01)
+
+
+def test_a_way_that_may_carry_more_is_held_against_nobody() -> None:
+    """A slow server or reader: nothing waits on the way. Our own line is full: more comes over others."""
+    reputation = experienced()
+    for most in (math.inf, 2e6):
+        for other in (TWO, THREE, FOUR):
+            assert not reputation.carried((ROOT.key, ONE.key, other.key), 1_000.0, most, 1.0)
+    assert [weight(reputation, peer) for peer in (ONE, TWO, THREE, FOUR)] == [0.5] * 4
+    assert reputation.typical_speed() == 3e6
+
+
+def test_if_all_ways_are_slow_that_is_typical() -> None:
+    reputation = experienced()
+    for at in range(20):
+        reputation.carried((ROOT.key, (ONE, TWO)[at % 2].key, bytes((at,)) * 64), 300_000.0, 300_000.0, 1.0)
+    assert reputation.typical_speed() == 300_000.0
+    assert weight(reputation, ONE) == weight(reputation, TWO) == 0.5
+
+
+def test_the_slowest_is_drawn_at_times_and_that_it_is_slow_is_forgotten() -> None:
+    reputation = experienced()
+    for other in (TWO, THREE, FOUR):
+        reputation.carried((ROOT.key, ONE.key, other.key), 1.0, 1.0, 0.0)
     assert weight(reputation, ONE) == 0.5 * SLOWEST
     reputation.tick(SPEED_HALF_LIFE)
-    assert reputation.view(TWO.key).speed == 5_000_000
+    assert weight(reputation, ONE) == pytest.approx(0.5 * SLOWEST**0.5)
 
 
 def test_what_was_learnt_outlives_a_restart() -> None:
     before = Reputation(1_000.0, guards=lambda: '["61"]')
     before.worked((ROOT.key, ONE.key), 0.0)
-    before.carried((ROOT.key, ONE.key), 1e6, 0.0)
+    before.carried((ROOT.key, ONE.key), 1e6, math.inf, 0.0)
     until = before.sentence(TWO.key, "it swallows", 0.0)
     (saved,) = before.save(0.0)
     assert saved.name == CONFIG

@@ -120,8 +120,10 @@ class OwnCircuit:
     bulk: int = 0
     """Bytes that came without a pause since `bulk_since`, to see how fast it is."""
     bulk_since: float = 0.0
-    speed: float = 0.0
-    """Bytes per second, the last time that much came; 0: it never did."""
+    bulk_from: int = 0
+    """Bytes that had come over all our circuits by then."""
+    slow: bool = False
+    """Whether it carries much less than our other ways do."""
     life: float = LIFE
     """Seconds in which it takes new streams."""
     beside: list[OwnCircuit] = field(default_factory=list)
@@ -134,18 +136,6 @@ class OwnCircuit:
     def busy(self, now: float) -> float:
         age = now - self.recent_at
         return 0.0 if age > 0.5 else self.recent * (1.0 - 2 * age)
-
-    def paced(self, size: int, now: float) -> bool:
-        """So many bytes came: whether its speed is known anew."""
-        if now - self.recent_at > PAUSED:
-            self.bulk, self.bulk_since = 0, now
-            return False
-        self.bulk += size
-        if self.bulk < BULK:
-            return False
-        self.speed = self.bulk / max(now - self.bulk_since, 0.001)
-        self.bulk, self.bulk_since = 0, now
-        return True
 
     @property
     def much(self) -> float:
@@ -223,6 +213,7 @@ class OwnCircuits:
         self._paces = paces
         self.windows = Budget(WINDOWS)
         """What our windows are larger by than usual."""
+        self._received = 0
         self._circuits: dict[tuple[int, int], OwnCircuit] = {}
         self._groups: dict[str, list[OwnCircuit]] = {}
         self._purses = paying.purses
@@ -301,9 +292,9 @@ class OwnCircuits:
         ]
         # The first that isn't busy, not the least busy one: small streams that share a circuit share its cells.
         for own in sound:
-            if own.busy(now) <= own.much:
+            if not own.slow and own.busy(now) <= own.much:
                 return own, []
-        best = min(sound, key=lambda own: own.busy(now), default=None)
+        best = min(sound, key=lambda own: (own.slow, own.busy(now)), default=None)
         if best is not None and len(usable) >= MAX_SPREAD:
             return best, []
         try:
@@ -445,9 +436,20 @@ class OwnCircuits:
         return [Log("warning", "overbilled", text)]
 
     def paced(self, own: OwnCircuit, size: int, now: float) -> None:
-        """So many bytes came over a circuit. To be called before `recent_at` changes."""
-        if own.paced(size, now):
-            self.reputation.carried(own.route.over, own.speed, now)
+        """So many bytes came over a circuit: see how fast it is. To be called before `recent_at` changes."""
+        self._received += size
+        paused = now - own.recent_at > PAUSED
+        own.bulk += size
+        if own.bulk < BULK and not paused:
+            return
+        seconds = max(now - own.bulk_since, 0.001)
+        speed = own.bulk / seconds
+        full = own.terminal.pace.is_full(speed, now)
+        if not paused:
+            # What comes over others at the same time may be why: our own line may be full.
+            most = (self._received - own.bulk_from) / seconds if full else math.inf
+            own.slow = self.reputation.carried(own.route.over, speed, most, now)
+        own.bulk, own.bulk_since, own.bulk_from = 0, now, self._received
 
     # --- what hops say, and ending ---
 

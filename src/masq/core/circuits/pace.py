@@ -48,6 +48,10 @@ RATES_FOR: Final = 1.0
 """Seconds of which it counts at least."""
 USED: Final = 0.7
 """Part of the window that has to be under way for a round to tell what the way carries, not what the server sent."""
+WAITED: Final = 1.2
+"""Of the shortest round trip: what takes longer waits somewhere."""
+QUEUE: Final = 64 * 1024
+"""Bytes that wait at least, if a way is full."""
 SHORTEST_ROUND: Final = 0.02
 LONGEST_RTT: Final = 10.0
 """Seconds: what takes longer is no round trip, but a Node that stood still, or lies."""
@@ -113,6 +117,7 @@ class Pace:
         "_fresh",
         "_full_at",
         "_last",
+        "_least",
         "_number",
         "_plateau",
         "_rate",
@@ -147,6 +152,8 @@ class Pace:
         self.questions = 0
         """How many were asked."""
         self._last = 0.0
+        self._least = math.inf
+        """The same of late."""
         self._number = 0
         self._asked: int | None = None
         self._asked_at = -math.inf
@@ -183,6 +190,13 @@ class Pace:
     @property
     def round(self) -> float:
         return max(SHORTEST_ROUND, self._last)
+
+    def is_full(self, rate: float, now: float) -> bool:
+        """Whether a rate is all that the way carries: a queue stood on it since this was asked last. If not, the server
+        may have sent no more, or the reader taken no more."""
+        waiting = now - self._asked_at if self._asked is not None else 0.0
+        rtt, self._least = self._least if self._least < math.inf else waiting, math.inf
+        return rtt > WAITED * self.lowest and rate * (rtt - self.lowest) > QUEUE
 
     @property
     def _pause(self) -> float:
@@ -227,6 +241,7 @@ class Pace:
         if rtt <= 0:
             return
         self._last = min(rtt, LONGEST_RTT)
+        self._least = min(self._least, rtt)
         if rtt <= AS_SHORT * self.lowest and not self._dips:
             self._dip_at = now + self._pause
         if rtt < min(self.lowest, LONGEST_RTT):

@@ -35,9 +35,15 @@ LONGEST_TERM: Final = 7 * 86_400.0
 FORGIVEN: Final = 30 * 86_400.0
 """Seconds without a further term after which the former ones are forgotten."""
 SPEED_HALF_LIFE: Final = 600.0
-"""Seconds in which the best speed that was seen of a Node halves: networks change."""
+"""Seconds in which half of what is held against a slow Node is forgotten: networks change."""
 SLOWEST: Final = 0.05
 """The part of its weight that the slowest Node keeps."""
+SLOW: Final = 0.5
+"""Of the typical speed: what carries less is slow."""
+SLOW_WAYS: Final = 3
+"""Slow ways one after the other until a Node is held to be why: any Node of a single one may be."""
+TYPICAL_OF: Final = 16
+"""Ways of late, the median of whose speeds is typical."""
 NEWEST: Final = 0.25
 """The weight of a new round trip in the average."""
 MAX_KNOWN: Final = 2_000
@@ -62,8 +68,10 @@ class Experience:
     rtt: float | None = None
     """Seconds of a round trip over circuits that it is part of, averaged."""
     speed: float = 0.0
-    """Bytes per second: the best of late that came over it while more was wanted."""
+    """Bytes per second that came over it last, or the best of the slow ways."""
     speed_at: float = 0.0
+    slow: list[tuple[PublicKey, ...]] = field(default_factory=list)
+    """Slow ways over it since the last one that wasn't."""
     suspected: float = 0.0
     """When it was last a suspect without having done well since."""
 
@@ -75,8 +83,12 @@ class Experience:
         """From 0 to 1. A Node that nothing is known of has one half."""
         return (self.good + 1) / (self.good + self.bad + 2)
 
-    def pace(self, clock: float) -> float:
-        return float(self.speed * 0.5 ** (max(0.0, clock - self.speed_at) / SPEED_HALF_LIFE))
+    def pace(self, typical: float | None, clock: float) -> float:
+        """From SLOWEST to 1: how fast it is, as far as that is its own doing."""
+        if not self.slow or typical is None or self.speed >= SLOW * typical:
+            return 1.0
+        sure = len(self.slow) / SLOW_WAYS * 0.5 ** (max(0.0, clock - self.speed_at) / SPEED_HALF_LIFE)
+        return float(max(SLOWEST, self.speed / typical) ** sure)
 
 
 @dataclass(slots=True)
@@ -111,6 +123,8 @@ class Reputation:
     _nodes: dict[PublicKey, Experience] = field(default_factory=dict)
     _links: dict[frozenset[PublicKey], Experience] = field(default_factory=dict)
     _clock: float = 0.0
+    _speeds: dict[tuple[PublicKey, ...], float] = field(default_factory=dict)
+    """Of the last ways that carried much, bytes per second."""
     _typical: float | None = None
     _changed: bool = False
     _saved_at: float = 0.0
@@ -152,13 +166,28 @@ class Reputation:
             each = self._of(key, now)
             each.rtt = rtt if each.rtt is None else each.rtt + (rtt - each.rtt) * NEWEST
 
-    def carried(self, way: tuple[PublicKey, ...], speed: float, now: float) -> None:
-        """So many bytes per second came over these Nodes while more was wanted. Any of them may be the slow one, so
-        each is credited with the best that it was part of."""
-        for key in way[1:]:
+    def carried(self, way: tuple[PublicKey, ...], speed: float, most: float, now: float) -> bool:
+        """So many bytes per second came over these Nodes, which carry `most` at most, as far as that tells: whether
+        they are slow.
+
+        Any of them may be the slow one: the one that is on slow ways only, one after the other.
+        """
+        way, enough = way[1:], SLOW * (self._typical or 0.0)
+        fast, slow = speed >= enough, most < enough
+        if fast or slow:
+            self._speeds.pop(way, None)
+            self._speeds[way] = speed
+            if len(self._speeds) > TYPICAL_OF:
+                del self._speeds[next(iter(self._speeds))]
+            self._typical = statistics.median(self._speeds.values()) if len(self._speeds) >= 3 else None
+        for key in way:
             each = self._of(key, now)
-            each.speed, each.speed_at = max(speed, each.pace(self._clock)), self._clock
-        self._typical = None
+            if fast:
+                each.slow, each.speed, each.speed_at = [], speed, self._clock
+            elif slow:
+                each.speed, each.speed_at = max(speed, each.speed) if each.slow else speed, self._clock
+                each.slow = [*[known for known in each.slow if known != way], way][-SLOW_WAYS:]
+        return slow
 
     def sentence(self, key: PublicKey, reason: str, now: float) -> float:
         """A Node is known to have failed us: until when it is avoided, as a time of the Node."""
@@ -194,11 +223,8 @@ class Reputation:
     # --- what follows ---
 
     def typical_speed(self) -> float | None:
-        """The median of what is known of Nodes' speeds; None: of fewer than three."""
-        if self._typical is None:
-            speeds = [each.pace(self._clock) for each in self._nodes.values() if each.speed]
-            self._typical = statistics.median(speeds) if len(speeds) >= 3 else 0.0
-        return self._typical or None
+        """Bytes per second: the median of the ways of late that carried much; None: of fewer than three."""
+        return self._typical
 
     def weight(self, record: NodeRecord, beside: PublicKey) -> float:
         """How likely a Node is to be drawn after another one, compared with others: 1 is the best there is."""
@@ -219,8 +245,7 @@ class Reputation:
         weight = score if score >= 0.5 else 2 * score * score
         if known.suspected and self._clock - known.suspected < UNCERTAIN:
             weight *= SUSPECTED
-        typical = self.typical_speed() if known.speed else None
-        return weight * max(SLOWEST, min(1.0, known.pace(self._clock) / typical)) if typical else weight
+        return weight * known.pace(self._typical, self._clock)
 
     def view(self, key: PublicKey, guard: bool = False) -> ReputationView:
         """The numbers of a Node, and how they came about."""
@@ -233,7 +258,7 @@ class Reputation:
             good=round(known.good, 2),
             bad=round(known.bad, 2),
             round_trip=None if known.rtt is None else round(known.rtt, 4),
-            speed=int(known.pace(self._clock)) or None,
+            speed=int(known.speed) or None,
             avoided=left,
             terms=term.count if term else 0,
             guard=guard,
@@ -248,8 +273,7 @@ class Reputation:
             words = ["nothing is known of it yet, so it is below average"]
         if known.suspected and self._clock - known.suspected < UNCERTAIN:
             words.append("a suspect of a moment ago")
-        typical = self.typical_speed()
-        if known.speed and typical and known.pace(self._clock) < typical / 2:
+        if known.pace(self._typical, self._clock) < 1:
             words.append("slower than most")
         if term:
             words.append(f"avoided {term.count} times before")
@@ -258,7 +282,6 @@ class Reputation:
     def tick(self, now: float) -> list[SaveConfig]:
         """Save what has changed."""
         self._tell(now)
-        self._typical = None
         if not self._changed or now - self._saved_at < SAVE_EVERY:
             return []
         return self.save(now)
