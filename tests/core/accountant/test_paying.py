@@ -390,6 +390,23 @@ def test_a_payment_that_was_confirmed_by_its_receipt_counts_no_second_time_by_it
     assert desk.owes(CREDITORS[0]) == 0
 
 
+def test_a_payment_that_is_buried_while_the_node_is_down_counts_once() -> None:
+    """It is over, and forgotten, before a search shows its log."""
+    desk = Desk()
+    due(desk, CREDITORS[0])
+    desk.scan(Scan.PENDING_PAYABLES, now=20.0)
+    assert [each.state for each in desk.memory.payments.values()] == [State.SETTLED]
+    desk.again()
+    desk.chain.head += BURIED
+    desk.scan(Scan.PENDING_PAYABLES, now=30.0)
+    assert not desk.memory.payments
+    for _ in range(2):
+        desk.scan(Scan.RECEIVABLES, Scan.PAYABLES, now=40.0)
+        assert desk.owes(CREDITORS[0]) == 0
+        assert len(desk.memory.paid) == 1
+        desk.again()
+
+
 def test_payments_of_another_wallet_are_followed_to_their_end() -> None:
     desk = Waiting()
     due(desk, CREDITORS[0])

@@ -158,6 +158,10 @@ class Paying:
         """Payments whose nonce is used and that nothing shows: since when."""
         self._reverted: dict[Address, tuple[int, int]] = {}
         """Creditors whose last payment was reverted: when to try again, and after how many seconds the time after."""
+        for each in payments:
+            if each.state in BOOKED:
+                # It is forgotten before its log is seen again if the Node was down for long.
+                self._know(each, (variant.hash for variant in each.variants), each.block or 0)
         self._nonce = max((each.nonce + 1 for each in payments if each.state in BOOKED), default=0)
         """One more than the highest nonce of a payment that a block holds: no lower one can be used again."""
         self._foreign_since: float | None = None
@@ -541,14 +545,20 @@ class Paying:
         block = receipt.block if receipt is not None else self.payments.shown.get(hash, payment.block or 0)
         fee = receipt.fee if receipt is not None else None
         parts = payment.made_to
+        self._know(payment, (hash,), block)
         for number, part in enumerate(parts):
             self._ledger.settle(True, part.creditor, part.wei, payment.made)
             self._reverted.pop(part.creditor, None)
             self.paid += part.wei
-            self.outgo.know(hash, part.creditor, block, part.wei)
             # What the transaction cost is shared; wei that can't be are the first one's.
             share = None if fee is None else fee // len(parts) + (fee % len(parts) if not number else 0)
             paid.append(Paid(hash, part.creditor, part.wei, block, share, clock, payment.sender))
+
+    def _know(self, payment: Payment, hashes: Iterable[bytes], block: int) -> None:
+        """It was booked: logs of it are no news."""
+        for hash in hashes:
+            for part in payment.made_to:
+                self.outgo.know(hash, part.creditor, block, part.wei)
 
     def _unbook(self, payment: Payment) -> None:
         for part in payment.made_to:
