@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from masq.chain.erc20 import Transfer
 from masq.chain.head import Head, Prices
-from masq.chain.receipt import Receipt
+from masq.chain.receipt import Receipt, is_made
 from masq.core.accountant.effects import Place, Way
 from masq.core.accountant.paying import Terms
 from masq.keccak import keccak256
@@ -200,7 +200,7 @@ class PooledChain(SimulatedChain):
         return None
 
     def gone(self, place: Place) -> bool:
-        return place.is_left(self.receipt(place.hash), self._hash_of(place.block))
+        return not is_made(self.receipt(place.hash)) and self._hash_of(place.block) != place.block_hash
 
     def user_of(self, wallet: Address, nonce: int) -> tuple[bytes, int] | None:
         if self.hides:

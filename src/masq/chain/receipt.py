@@ -30,6 +30,11 @@ class Receipt:
     """Those that the contract which was called couldn't make, as it says itself."""
 
 
+def is_made(receipt: Receipt | None) -> bool:
+    """Whether a block holds what the transaction was to do."""
+    return receipt is not None and receipt.succeeded
+
+
 def parse_receipt(transaction_hash: bytes, answer: object, token: Address | None = None) -> Receipt | None:
     """The answer to eth_getTransactionReceipt: None while no block holds the transaction. Logs are read of a `token`.
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from masq.chain.erc20 import TransferQuery
 from masq.chain.head import Head
+from masq.chain.receipt import is_made
 from masq.chain.transaction import SignedTransaction
 from masq.core.accountant.effects import (
     AccountantEffect,
@@ -322,11 +323,12 @@ class Bank:
     async def _gone(self, places: Sequence[Place]) -> Sequence[NodeEffect]:
         rpc, _ = await self._provider()
         answers = await rpc.receipts([each.hash for each in places])
-        gone = [
-            each.hash
+        doubtful = [
+            each
             for each, answer in zip(places, answers, strict=True)
-            if not isinstance(answer, Exception) and each.is_left(answer, (await rpc.block(each.block)).hash)
+            if not isinstance(answer, Exception) and not is_made(answer)
         ]
+        gone = [each.hash for each in doubtful if (await rpc.block(each.block)).hash != each.block_hash]
         return self._turn.node.gone(gone, self._turn.now)
 
 

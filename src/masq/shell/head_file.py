@@ -71,6 +71,14 @@ class HeadFile:
         file.last = max(found, key=lambda entry: entry.saves)
         return file
 
+    @classmethod
+    def find(cls, path: Path, key: bytes) -> tuple[Self | None, str]:
+        """The one that is there, or why it can't be used; neither, if none is. OSError."""
+        try:
+            return cls.open(path, key), ""
+        except AlteredError as error:
+            return None, str(error)
+
     def write(self, last: Entry) -> None:
         """The end of the journal as it is now. What the disk doesn't take, the next write brings."""
         with suppress(OSError):

@@ -31,15 +31,12 @@ def look(directory: Path, password: str | None) -> Report:
             raise StoreError(f"there is no {directory / KEY_FILE}: no Node has been run with this data directory")
         if not path.exists():
             return _report([f"there are none: {DATABASE} is missing, and {KEY_FILE} is there"], (), ())
-        head, damage = None, ""
-        try:
-            head = HeadFile.open(directory / HEAD_FILE, evidence_key(stored.key))
-        except evidence.AlteredError as error:
-            damage = str(error)
+        key = evidence_key(stored.key)
+        head, damage = HeadFile.find(directory / HEAD_FILE, key)
         connection = connect(path, stored.key)
         try:
             version = read_version(connection, path, password)
-            found = list(islice(problems(connection, stored.key, version, head, damage), MOST_PROBLEMS))
+            found = list(islice(problems(connection, key, version, head, damage), MOST_PROBLEMS))
             if version < SEALED:
                 return _report(found, (), ())
             return _report(found, evidence.accepted(connection), evidence.entries(connection, MOST_ENTRIES))

@@ -19,8 +19,6 @@ DIAL: Final = 5.0
 GREETING: Final = 3.0
 """Seconds that a Node has to prove its key."""
 _READ: Final = 4_096
-
-
 UNPROVEN: Final = "see that the descriptor is of this address, unless its Node is one of 0.9.1, which can't prove it"
 """What to do about who doesn't prove its key."""
 

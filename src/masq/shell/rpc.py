@@ -229,18 +229,19 @@ class RpcClient:
 
     async def token_balance(self, contract: Address, wallet: Address) -> int:
         """Wei of the token. BadAnswerError if no token lives at `contract`."""
-        method = "eth_call"
-        call = {"data": bytes_text(balance_data(wallet)), "to": bytes_text(contract)}
-        content = self._parsed(method, await self.call(method, [call, "latest"]), lambda value: parse_bytes(value, 32))
-        return int.from_bytes(content, "big")
+        return await self._number_of(contract, balance_data(wallet))
 
     async def allowance(self, contract: Address, owner: Address, disperser: Address) -> int | str:
         """Wei of the token that `disperser` may move for `owner`; a text if another contract, or none, is there."""
         code = await self.call("eth_getCode", [bytes_text(disperser), "latest"])
         if keccak256(self._parsed("eth_getCode", code, parse_bytes)) != CODE_HASH:
             return "at its address is not the contract of contracts/Disperser.sol"
+        return await self._number_of(contract, allowance_data(owner, disperser))
+
+    async def _number_of(self, contract: Address, data: bytes) -> int:
+        """What a contract answers to a question for a number."""
         method = "eth_call"
-        call = {"data": bytes_text(allowance_data(owner, disperser)), "to": bytes_text(contract)}
+        call = {"data": bytes_text(data), "to": bytes_text(contract)}
         content = self._parsed(method, await self.call(method, [call, "latest"]), lambda value: parse_bytes(value, 32))
         return int.from_bytes(content, "big")
 

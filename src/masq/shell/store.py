@@ -74,6 +74,7 @@ class Store:
 
     def __init__(self, connection: apsw.Connection, key: bytes, path: Path) -> None:
         self._key = key
+        self._evidence = evidence_key(key)
         self._connection = connection
         self._path = path
         self._last = Entry()
@@ -113,15 +114,12 @@ class Store:
             damages = [row[0] for row in self._connection.execute("PRAGMA quick_check")]
             if damages != ["ok"]:
                 raise StoreError(f"{self._path} is damaged or was altered: {damages[0]}")
-            head_path, key, damage = self._path.with_name(HEAD_FILE), evidence_key(self._key), ""
-            try:
-                self._head = HeadFile.open(head_path, key)
-            except evidence.AlteredError as error:
-                damage = str(error)
-            problem = next(problems(self._connection, self._key, version, self._head, damage), "")
+            head_path = self._path.with_name(HEAD_FILE)
+            self._head, damage = HeadFile.find(head_path, self._evidence)
+            problem = next(problems(self._connection, self._evidence, version, self._head, damage), "")
             if problem and accept is None:
                 raise AlteredBooksError(self._path.parent, problem)
-            self._head = self._head or HeadFile.begin(head_path, key)
+            self._head = self._head or HeadFile.begin(head_path, self._evidence)
             if version >= SEALED:
                 self._last = evidence.last_entry(self._connection)
             with self._transaction({ACCEPTED: [f"{accept}: {problem}"]} if problem else _begun(version)) as writing:
@@ -140,7 +138,10 @@ class Store:
             self._from_1()
         if version < 3:
             execute(FROM_2)
-        execute(FROM_3 if version < SEALED else FROM_4 if version < SCHEMA else "")
+        if version < SEALED:
+            execute(FROM_3)
+        elif version < SCHEMA:
+            execute(FROM_4)
 
     def _from_1(self) -> None:
         """Payments of old had one transaction each; who sent it, and at which price, stands in that."""
@@ -309,7 +310,7 @@ class Store:
             finally:
                 with self._use():
                     steps.finish()
-            head = HeadFile.begin(directory / SNAPSHOT_HEAD, evidence_key(self._key))
+            head = HeadFile.begin(directory / SNAPSHOT_HEAD, self._evidence)
             head.write(evidence.last_entry(copy))
             head.close()
         except BaseException:
@@ -327,7 +328,7 @@ class Store:
             with mapped_errors(path):
                 copy = connect(path, self._key)
                 try:
-                    yield copy, evidence_key(self._key)
+                    yield copy, self._evidence
                 finally:
                     copy.close()
         finally:
@@ -346,7 +347,7 @@ class Store:
             self._connection.execute("ROLLBACK")
         self._connection.execute("BEGIN IMMEDIATE")
         try:
-            writing = Writing(self._connection, evidence_key(self._key), self._last)
+            writing = Writing(self._connection, self._evidence, self._last)
             yield writing
             last = writing.finish(int(time()), facts, charges or {}, head.last.saves)
             self._commit(last)
@@ -408,7 +409,7 @@ def problems(
 ) -> Iterator[str]:
     """What speaks against the books of a schema: they aren't what was written, or not what was written last.
 
-    `damage`: why there is no `head`, if there is a file.
+    `key`: the evidence key. `damage`: why there is no `head`, if there is a file.
     """
     if damage:
         yield damage
@@ -420,7 +421,7 @@ def problems(
         elif version == 0 and head is None and not damage:
             yield f"there are none, nor a {HEAD_FILE}, and their key is there"
         return
-    yield from evidence.problems(connection, evidence_key(key), tables(version))
+    yield from evidence.problems(connection, key, tables(version))
     if head is not None:
         if older := _rolled_back(connection, head.last):
             yield older

@@ -8,7 +8,7 @@ from typing import Final
 from masq.chain import rlp
 from masq.chain.erc20 import Transfer
 from masq.chain.head import Head, Prices
-from masq.chain.receipt import Receipt
+from masq.chain.receipt import Receipt, is_made
 from masq.chain.wallet import recover
 from masq.core.accountant.effects import Place, Way
 from masq.core.accountant.paying import Terms
@@ -98,8 +98,8 @@ class SimulatedChain:
         return self._receipts.get(hash)
 
     def gone(self, place: Place) -> bool:
-        """Whether the block that held a transfer was replaced, and it is made no more. Blocks have no other hashes."""
-        return place.is_left(self.receipt(place.hash), b"")
+        """Whether the block that held a transfer was replaced, and it is made no more."""
+        return not is_made(self.receipt(place.hash))
 
     def user_of(self, wallet: Address, nonce: int) -> tuple[bytes, int] | None:
         return self._users.get((wallet, nonce))

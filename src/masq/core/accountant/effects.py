@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
-from masq.chain.receipt import Receipt
 from masq.core.accountant.ledger import BookEntry
 from masq.core.effects import SaveConfig
 from masq.types import Address
@@ -200,15 +199,11 @@ class Place:
     block: int
     block_hash: bytes
 
-    def is_left(self, receipt: Receipt | None, block_hash: bytes) -> bool:
-        """Whether the transfer isn't there any more: another block is where its block was, and none holds its
-        transaction, or one in which that was reverted. One of the two alone may be a provider that lags, or lies."""
-        return block_hash != self.block_hash and (receipt is None or not receipt.succeeded)
-
 
 @dataclass(frozen=True, slots=True)
 class AskGone:
-    """Which of these transfers are made no more, as their block was replaced: answered by `gone`."""
+    """Which of these transfers are made no more: answered by `gone`. Another block is where theirs was, and none holds
+    the transaction, or one in which it was reverted; one of the two alone may be a provider that lags, or lies."""
 
     places: tuple[Place, ...]
 
