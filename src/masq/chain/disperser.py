@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from masq.chain.transaction import SignedTransaction, sign_fee_market, sign_legacy
+from masq.chain.erc20 import word
+from masq.chain.transaction import SignedTransaction, sign_call
 from masq.chain.wallet import Wallet
 from masq.types import Address, Chain
 
@@ -37,15 +38,15 @@ def gas_limit(parts: int) -> int:
 def disperse_data(token: Address, parts: Sequence[tuple[Address, int]]) -> bytes:
     """Call data: who gets how many wei. OverflowError if an amount isn't one of 256 bits."""
     count = _number(len(parts))
-    heads = _word(token) + _number(3 * 32) + _number((4 + len(parts)) * 32)
-    creditors = b"".join(_word(creditor) for creditor, _ in parts)
+    heads = word(token) + _number(3 * 32) + _number((4 + len(parts)) * 32)
+    creditors = b"".join(word(creditor) for creditor, _ in parts)
     amounts = b"".join(_number(wei) for _, wei in parts)
     return _DISPERSE + heads + count + creditors + count + amounts
 
 
 def allowance_data(owner: Address, spender: Address) -> bytes:
     """The question to a token: how many wei may `spender` move that `owner` has?"""
-    return _ALLOWANCE + _word(owner) + _word(spender)
+    return _ALLOWANCE + word(owner) + word(spender)
 
 
 def sign_disperse(
@@ -60,7 +61,7 @@ def sign_disperse(
 ) -> SignedTransaction:
     """The transaction that pays all of them. Without `tip` one of the old kind; see `erc20.sign_transfer`."""
     data, gas = disperse_data(chain.contract, parts), gas_limit(len(parts))
-    return _sign(wallet, chain, nonce=nonce, gas_price=gas_price, tip=tip, gas=gas, to=contract, data=data)
+    return sign_call(wallet, chain, nonce=nonce, gas_price=gas_price, tip=tip, gas=gas, to=contract, data=data)
 
 
 def sign_allow(
@@ -68,23 +69,9 @@ def sign_allow(
 ) -> SignedTransaction:
     """The transaction by which the contract may move so many wei of the wallet's tokens; what it might before counts no
     more."""
-    data = _APPROVE + _word(contract) + _number(wei)
+    data = _APPROVE + word(contract) + _number(wei)
     gas = GAS_BASE + GAS_EACH
-    return _sign(wallet, chain, nonce=nonce, gas_price=gas_price, tip=tip, gas=gas, to=chain.contract, data=data)
-
-
-def _sign(
-    wallet: Wallet, chain: Chain, *, nonce: int, gas_price: int, tip: int | None, gas: int, to: Address, data: bytes
-) -> SignedTransaction:
-    if tip is None:
-        return sign_legacy(wallet, chain.id, nonce=nonce, gas_price=gas_price, gas=gas, to=to, data=data)
-    return sign_fee_market(wallet, chain.id, nonce=nonce, max_fee=gas_price, max_tip=tip, gas=gas, to=to, data=data)
-
-
-def _word(address: Address) -> bytes:
-    if len(address) != 20:
-        raise ValueError(f"an address has 20 bytes, not {len(address)}")
-    return bytes(12) + address
+    return sign_call(wallet, chain, nonce=nonce, gas_price=gas_price, tip=tip, gas=gas, to=chain.contract, data=data)
 
 
 def _number(number: int) -> bytes:

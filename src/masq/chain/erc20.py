@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from masq.chain.hexadecimal import bytes_text, parse_bytes, parse_quantity, quantity_text
-from masq.chain.transaction import SignedTransaction, gas_limit, sign_fee_market, sign_legacy
+from masq.chain.transaction import SignedTransaction, gas_limit, sign_call
 from masq.chain.wallet import Wallet
 from masq.errors import MalformedError
 from masq.types import Address, Chain
@@ -56,12 +56,12 @@ def transfer_data(recipient: Address, amount: int) -> bytes:
     """68 bytes of call data. ValueError if the amount isn't one of 256 bits."""
     if not 0 <= amount < 1 << 256:
         raise ValueError(f"{amount} wei can't be transferred: it is not in the range of 256 bits")
-    return _TRANSFER + _word(recipient) + amount.to_bytes(32, "big")
+    return _TRANSFER + word(recipient) + amount.to_bytes(32, "big")
 
 
 def balance_data(owner: Address) -> bytes:
     """36 bytes of call data."""
-    return _BALANCE_OF + _word(owner)
+    return _BALANCE_OF + word(owner)
 
 
 def sign_transfer(
@@ -74,7 +74,7 @@ def sign_transfer(
     """
     data = transfer_data(recipient, amount)
     gas = gas_limit(chain, data)
-    return _sign(wallet, chain, nonce=nonce, gas_price=gas_price, tip=tip, gas=gas, to=chain.contract, data=data)
+    return sign_call(wallet, chain, nonce=nonce, gas_price=gas_price, tip=tip, gas=gas, to=chain.contract, data=data)
 
 
 def sign_nothing(
@@ -82,15 +82,7 @@ def sign_nothing(
 ) -> SignedTransaction:
     """A transaction that moves nothing, from a wallet to itself: it uses up a nonce."""
     gas = gas_limit(chain, b"")
-    return _sign(wallet, chain, nonce=nonce, gas_price=gas_price, tip=tip, gas=gas, to=wallet.address, data=b"")
-
-
-def _sign(
-    wallet: Wallet, chain: Chain, *, nonce: int, gas_price: int, tip: int | None, gas: int, to: Address, data: bytes
-) -> SignedTransaction:
-    if tip is None:
-        return sign_legacy(wallet, chain.id, nonce=nonce, gas_price=gas_price, gas=gas, to=to, data=data)
-    return sign_fee_market(wallet, chain.id, nonce=nonce, max_fee=gas_price, max_tip=tip, gas=gas, to=to, data=data)
+    return sign_call(wallet, chain, nonce=nonce, gas_price=gas_price, tip=tip, gas=gas, to=wallet.address, data=b"")
 
 
 def parse_transfers(query: TransferQuery, answer: object) -> list[Transfer]:
@@ -146,7 +138,7 @@ def _parse_wallets(query: TransferQuery, topics: object) -> tuple[Address, Addre
         raise MalformedError("a transfer has three topics, this log hasn't")
     kind, sender, recipient = (parse_bytes(topic, 32) for topic in topics)
     asked = (query.sender, sender), (query.recipient, recipient)
-    if kind != TRANSFER_TOPIC or any(wanted is not None and found != _word(wanted) for wanted, found in asked):
+    if kind != TRANSFER_TOPIC or any(wanted is not None and found != word(wanted) for wanted, found in asked):
         raise MalformedError("a log of another event, or of other wallets")
     if any(sender[:12]) or any(recipient[:12]):
         raise MalformedError("a wallet of the transfer is no address")
@@ -154,10 +146,11 @@ def _parse_wallets(query: TransferQuery, topics: object) -> tuple[Address, Addre
 
 
 def _topic(wallet: Address | None) -> str | None:
-    return None if wallet is None else bytes_text(_word(wallet))
+    return None if wallet is None else bytes_text(word(wallet))
 
 
-def _word(address: Address) -> bytes:
+def word(address: Address) -> bytes:
+    """An address among call data: 32 bytes. ValueError if it isn't one."""
     if len(address) != 20:
         raise ValueError(f"an address has 20 bytes, not {len(address)}")
     return bytes(12) + address

@@ -68,6 +68,15 @@ def sign_fee_market(
     return _signed(_FEE_MARKET + rlp.encode([*fields, *signature]), nonce)
 
 
+def sign_call(
+    wallet: Wallet, chain: Chain, *, nonce: int, gas_price: int, tip: int | None, gas: int, to: Address, data: bytes
+) -> SignedTransaction:
+    """A transaction that calls a contract, for `gas_price` wei per gas at most: without `tip` one of the old kind."""
+    if tip is None:
+        return sign_legacy(wallet, chain.id, nonce=nonce, gas_price=gas_price, gas=gas, to=to, data=data)
+    return sign_fee_market(wallet, chain.id, nonce=nonce, max_fee=gas_price, max_tip=tip, gas=gas, to=to, data=data)
+
+
 def read_legacy(raw: bytes) -> tuple[Address, int]:
     """Who signed a legacy transaction of ours, and the wei per gas that it offers. ValueError if it is none."""
     nonce, price, gas, to, value, data, v, r, s = rlp.decode_strings(raw)

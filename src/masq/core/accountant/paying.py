@@ -57,7 +57,6 @@ SURE_AFTER: Final = 120.0
 """Seconds after which what a wallet has sent is taken to be known where a chain makes no blocks."""
 LEAST_PART: Final = 100
 """What can be paid of a debt isn't paid if it is less than a so manyth part."""
-FILL_GAS: Final = 75_000
 
 Signer = Callable[[int, Fee, Address, int], SignedTransaction]
 """Signs a transfer: nonce, fee, recipient, wei. A recipient that is the wallet itself: a transaction of nothing."""
