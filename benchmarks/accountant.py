@@ -27,7 +27,7 @@ from masq.core.accountant.accountant import Accountant, AccountantConfig, SavedS
 from masq.core.accountant.effects import AccountantEffect, AskTerms, AskTransfers, Save, Scan, SendPayments
 from masq.core.accountant.fees import Fee
 from masq.core.accountant.ledger import BookEntry
-from masq.core.accountant.paying import Terms
+from masq.core.accountant.terms import Terms
 from masq.core.limits import MAX_ACCOUNTS
 from masq.shell.store import Store
 from masq.types import CHAINS, Address

@@ -27,7 +27,7 @@ from masq.core.accountant.effects import (
     Scan,
 )
 from masq.core.accountant.fees import Fee
-from masq.core.accountant.paying import Many
+from masq.core.accountant.signing import Many
 from masq.core.accountant.thresholds import PaymentThresholds
 from masq.core.build import FurtherWallet, NodeConfig, build_node
 from masq.core.effects import SaveConfig

@@ -24,8 +24,8 @@ from masq.core.accountant.effects import (
     Way,
 )
 from masq.core.accountant.ledger import BookEntry
-from masq.core.accountant.paying import Terms
 from masq.core.accountant.payments import Look
+from masq.core.accountant.terms import Terms
 from masq.core.effects import CloseSocket, Connect, SaveConfig
 from masq.core.failure import BUDGET, Cause, FailureError
 from masq.core.view import as_json

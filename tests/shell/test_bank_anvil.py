@@ -17,7 +17,8 @@ from tests.bank_ends import CONSUMER, DEBT, EARNER, Books, opened, provider
 from tests.charges import consumed
 
 from masq.core.accountant.effects import Scan, State
-from masq.core.accountant.paying import DOUBT_FOR, GAP_FOR, LOW_AFTER
+from masq.core.accountant.nonces import GAP_FOR
+from masq.core.accountant.paying import DOUBT_FOR, LOW_AFTER
 from masq.demo.funds import Funds
 from masq.types import DEFAULT_RATE_PACK
 

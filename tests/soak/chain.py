@@ -9,7 +9,7 @@ from masq.chain.erc20 import Transfer
 from masq.chain.head import Head, Prices
 from masq.chain.receipt import Receipt, is_made
 from masq.core.accountant.effects import Place, Way
-from masq.core.accountant.paying import Terms
+from masq.core.accountant.terms import Terms
 from masq.keccak import keccak256
 from masq.sim.chain import COINS, GAS_PRICE, SimulatedChain, read
 from masq.types import Address

@@ -11,9 +11,9 @@ from masq.chain.head import Head
 from masq.core.accountant.accountant import Accountant
 from masq.core.accountant.desk import Desk, wallet_view
 from masq.core.accountant.effects import AccountantEffect, AskTransfers, OfPurse, Payment, Save, Scan
-from masq.core.accountant.paying import Terms
 from masq.core.accountant.payments import Look
 from masq.core.accountant.statements import Statements
+from masq.core.accountant.terms import Terms
 from masq.core.accountant.worth import GasShare
 from masq.core.circuits.entry import CircuitEntry, Wish
 from masq.core.circuits.exit import CircuitExit

@@ -28,8 +28,8 @@ from masq.core.accountant.effects import (
     SendPayments,
     Way,
 )
-from masq.core.accountant.paying import Terms
 from masq.core.accountant.payments import Look
+from masq.core.accountant.terms import Terms
 from masq.core.node import NodeEffect
 from masq.errors import LocalError, UnavailableError
 from masq.shell.log import log

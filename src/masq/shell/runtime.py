@@ -21,7 +21,7 @@ from masq.chain.wallet import Wallet
 from masq.core.accountant.accountant import AccountantConfig
 from masq.core.accountant.effects import Scan
 from masq.core.accountant.fees import Fee
-from masq.core.accountant.paying import Many
+from masq.core.accountant.signing import Many
 from masq.core.accountant.statements import SHARDS
 from masq.core.build import FurtherWallet, NodeConfig, build_node
 from masq.core.failure import printable

@@ -11,7 +11,7 @@ from masq.chain.head import Head, Prices
 from masq.chain.receipt import Receipt, is_made
 from masq.chain.wallet import recover
 from masq.core.accountant.effects import Place, Way
-from masq.core.accountant.paying import Terms
+from masq.core.accountant.terms import Terms
 from masq.keccak import keccak256
 from masq.types import Address
 

@@ -13,8 +13,10 @@ from masq.chain.receipt import Receipt
 from masq.chain.wallet import Wallet
 from masq.core.accountant.effects import AskReceipts, AskUse, Payment, Scan, SendPayments, State
 from masq.core.accountant.fees import MOST_GAS_PRICE, Fee
-from masq.core.accountant.paying import DOUBT_FOR, FOREIGN_FOR, GAP_FOR, LOW_AFTER, MOST_RETRY, SLOW_AFTER
+from masq.core.accountant.nonces import FOREIGN_FOR, GAP_FOR
+from masq.core.accountant.paying import DOUBT_FOR, LOW_AFTER, SLOW_AFTER
 from masq.core.accountant.payments import BURIED, REVERTED_FOR, Look
+from masq.core.accountant.selection import MOST_RETRY
 from masq.types import CHAINS
 
 DEBT = 10**13

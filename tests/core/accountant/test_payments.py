@@ -34,8 +34,9 @@ from masq.core.accountant.effects import (
     Variant,
     Way,
 )
-from masq.core.accountant.paying import Many, Terms
 from masq.core.accountant.payments import BOOKED, ENDS, TRANSITIONS, UNDER_WAY, Look, Seen, after
+from masq.core.accountant.signing import Many
+from masq.core.accountant.terms import Terms
 from masq.keccak import keccak256
 from masq.sim.memory import Memory
 from masq.types import DEFAULT_RATE_PACK, Address

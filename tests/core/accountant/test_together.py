@@ -11,8 +11,8 @@ from masq.chain.disperser import GAS_BASE, GAS_EACH, MOST_PARTS, gas_limit
 from masq.chain.head import Prices
 from masq.chain.receipt import Receipt
 from masq.core.accountant.effects import AccountantEffect, AskReceipts, AskTerms, Paid, Part, Payment, Scan, State
-from masq.core.accountant.paying import Many
 from masq.core.accountant.payments import Look, outcome
+from masq.core.accountant.signing import Many
 from masq.core.accountant.thresholds import PaymentThresholds
 from masq.core.accountant.worth import COIN, GasShare
 from masq.types import Address

@@ -30,11 +30,13 @@ from masq.core.accountant.effects import (
 from masq.core.accountant.fees import MOST_GAS_PRICE, Fees
 from masq.core.accountant.heads import Heads
 from masq.core.accountant.ledger import Account, BookEntry, Ledger
-from masq.core.accountant.paying import Many, Paying, Signer, Terms
+from masq.core.accountant.paying import Paying
 from masq.core.accountant.payments import UNDER_WAY, Look, Payments
 from masq.core.accountant.scans import Range, Scans
 from masq.core.accountant.search import REMEMBERED_BLOCKS, Search
+from masq.core.accountant.signing import Many, Signer
 from masq.core.accountant.strangers import Strangers
+from masq.core.accountant.terms import Terms
 from masq.core.accountant.thresholds import DEFAULT_THRESHOLDS, PaymentThresholds
 from masq.core.accountant.told import Told
 from masq.core.accountant.worth import ANY_SHARE, GasShare
@@ -263,7 +265,7 @@ class Accountant:
         match scan:
             case Scan.PAYABLES:
                 if not self._paying.due(self._clock(now)):
-                    self._paying.dear = ()
+                    self._paying.selection.dear = ()
                     return []
                 # Before anything is paid: what did the wallet pay already?
                 question: AccountantEffect = self._ask_transfers(scan, Way.OUT)
@@ -365,7 +367,7 @@ class Accountant:
             return unheard
         clock = self._clock(now)
         effects = self._paying.terms(terms, clock, now)
-        if effects is None and self._paying.looks_again:
+        if effects is None and self._paying.nonces.looks_again:
             return [self._ask_transfers(Scan.PAYABLES, Way.OUT)]
         if effects is None:
             self._scans.again(Scan.PAYABLES, now)
@@ -377,7 +379,7 @@ class Accountant:
             self._scans.again(Scan.PAYABLES, now)
         else:
             self._scans.anew(Scan.PAYABLES)
-        if self._paying.dear:
+        if self._paying.selection.dear:
             self._scans.soon(Scan.PAYABLES, now, DEAR_AGAIN)
         return [*effects, *self._done(Scan.PAYABLES, now)]
 
@@ -429,7 +431,7 @@ class Accountant:
 
     def pay_gas(self, share: GasShare) -> None:
         """Another share of a payment that its gas may cost; or a coin is worth something else now."""
-        self._paying.gas_share = share
+        self._paying.selection.gas_share = share
 
     # --- what is shown ---
 
@@ -464,7 +466,8 @@ class Accountant:
         )
 
     def _money(self, now: float) -> MoneyView:
-        clock, means, share = self._clock(now), self._paying.means, self._paying.gas_share
+        clock, means, selection = self._clock(now), self._paying.means, self._paying.selection
+        share = selection.gas_share
         return MoneyView(
             scans=tuple(
                 ScanView(scan.value, None if each.good is None else now - each.good, each.problem)
@@ -480,8 +483,6 @@ class Accountant:
             accounts=len(self.ledger.payables) + len(self.ledger.receivables),
             gas_share=share.percent,
             masq_per_coin=Wei(share.masq_per_coin) if share.masq_per_coin else None,
-            dear=tuple(
-                DearView(address_text(each.creditor), Wei(each.wei), Wei(each.gas)) for each in self._paying.dear
-            ),
+            dear=tuple(DearView(address_text(each.creditor), Wei(each.wei), Wei(each.gas)) for each in selection.dear),
             oldest_payment=max((clock - each.made for each in self._paying.payments.under_way), default=None),
         )

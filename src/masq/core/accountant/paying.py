@@ -7,15 +7,11 @@ at most. A second payment for a debt is made only when another transaction is se
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from itertools import count
-from typing import Final, NamedTuple
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Final
 
-from masq.chain.disperser import MOST_PARTS, gas_limit
-from masq.chain.head import Head, Prices
 from masq.chain.receipt import Receipt
-from masq.chain.transaction import SignedTransaction
 from masq.core.accountant.effects import (
     AccountantEffect,
     AskUse,
@@ -26,15 +22,18 @@ from masq.core.accountant.effects import (
     Save,
     SendPayments,
     State,
-    Variant,
 )
 from masq.core.accountant.fees import Fee, Fees
 from masq.core.accountant.ledger import Ledger
+from masq.core.accountant.nonces import Nonces
 from masq.core.accountant.payments import BOOKED, ENDS, UNDER_WAY, Look, Payments, Seen, after, outcome, with_variant
 from masq.core.accountant.search import Counted, Search
+from masq.core.accountant.selection import Due, Selection
+from masq.core.accountant.signing import Many, Signer, Signing
+from masq.core.accountant.terms import Means, Terms
 from masq.core.accountant.thresholds import PaymentThresholds
 from masq.core.accountant.told import Told
-from masq.core.accountant.worth import ANY_SHARE, GasShare, can_t_wait
+from masq.core.accountant.worth import ANY_SHARE, GasShare
 from masq.types import Address, address_text, amount_text
 
 DOUBT_FOR: Final = 120.0
@@ -44,83 +43,6 @@ SLOW_AFTER: Final = 300
 """Seconds after which more is offered for a payment that no block takes, though its price should do."""
 LOW_AFTER: Final = 15
 """The same, where its price is below what is needed."""
-GAP_FOR: Final = 30.0
-"""Seconds that a nonce below those of our payments has to be free, before it is filled."""
-MOST_GAP: Final = 16
-"""Nonces that are filled at once."""
-FOREIGN_FOR: Final = 3_600.0
-"""Seconds that payments wait for transactions of their wallet that aren't theirs."""
-RETRY_REVERTED: Final = 600
-"""Seconds after which a debt whose payment was reverted twice is tried again; twice as many after each further time."""
-MOST_RETRY: Final = 86_400
-SURE_AFTER: Final = 120.0
-"""Seconds after which what a wallet has sent is taken to be known where a chain makes no blocks."""
-LEAST_PART: Final = 100
-"""What can be paid of a debt isn't paid if it is less than a so manyth part."""
-
-Signer = Callable[[int, Fee, Address, int], SignedTransaction]
-"""Signs a transfer: nonce, fee, recipient, wei. A recipient that is the wallet itself: a transaction of nothing."""
-ManySigner = Callable[[int, Fee, Address, Sequence[tuple[Address, int]]], SignedTransaction]
-"""Signs a payment to several: nonce, fee, contract, and wei by creditor."""
-
-
-@dataclass(frozen=True, slots=True)
-class Many:
-    """How several creditors are paid by one transaction."""
-
-    sign: ManySigner
-    contract: Address | None = None
-    """By which that is done; None: it isn't wanted, but payments of before may have to be signed again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What the chain says before a payment: prices, the wallet's coins, tokens, and count of transactions."""
-
-    head: Head
-    prices: Prices
-    coins: int
-    tokens: int
-    nonce: int
-    """In blocks."""
-    pending_nonce: int
-    """With those that wait."""
-    gas_per_payment: int = 75_000
-    allowance: int | str | None = None
-    """Wei that the contract which pays many may move; a text: why it can't be used; None: none is to be."""
-
-    def gas(self, parts: int) -> int:
-        """That a payment to so many may use."""
-        return self.gas_per_payment if parts < 2 else gas_limit(parts)
-
-
-class Due(NamedTuple):
-    """A debt that is to be paid. In the order in which debts are: the oldest first."""
-
-    since: int
-    creditor: Address
-    wei: int
-
-
-@dataclass(frozen=True, slots=True)
-class Dear:
-    """A debt that is due, and waits until its gas costs less."""
-
-    creditor: Address
-    wei: int
-    gas: int
-    """What its gas would have cost when that was last looked at, in wei of MASQ."""
-
-
-@dataclass(frozen=True, slots=True)
-class Means:
-    """What the consuming wallet had when that was looked at, in wei."""
-
-    tokens: int
-    coins: int
-    lacking: int
-    """Tokens that are due, and aren't there."""
-    clock: int
 
 
 class Paying:
@@ -140,41 +62,24 @@ class Paying:
         many: Many | None = None,
     ) -> None:
         self._wallet = wallet or b""
-        self._sign = sign
+        self._signing = None if sign is None else Signing(self._wallet, sign, many)
         self._ledger = ledger
         self.payments = payments
         self.outgo = outgo
         """Transfers from the wallet, as blocks show them."""
-        self._thresholds = thresholds
         self._fees = fees
         self._told = told
-        self._many = many
         self._contract = many.contract if many else None
-        self.gas_share = gas_share
-        self.dear: tuple[Dear, ...] = ()
-        """What waited when it was last decided what to pay, the oldest debt first."""
+        self.selection = Selection(ledger, payments, outgo, thresholds, fees, gas_share, self._contract)
+        self.nonces = Nonces(self._wallet, payments)
         self._doubted: dict[bytes, float] = {}
         """Payments whose nonce is used and that nothing shows: since when."""
-        self._reverted: dict[Address, tuple[int, int]] = {}
-        """Creditors whose last payment was reverted: when to try again, and after how many seconds the time after."""
         for each in payments:
             if each.state in BOOKED:
                 # It is forgotten before its log is seen again if the Node was down for long.
                 self._know(each, (variant.hash for variant in each.variants), each.block or 0)
-        self._nonce = max((each.nonce + 1 for each in payments if each.state in BOOKED), default=0)
-        """One more than the highest nonce of a payment that a block holds: no lower one can be used again."""
-        self._foreign_since: float | None = None
-        """Since when transactions of the wallet wait that aren't ours."""
-        self._gap: tuple[int, float] | None = None
-        """The lowest nonce that is missing, and since when."""
-        self._unsure: tuple[int, int, float] | None = None
-        """How many transactions the wallet had sent when all of them were looked for, at which head, and when."""
-        self.looks_again = False
-        """Whether a look at once may be enough to be sure."""
-        self._sure = False
-        """Whether all that the wallet had sent before the start is known."""
         self._earlier: set[bytes] = set()
-        """What was not deep then."""
+        """What the wallet had sent before the start, and was not deep when that became known."""
         self.means: Means | None = None
         self.paid = 0
         """Wei confirmed since the start."""
@@ -185,7 +90,7 @@ class Paying:
 
     @property
     def can_pay(self) -> bool:
-        return self._sign is not None
+        return self._signing is not None
 
     def outlook(self, creditor: Address, owed: int, release: int) -> str:
         """What will be done, or what our user can do, about a creditor who serves the wallet no more.
@@ -199,7 +104,7 @@ class Paying:
             return f"{amount_text(under_way)} are under way: it serves again once they are confirmed, and it has looked"
         if owed <= release:
             return "we count no such debt: if it was just paid, wait some minutes; else compare books: `masq audit`"
-        if any(each.creditor == creditor for each in self.dear):
+        if any(each.creditor == creditor for each in self.selection.dear):
             return "it is paid when its gas costs less, or before anybody bans for it (gas-share)"
         if means is not None and means.tokens < owed - release:
             missing = amount_text(owed - release - means.tokens)
@@ -217,130 +122,47 @@ class Paying:
 
     def due(self, clock: int) -> list[Due]:
         """What is to be paid now, oldest debt first."""
-        if self._sign is None:
-            return []
-        visible = {wallet for hash, wallet in self.outgo.visible if self.payments.of(hash) is None}
-        return sorted(
-            Due(account.since, creditor, account.wei)
-            for creditor, account in self._ledger.payables.items()
-            if self._thresholds.to_be_paid(account.wei, clock - account.since)
-            and clock >= self._reverted.get(creditor, (0, 0))[0]
-            and not self.payments.pays(creditor)
-            and creditor not in visible
-        )
+        return self.selection.due(clock) if self.can_pay else []
 
     # --- signing ---
 
     def terms(self, terms: Terms, clock: int, now: float) -> list[AccountantEffect] | None:
         """The chain's answer: sign what can be afforded. None: what was paid before the start isn't known."""
-        if self._sign is None:
+        if self._signing is None:
             return []
         fee = self._fees.suggested(terms.head, terms.prices)
         if isinstance(fee, str):
             text = f"nothing is paid, as what the provider says can't be right: {fee}. If it lasts, use another one"
             return [*self._told.say("fee", "warning", text, now)]
         self._told.over("fee")
-        problem = self._odd_nonces(terms, now)
+        problem = self.nonces.odd(terms, now)
         if problem:
             return [*self._told.say("nonce", "warning", problem, now)]
         self._told.over("nonce")
-        if not self._is_sure(terms.nonce, terms.head.number, now):
-            return None
-        made, notices = self._sign_due(self._worth_it(self.due(clock), terms, fee, clock), terms, fee, clock, now)
+        if not self.nonces.sure:
+            if not self.nonces.look_whether_sure(terms.nonce, terms.head.number, now):
+                return None
+            self._earlier = {hash for hash, _ in self.outgo.visible}
+        made, notices = self._sign_due(self._signing, terms, fee, clock, now)
         return [*notices, *self._begin(made)]
 
-    def _worth_it(self, due: Sequence[Due], terms: Terms, fee: Fee, clock: int) -> list[Due]:
-        """What is paid at today's price of gas: what is worth it, and what can't wait."""
-        price, paid = self._fees.expected(fee, terms.head), list(due)
-        while True:
-            # The fewer are paid together, the more each costs.
-            together = [each for each in paid if self._goes_along(each.creditor, each.wei, terms)]
-            count = min(len(together), MOST_PARTS)
-            alone, shared = price * terms.gas(1), price * terms.gas(count) // max(1, count)
-            costs = {each.creditor: alone for each in paid} | {each.creditor: shared for each in together}
-            left = [each for each in paid if self._is_worth(each, each.wei, costs[each.creditor], clock)]
-            if len(left) == len(paid):
-                break
-            paid = left
-        kept = {each.creditor for each in paid}
-        gas = self.gas_share.in_masq(price * terms.gas(1))
-        self.dear = tuple(Dear(each.creditor, each.wei, gas) for each in due if each.creditor not in kept)
-        return paid
-
-    def _goes_along(self, creditor: Address, wei: int, terms: Terms) -> bool:
-        """Whether a creditor may be paid together with others: not after a payment that failed, as it might again."""
-        allowed = terms.allowance if self._contract and isinstance(terms.allowance, int) else 0
-        return wei <= allowed and creditor not in self._reverted
-
-    def _is_worth(self, due: Due, wei: int, coins: int, clock: int) -> bool:
-        """Whether so much of a debt is paid, if its gas costs `coins`."""
-        return self.gas_share.allows(wei, coins) or can_t_wait(self._thresholds, due.wei, clock - due.since)
-
-    def _is_sure(self, nonce: int, head: int, now: float) -> bool:
-        """Whether it is known what the wallet has sent before the start: nothing since that was looked for, and it is
-        deep."""
-        if self._sure:
-            return True
-        if self._unsure is None or self._unsure[0] != nonce:
-            self._unsure = nonce, head, now
-            self.looks_again = not self.payments.confirmations
-            return False
-        _, since, when = self._unsure
-        self._sure = head - since >= self.payments.confirmations or now - when >= SURE_AFTER
-        self._earlier = {hash for hash, _ in self.outgo.visible}
-        self.looks_again = False
-        return self._sure
-
-    def _odd_nonces(self, terms: Terms, now: float) -> str | None:
-        """Why nothing is paid as long as it is so: transactions wait that these books don't know.
-
-        One of them may pay what is to be paid now, if the books were rolled back. Those that nobody mines in an hour
-        are replaced: payments get their nonces, and so the same debt can't be paid twice.
-        """
-        own = {each.nonce for each in self.payments if each.sender == self._wallet}
-        nonces = range(max(terms.nonce, self._nonce), min(terms.pending_nonce, terms.nonce + 1_000))
-        foreign = [nonce for nonce in nonces if nonce not in own]
-        if not foreign:
-            self._foreign_since = None
-            return None
-        if self._foreign_since is None:
-            self._foreign_since = now
-        if now - self._foreign_since >= FOREIGN_FOR:
-            return None
-        return (
-            f"the provider says that {len(foreign)} transactions of the consuming wallet wait which are not this Node's"
-            f": payments wait for them, and replace those that are still there after {FOREIGN_FOR // 60:.0f} minutes"
-        )
-
     def _sign_due(
-        self, due: Iterable[Due], terms: Terms, fee: Fee, clock: int, now: float
+        self, signing: Signing, terms: Terms, fee: Fee, clock: int, now: float
     ) -> tuple[list[Payment], list[Notice]]:
-        taken = {each.nonce for each in self.payments if each.sender == self._wallet}
-        # The lowest that is free: a gap in the nonces would hold up every payment above it.
-        first = terms.pending_nonce if self._foreign_since is None else terms.nonce
-        nonces = (nonce for nonce in count(max(first, self._nonce)) if nonce not in taken)
         waiting = [each for each in self.payments.under_way if each.sender == self._wallet]
+        due = self.selection.worth_it(terms, fee, clock)
         tokens = terms.tokens - sum(each.wei for each in waiting)
-        expected = self._fees.expected(fee, terms.head) * terms.gas_per_payment
+        parts, lacking = self.selection.affordable(due, tokens, terms, fee, clock)
         coins = terms.coins - sum(each.latest.most * terms.gas(len(each.parts)) for each in waiting)
-        parts: list[Part] = []
-        lacking, short_of_coins = 0, 0
-        for each in due:
-            creditor, wei = each.creditor, each.wei
-            part = min(wei, tokens)
-            if part < wei:
-                lacking += wei - max(0, part)
-                if part * LEAST_PART < wei or not self._is_worth(each, part, expected, clock):
-                    continue
-            parts.append(Part(creditor, part))
-            tokens -= part
+        nonces = self.nonces.free(terms)
+        groups = self.selection.groups(parts, waiting, terms)
         made: list[Payment] = []
-        groups = self._groups(parts, waiting, terms)
+        short_of_coins = 0
         while groups:
             group = groups.pop(0)
             cost = fee.most * terms.gas(len(group))
             if cost <= coins:
-                made.append(self._signed(group, next(nonces), fee, clock))
+                made.append(signing.payment(group, next(nonces), fee, clock))
                 coins -= cost
             elif len(group) > 1:
                 groups[:0] = [(each,) for each in group]
@@ -349,21 +171,6 @@ class Paying:
         self.means = Means(terms.tokens, terms.coins, lacking, clock)
         cost = fee.most * terms.gas_per_payment
         return made, [*self._poor(lacking, short_of_coins, cost, now), *self._not_together(parts, terms, now)]
-
-    def _groups(self, parts: Sequence[Part], waiting: Iterable[Payment], terms: Terms) -> list[tuple[Part, ...]]:
-        """Who is paid together, as far as the contract may move that much; the others alone."""
-        left = terms.allowance if isinstance(terms.allowance, int) else 0
-        left -= sum(each.wei for each in waiting if each.parts)
-        together: list[Part] = []
-        alone: list[tuple[Part, ...]] = []
-        for part in parts:
-            if part.wei <= left and self._goes_along(part.creditor, part.wei, terms):
-                together.append(part)
-                left -= part.wei
-            else:
-                alone.append((part,))
-        groups = [tuple(together[at : at + MOST_PARTS]) for at in range(0, len(together), MOST_PARTS)]
-        return [*groups, *alone]
 
     def _not_together(self, parts: Sequence[Part], terms: Terms, now: float) -> list[Notice]:
         """Why those that are due are not paid in one transaction, as it is wanted."""
@@ -394,27 +201,6 @@ class Paying:
         else:
             self._told.over("coins")
         return notices
-
-    def _signed(self, group: tuple[Part, ...], nonce: int, fee: Fee, clock: int) -> Payment:
-        """A payment to one, or to several by the contract."""
-        if len(group) > 1:
-            assert self._contract is not None
-            creditor, wei, parts = self._contract, sum(each.wei for each in group), group
-        else:
-            [(creditor, wei, _)], parts = group, ()
-        variant = self._variant(creditor, wei, parts, nonce, fee, clock)
-        return Payment(creditor, wei, nonce, clock, self._wallet, (variant,), parts=parts)
-
-    def _variant(
-        self, creditor: Address, wei: int, parts: tuple[Part, ...], nonce: int, fee: Fee, clock: int
-    ) -> Variant:
-        assert self._sign is not None
-        if parts:
-            assert self._many is not None
-            signed = self._many.sign(nonce, fee, creditor, [(each.creditor, each.wei) for each in parts])
-        else:
-            signed = self._sign(nonce, fee, creditor, wei)
-        return Variant(signed.raw, signed.hash, fee.most, fee.tip, clock)
 
     def _begin(self, made: Sequence[Payment]) -> list[AccountantEffect]:
         if not made:
@@ -461,7 +247,7 @@ class Paying:
             seen, receipt = found
             notices += self._doubt(payment, seen, now)
             if receipt is not None and payment.sender == self._wallet:
-                self._nonce = max(self._nonce, payment.nonce + 1)
+                self.nonces.used(payment.nonce)
             moved = self._move(payment, seen, receipt, paid, clock, now, notices)
             if moved.state in ENDS:
                 over.append(moved.hash)
@@ -534,8 +320,7 @@ class Paying:
 
     def _failed(self, creditor: Address, what: str, clock: int) -> list[Notice]:
         """A creditor couldn't be paid: when that is tried again."""
-        wait = self._reverted.get(creditor, (0, 0))[1]
-        self._reverted[creditor] = clock + wait, min(max(2 * wait, RETRY_REVERTED), MOST_RETRY)
+        wait = self.selection.failed(creditor, clock)
         text = f"{what} was reverted by the token's contract: it is tried again in {wait // 60} minutes"
         return [Notice("warning", text)]
 
@@ -547,7 +332,7 @@ class Paying:
         self._know(payment, (hash,), block)
         for number, part in enumerate(parts):
             self._ledger.settle(True, part.creditor, part.wei, payment.made)
-            self._reverted.pop(part.creditor, None)
+            self.selection.succeeded(part.creditor)
             self.paid += part.wei
             # What the transaction cost is shared; wei that can't be are the first one's.
             share = None if fee is None else fee // len(parts) + (fee % len(parts) if not number else 0)
@@ -612,7 +397,7 @@ class Paying:
 
     def _raise(self, payment: Payment, look: Look, clock: int, now: float, notices: list[AccountantEffect]) -> Payment:
         """Offer more for what waits too long, or can't be mined for its price."""
-        if self._sign is None or payment.sender != self._wallet:
+        if self._signing is None or payment.sender != self._wallet:
             return payment
         age = clock - payment.latest.made
         low = self._fees.too_low(payment.latest, look.head, look.prices)
@@ -626,8 +411,7 @@ class Paying:
             text = f"{_what(payment)} waits, and no more is offered for it: {fee or 'its price is at its bound'}"
             notices += self._told.say(key, "warning", text, now)
             return payment
-        variant = self._variant(payment.creditor, payment.wei, payment.parts, payment.nonce, fee, clock)
-        raised = with_variant(payment, variant)
+        raised = with_variant(payment, self._signing.again(payment, fee, clock))
         self.payments.put(raised)
         notices.append(Notice("info", f"{_what(payment)} waits: {fee.most} wei per gas are offered for it now"))
         return raised
@@ -636,21 +420,11 @@ class Paying:
         self, look: Look, clock: int, now: float, notices: list[AccountantEffect], changed: list[Payment]
     ) -> list[Payment]:
         """Use nonces that nobody uses, below those of payments: they would wait for ever."""
-        nonces = look.nonces.get(self._wallet)
-        waiting = {each.nonce for each in self.payments.under_way if each.sender == self._wallet}
-        if self._sign is None or nonces is None or not waiting:
-            self._gap = None
-            return []
-        missing = [nonce for nonce in range(nonces[1], min(max(waiting), nonces[1] + 1_000)) if nonce not in waiting]
-        if not missing:
-            self._gap = None
-            return []
-        if self._gap is None or self._gap[0] != missing[0]:
-            self._gap = missing[0], now
+        missing = self.nonces.to_fill(look.nonces.get(self._wallet), now)
         fee = self._fees.suggested(look.head, look.prices)
-        if now - self._gap[1] < GAP_FOR or isinstance(fee, str):
+        if self._signing is None or not missing or isinstance(fee, str):
             return []
-        fillers = [self._signed((Part(self._wallet, 0),), nonce, fee, clock) for nonce in missing[:MOST_GAP]]
+        fillers = [self._signing.payment((Part(self._wallet, 0),), nonce, fee, clock) for nonce in missing]
         for filler in fillers:
             self.payments.put(filler)
         changed += fillers
@@ -678,7 +452,7 @@ class Paying:
             who = address_text(each.wallet)
             if each.wallet not in self._ledger.payables:
                 continue
-            if self._sure and each.hash not in self._earlier:
+            if self.nonces.sure and each.hash not in self._earlier:
                 text = f"{each.wei} wei went from the consuming wallet to {who}, and not by this Node"
                 notices += self._told.say(f"foreign {each.hash.hex()}", "info", text, now)
                 continue
