@@ -11,7 +11,9 @@ import pytest
 from tools.contracts import ARTIFACT, ROOT, SOLC, SOURCE, compiled, text
 
 from masq.chain.disperser import CODE_HASH, UNPAID_TOPIC, disperse_data
+from masq.chain.voucher import Deal, Voucher, redeem_data, redeemed_data
 from masq.keccak import keccak256
+from masq.types import CHAINS
 
 
 @pytest.fixture
@@ -42,7 +44,10 @@ def test_calls_and_logs_are_those_of_its_interface(artifact: Mapping[str, Any]) 
     signatures = {
         name: f"{name}({','.join(each['type'] for each in entry['inputs'])})" for name, entry in entries.items()
     }
-    assert set(entries) == {"disperse", "Unpaid"}
+    assert set(entries) == {"disperse", "redeem", "redeemed", "Unpaid"}
     assert disperse_data(b"t" * 20, []).startswith(keccak256(signatures["disperse"].encode())[:4])
+    deal = Deal(CHAINS["dev"], b"d" * 20, b"p" * 20, b"e" * 20)
+    assert redeem_data(deal, Voucher(1, bytes(65)), 1).startswith(keccak256(signatures["redeem"].encode())[:4])
+    assert redeemed_data(deal).startswith(keccak256(signatures["redeemed"].encode())[:4])
     assert keccak256(signatures["Unpaid"].encode()) == UNPAID_TOPIC
     assert [each["indexed"] for each in entries["Unpaid"]["inputs"]] == [True, True, False]

@@ -14,7 +14,7 @@ from masq.chain.transaction import SignedTransaction, sign_call
 from masq.chain.wallet import Wallet
 from masq.types import Address, Chain
 
-CODE_HASH: Final = bytes.fromhex("c5d8509d701aec8fbdb45a5d6dd2f490b74ffcecdc4b5ca495cc7bcdaa4b6ecd")
+CODE_HASH: Final = bytes.fromhex("1d17fe0f68cf809de71f54f9105f7ffefb648a4610e31bb90316811e1e606ae2")
 """keccak-256 of the code that has to stand at its address."""
 UNPAID_TOPIC: Final = bytes.fromhex("8a669340fc5b4413b6c556cf7216ccf5bf61f03eee912feb871f5f0a64e1619b")
 """keccak-256 of `Unpaid(address,address,uint256)`."""
