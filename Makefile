@@ -74,7 +74,7 @@ mesh:  ## Meshes that grow, and lose a third, of many seeds, with the figures: a
 soak: setup-dev  ## Lives of four Nodes that pay each other while all goes wrong: ARGS="--minutes 60", ARGS="--lives 500 --seed 7".
 	$(BIN)/python -m tests.soak $(ARGS)
 
-mutants: setup-dev  ## How many small changes of modules that deal with money their tests notice, one by one: hours. ARGS="ledger".
+mutants: setup-dev  ## How many small changes of modules that deal with money their tests notice, one by one: some minutes each. ARGS="ledger".
 	nice -n 15 $(BIN)/python -m tools.mutants $(ARGS)
 
 fuzz: $(VENV)/.fuzz  ## Fuzz everything that reads bytes from outside, for about ten minutes. ARGS="--seconds 600 hop"

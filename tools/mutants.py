@@ -1,77 +1,369 @@
-"""How many small changes of a module its fast tests notice: `make mutants ARGS="ledger"`.
+"""How many small changes of the modules that deal with money their fast tests notice: `make mutants ARGS="ledger"`.
 
-cosmic-ray makes them, one at a time, in a copy of this directory; uv fetches it when it is needed. Changes that no test
-notices are listed.
+cosmic-ray makes the changes; uv fetches it when it is needed. Each is tried in a fork of a process that holds pytest,
+hypothesis and all of ours that doesn't depend on the changed module, with only those tests that enter the changed
+function (all, if it is in none), first those that have noticed most. hypothesis tries few examples, always the same.
+A test that takes over `SLOW` seconds isn't asked: so the score is rather too low. Left out are changes of `EQUIVALENT`
+kinds, which no test can notice. What no test notices is listed.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
+import contextlib
+import importlib
+import importlib.util
 import json
 import os
-import shutil
+import random
+import resource
+import select
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import CodeType, FrameType
 from typing import Final
 
+import hypothesis
+import pytest
+
 ROOT: Final = Path(__file__).resolve().parent.parent
-COPY: Final = ROOT / ".mutants"
+SOURCE: Final = ROOT / "src"
 CORE: Final = "tests/core/accountant"
-MODULES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
-    "ledger": ("core/accountant/ledger.py", (f"{CORE}/test_ledger.py",)),
-    "payments": ("core/accountant/payments.py", (f"{CORE}/test_paying.py", f"{CORE}/test_payments.py")),
-    "earning": ("core/accountant/earning.py", (f"{CORE}/test_earning.py", f"{CORE}/test_strangers.py")),
-    "search": ("core/accountant/search.py", (f"{CORE}/test_search.py", f"{CORE}/test_earning.py")),
-    "evidence": ("shell/evidence.py", ("tests/shell/test_evidence.py",)),
-    "head_file": ("shell/head_file.py", ("tests/shell/test_evidence.py",)),
-    "crypto": ("crypto.py", ("tests/test_crypto.py",)),
+GROUPS: Final[dict[str, dict[str, tuple[str, ...]]]] = {
+    "ledger": {"core/accountant/ledger.py": (f"{CORE}/test_ledger.py",)},
+    "payments": {"core/accountant/payments.py": (f"{CORE}/test_payments.py", f"{CORE}/test_paying.py")},
+    "income": {
+        "core/accountant/earning.py": (f"{CORE}/test_earning.py", f"{CORE}/test_strangers.py"),
+        "core/accountant/search.py": (f"{CORE}/test_search.py", f"{CORE}/test_search_rounds.py"),
+    },
+    "journal": {
+        "shell/evidence.py": ("tests/shell/test_evidence.py",),
+        "shell/head_file.py": ("tests/shell/test_head_file.py", "tests/shell/test_evidence.py"),
+    },
+    "crypto": {"crypto.py": ("tests/test_crypto.py",)},
 }
-"""By name: the module, and the tests that are to notice."""
-CONFIG: Final = """[cosmic-ray]
-module-path = "src/masq/{module}"
-timeout = 120.0
-excluded-modules = []
-test-command = "{python} -m pytest -x -q -p no:xdist -p no:cacheprovider {tests}"
-[cosmic-ray.distributor]
-name = "local"
+"""By name: modules, and the tests that are to notice."""
+SLOW: Final = 1.0
+EXAMPLES: Final = 20
+PATIENCE: Final = 4.0
+"""A change counts as noticed when its tests take so many times as long as they should, and `STARTING` seconds."""
+STARTING: Final = 5.0
+MEMORY: Final = 2 << 30
+"""Bytes that a changed program may take."""
+EQUIVALENT: Final = """annotations, which nobody reads when it runs; `==` for `is` and `!=` for `is not`, which stand
+beside None and members of enumerations; `slots` and `frozen` of dataclasses, which only keep programmers from errors"""
+
+COSMIC_RAY: Final = "cosmic-ray==8.7.0"
+MUTATE: Final = """
+import itertools, json, sys
+from cosmic_ray.mutating import mutate_code
+from cosmic_ray.plugins import get_operator, operator_names
+source = sys.stdin.read()
+for name in sorted(operator_names()):
+    if "/Variable" not in name:
+        for occurrence in itertools.count():
+            if (code := mutate_code(source, get_operator(name)(), occurrence)) is None:
+                break
+            print(json.dumps([name.partition("/")[2], code]))
 """
+"""What cosmic-ray's Python runs: the module comes in, a line per change goes out."""
 
 
-def cosmic_ray(*arguments: str) -> str:
-    words = [str(Path(sys.executable).parent / "uv"), "tool", "run", "--quiet", "cosmic-ray", *arguments]
-    environment = os.environ | {"PYTHONPATH": str(COPY / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
-    return subprocess.run(words, cwd=COPY, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout
+@dataclass(frozen=True)
+class Mutant:
+    """`line`: the first that differs, from 1."""
+
+    operator: str
+    code: str
+    line: int
+    before: str
+    after: str
 
 
-def survivors(session: str) -> Iterator[tuple[bool, str]]:
-    """For each mutant that was tried: whether no test noticed it, and what it changes."""
-    for line in cosmic_ray("dump", session).splitlines():
-        job, result = json.loads(line)
-        if result is not None:
-            (mutation,) = job["mutations"]
-            place = f"{mutation['module_path']}:{mutation['start_pos'][0]}"
-            yield result["test_outcome"] == "survived", f"{place} {mutation['operator_name'].partition('/')[2]}"
+@dataclass
+class Test:
+    """What was seen of a test of the unchanged program. `functions`: lines of their heads."""
+
+    seconds: float = 0.0
+    functions: set[int] = field(default_factory=set)
+
+
+# --- the changes ---
+
+
+def mutants_of(path: Path) -> list[Mutant]:
+    words = [str(Path(sys.executable).parent / "uv"), "tool", "run", "--quiet", "--from", COSMIC_RAY, "python", "-c"]
+    source = path.read_text()
+    out = subprocess.run([*words, MUTATE], input=source, check=True, stdout=subprocess.PIPE, text=True).stdout
+    found: dict[str, Mutant] = {}
+    lines, silent = source.split("\n"), set(_annotated(ast.parse(source)))
+    for operator, code in map(json.loads, out.splitlines()):
+        changed = code.split("\n")
+        line = next((n for n, (a, b) in enumerate(zip(lines, changed, strict=False), 1) if a != b), len(lines))
+        mutant = Mutant(operator, code, line, lines[line - 1].strip(), changed[line - 1].strip())
+        if not _is_equivalent(mutant, _column(lines[line - 1], changed[line - 1]), silent):
+            found.setdefault(code, mutant)
+    return sorted(found.values(), key=lambda mutant: mutant.line)
+
+
+def _column(before: str, after: str) -> int:
+    return next(
+        (n for n, (a, b) in enumerate(zip(before, after, strict=False)) if a != b), min(len(before), len(after))
+    )
+
+
+def _annotated(tree: ast.AST) -> Iterator[tuple[int, int]]:
+    """Line and column of each character of annotations."""
+    for node in ast.walk(tree):
+        for each in (getattr(node, "annotation", None), getattr(node, "returns", None)):
+            if isinstance(each, ast.expr):
+                end = each.end_lineno or each.lineno
+                for line in range(each.lineno, end + 1):
+                    first = each.col_offset if line == each.lineno else 0
+                    last = (each.end_col_offset or 0) if line == end else 200
+                    yield from ((line, column) for column in range(first, last + 1))
+
+
+def _is_equivalent(mutant: Mutant, column: int, silent: set[tuple[int, int]]) -> bool:
+    if mutant.operator in ("ReplaceComparisonOperator_Is_Eq", "ReplaceComparisonOperator_IsNot_NotEq"):
+        return True
+    if mutant.before.startswith("@dataclass(") and mutant.operator == "ReplaceTrueWithFalse":
+        return True
+    return (mutant.line, column) in silent
+
+
+# --- the tests ---
+
+
+class Watch:
+    """Sees how long each test takes, and which functions of a file it enters."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = str(path)
+        self.tests: dict[str, Test] = {}
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
+        test = self.tests[item.nodeid] = Test()
+
+        def enter(frame: FrameType, event: str, _: object) -> None:
+            if event == "call" and frame.f_code.co_filename == self._path:
+                test.functions.add(frame.f_code.co_firstlineno)
+
+        started = time.perf_counter()
+        threading.setprofile(enter)
+        sys.setprofile(enter)
+        try:
+            return (yield)
+        finally:
+            sys.setprofile(None)
+            threading.setprofile(None)
+            test.seconds = time.perf_counter() - started
+
+
+class Choice:
+    """Lets only these tests run, in this order, and tells which one fails."""
+
+    def __init__(self, names: Sequence[str], tell: Callable[[str], object]) -> None:
+        self._names = {name: n for n, name in enumerate(names)}
+        self._tell = tell
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        chosen = [item for item in items if item.nodeid in self._names]
+        items[:] = sorted(chosen, key=lambda item: self._names[item.nodeid])
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self._tell(report.nodeid)
+
+
+def run_tests(files: Sequence[str], plugin: object) -> int:
+    quiet = ("-x", "--tb=no", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:timeout", "-W", "default")
+    return int(pytest.main([*quiet, *files], plugins=[plugin]))
+
+
+def in_fork(work: Callable[[Callable[[str], object]], int], seconds: float) -> tuple[int | None, str]:
+    """Status and words of `work`, which it tells in a process of its own; None if it takes too long."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        status = 3
+        try:
+            os.setsid()
+            os.close(reading)
+            resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            for each in (0, 1, 2):
+                os.dup2(nowhere, each)
+            status = work(lambda words: os.write(writing, words.encode()))
+        finally:
+            os._exit(status)
+    os.close(writing)
+    told, until = bytearray(), time.monotonic() + seconds
+    with open(reading, "rb", buffering=0) as pipe:
+        while select.select([pipe], [], [], max(0.0, until - time.monotonic()))[0]:
+            if not (piece := pipe.read(1 << 16)):
+                _, status = os.waitpid(child, 0)
+                return os.waitstatus_to_exitcode(status), told.decode()
+            told += piece
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return None, told.decode()
+
+
+# --- one module ---
+
+
+def module_name(path: Path, root: Path) -> str:
+    return ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
+
+
+def dependents(name: str) -> set[str]:
+    """Modules of the program that import this one, however indirectly, and itself."""
+    imports: dict[str, set[str]] = {}
+    for path in (SOURCE / "masq").rglob("*.py"):
+        names = imports[module_name(path, SOURCE)] = set[str]()
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                names |= {each.name for each in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                names |= {node.module, *(f"{node.module}.{each.name}" for each in node.names)}
+    found = {name}
+    while more := {each for each, names in imports.items() if names & found} - found:
+        found |= more
+    return found
+
+
+def prepare(name: str, files: Sequence[str]) -> None:
+    """Import what the tests need and a change of the module doesn't concern."""
+    changing = dependents(name)
+
+    def imported(tell: Callable[[str], object]) -> int:
+        status = run_tests([*files, "--collect-only"], object())
+        tell(" ".join(sys.modules))
+        return status
+
+    status, words = in_fork(imported, 100.0)
+    if status != 0:
+        raise SystemExit(f"the tests of {name} can't be collected: try pytest {' '.join(files)}")
+    for each in words.split():
+        if each.partition(".")[0] != "tests" and each not in changing and not each.startswith(("test_", "conftest")):
+            with contextlib.suppress(Exception):
+                importlib.import_module(each)
+
+
+def watch(name: str, path: Path, files: Sequence[str]) -> dict[str, Test]:
+    """The tests that are fast enough, by name."""
+
+    def watched(tell: Callable[[str], object]) -> int:
+        plugin = Watch(path)
+        status = run_tests(files, plugin)
+        tell(json.dumps({key: [test.seconds, sorted(test.functions)] for key, test in plugin.tests.items()}))
+        return status
+
+    status, words = in_fork(watched, 600.0)
+    if status != 0:
+        raise SystemExit(f"the tests of {name} fail without any change: try pytest {' '.join(files)}")
+    tests = {key: Test(seconds, set(functions)) for key, (seconds, functions) in json.loads(words).items()}
+    return {key: test for key, test in tests.items() if test.seconds <= SLOW}
+
+
+def functions_of(source: str) -> list[tuple[range, range]]:
+    """Of each function the lines of its body, and all of its lines; inner functions last."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            end = (node.end_lineno or node.lineno) + 1
+            first = min(each.lineno for each in (node, *node.decorator_list))
+            found.append((range(node.body[0].lineno, end), range(first, end)))
+    return sorted(found, key=lambda each: len(each[1]), reverse=True)
+
+
+def put_in(name: str, path: Path, code: CodeType) -> None:
+    """The changed module, for whoever imports it from now on."""
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    exec(code, module.__dict__)  # that is what it is for
+
+
+def try_all(
+    name: str, path: Path, files: Sequence[str], mutants: Sequence[Mutant], tests: Mapping[str, Test]
+) -> Iterator[tuple[Mutant, bool]]:
+    """Each change, and whether a test noticed it."""
+    functions = functions_of(path.read_text())
+    noticed: Counter[str] = Counter()
+    for mutant in mutants:
+        span = next((span for body, span in reversed(functions) if mutant.line in body), None)
+        asked = [key for key, test in tests.items() if span is None or any(line in span for line in test.functions)]
+        asked.sort(key=lambda key: (-noticed[key], tests[key].seconds))
+        if not asked:
+            yield mutant, False
+            continue
+
+        def attempt(tell: Callable[[str], object], code: str = mutant.code, names: Sequence[str] = asked) -> int:
+            put_in(name, path, compile(code, str(path), "exec", dont_inherit=True))
+            which = [file for file in files if any(key.startswith(f"{file}::") for key in names)]
+            return run_tests(which, Choice(names, tell))
+
+        status, by = in_fork(attempt, STARTING + PATIENCE * sum(tests[key].seconds for key in asked))
+        noticed[by] += 1
+        yield mutant, status != 0
+
+
+def try_module(module: str, files: Sequence[str], sample: int, seed: int) -> tuple[int, int]:
+    """Changes that were noticed, and that were tried."""
+    path = SOURCE / "masq" / module
+    name = module_name(path, SOURCE)
+    started = time.monotonic()
+    prepare(name, files)
+    tests = watch(name, path, files)
+    every = mutants_of(path)
+    unchanged = Mutant("", path.read_text(), 0, "", "")
+    if any(seen for _, seen in try_all(name, path, files, [unchanged], tests)):
+        raise SystemExit(f"the tests of {name} fail without any change, in another order: try pytest {' '.join(files)}")
+    chosen = every if sample >= len(every) else random.Random(seed).sample(every, sample)
+    left = []
+    for mutant, seen in try_all(name, path, files, chosen, tests):
+        if not seen:
+            left.append(mutant)
+            print(f"{module}:{mutant.line}: {mutant.before}  ->  {mutant.after}", flush=True)
+    good, spent = len(chosen) - len(left), time.monotonic() - started
+    print(f"{module}: {_share(good, len(chosen))} (of {len(every)}) by {len(tests)} tests, {spent:.0f} s", flush=True)
+    return good, len(chosen)
+
+
+def _share(good: int, all: int) -> str:
+    return f"{good} of {all} noticed, {good / all:.1%}"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tools.mutants", description=__doc__)
-    parser.add_argument("modules", nargs="*", choices=[[], *MODULES], help="all, if none is named")
-    for name in parser.parse_args().modules or MODULES:
-        module, tests = MODULES[name]
-        shutil.rmtree(COPY, ignore_errors=True)
-        COPY.mkdir()
-        for each in ("src", "tests", "tools", "pyproject.toml"):
-            (shutil.copytree if (ROOT / each).is_dir() else shutil.copy)(ROOT / each, COPY / each)
-        config = CONFIG.format(module=module, python=sys.executable, tests=" ".join(tests))
-        (COPY / "session.toml").write_text(config)
-        cosmic_ray("init", "session.toml", "session.sqlite")
-        cosmic_ray("exec", "session.toml", "session.sqlite")
-        tried = list(survivors("session.sqlite"))
-        left = [what for survived, what in tried if survived]
-        print("\n".join(left))
-        print(f"{name}: {len(tried) - len(left)} of {len(tried)} noticed, {1 - len(left) / len(tried):.0%}", flush=True)
+    parser = argparse.ArgumentParser(prog="python -m tools.mutants", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("groups", nargs="*", choices=[[], *GROUPS], help="all, if none is named")
+    parser.add_argument(
+        "--sample", type=int, default=sys.maxsize, help="at most so many changes of a module, by chance"
+    )
+    parser.add_argument("--seed", type=int, default=1, help="of that chance")
+    options = parser.parse_args()
+    os.chdir(ROOT)
+    sys.dont_write_bytecode = True
+    few = hypothesis.settings(
+        max_examples=EXAMPLES, derandomize=True, phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate]
+    )
+    hypothesis.settings.register_profile("mutants", few)
+    hypothesis.settings.load_profile("mutants")
+    for group in options.groups or GROUPS:
+        done = [try_module(module, files, options.sample, options.seed) for module, files in GROUPS[group].items()]
+        print(f"{group}: {_share(sum(good for good, _ in done), sum(all for _, all in done))}", flush=True)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,14 @@ def test_a_debt_gets_younger_by_the_share_that_is_paid(payable: bool, paid: int,
     books.settle(payable, WALLET, paid, 2_000)
     account = (books.payables if payable else books.receivables)[WALLET]
     assert (account.wei, account.since) == (MASQ - paid, since)
+    assert isinstance(account.since, int)
+
+
+@pytest.mark.parametrize(("paid", "since"), [(1, 1_000), (MASQ // 2, 1_000), (MASQ, 900)])
+def test_a_payment_from_before_the_debt_makes_it_no_older(paid: int, since: int) -> None:
+    books = ledger(MASQ, 1_000)
+    books.settle(False, WALLET, paid, 900)
+    assert books.receivables[WALLET].since == since
 
 
 def test_what_was_paid_before_it_is_owed_is_credit_of_that_time() -> None:
@@ -110,14 +118,18 @@ def test_no_balance_leaves_its_bounds() -> None:
     assert books.receivables[WALLET].wei == 2**126
     books.settle(False, WALLET, 2**128, 200)
     assert books.receivables[WALLET].wei == -(2**126)
+    assert not books.book(False, WALLET, 2**128, 100)
     assert not Ledger().book(False, WALLET, 2**126, 100)
+    assert not Ledger().book(False, WALLET, 2**126 + 1, 100)
     assert Ledger().book(False, WALLET, 2**126 - 1, 100)
 
 
 def test_old_dust_is_forgotten_and_credit_that_is_dust_too() -> None:
     entries = [
         BookEntry(False, bytes([number]) * 20, wei, since)
-        for number, (wei, since) in enumerate([(9, 99), (-9, 99), (10, 99), (-10, 99), (9, 100), (-9, 100)])
+        for number, (wei, since) in enumerate(
+            [(9, 99), (-9, 99), (10, 99), (-10, 99), (9, 100), (-9, 100), (11, 99), (-11, 99), (9, 101)]
+        )
     ]
     books = Ledger(entries)
     books.book(False, bytes(20), 0, 99)
@@ -130,7 +142,10 @@ def test_of_too_many_debts_the_smallest_go_and_a_tenth_more() -> None:
     wallets = [bytes([number]) * 20 for number in range(33)]
     entries = [BookEntry(False, wallet, 1_000 + number, 100) for number, wallet in enumerate(wallets)]
     assert Ledger(entries).forgive(100, 10, 100, 33) == ()
+    assert Ledger(entries).forgive(100, 10, 100, 35) == ()
     assert Ledger(entries).forgive(100, 10, 100, 30) == tuple(wallets[:6])
+    assert Ledger(entries).forgive(100, 10, 100, 32) == tuple(wallets[:4])
+    assert Ledger(entries).forgive(100, 10, 100, 28) == tuple(wallets[:7])
     dust = Ledger([*entries, BookEntry(False, b"d" * 20, 1, 0)])
     assert dust.forgive(200, 10, 100, 30) == (b"d" * 20, *wallets[:6])
 
