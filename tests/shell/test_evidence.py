@@ -19,9 +19,10 @@ from masq.core.accountant.ledger import BookEntry
 from masq.shell import store
 from masq.shell.database import connect
 from masq.shell.evidence import HOUR, MOST_ITEMS, evidence_key, row_hash
+from masq.shell.inspection import AlteredBooksError
 from masq.shell.key_file import KEY_FILE, StoreError, read_key
 from masq.shell.ledger import MOST_PROBLEMS, look, look_at_running
-from masq.shell.store import AlteredBooksError, Store
+from masq.shell.store import Store
 
 WALLET, OTHER, PURSE = b"a" * 20, b"b" * 20, b"c" * 20
 PAYMENT = Payment(OTHER, 10**20, 3, 9, WALLET, (Variant(b"raw", b"h" * 32, 10**9, None, 9),))

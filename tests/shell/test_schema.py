@@ -18,10 +18,11 @@ from masq.shell import evidence
 from masq.shell.database import connect
 from masq.shell.evidence import Sum, evidence_key, seal
 from masq.shell.head_file import HEAD_FILE, HeadFile
+from masq.shell.inspection import AlteredBooksError
 from masq.shell.key_file import KEY_FILE, read_key
 from masq.shell.ledger import look
 from masq.shell.schema import tables
-from masq.shell.store import AlteredBooksError, Store
+from masq.shell.store import Store
 from masq.types import CHAINS
 
 WALLET, OTHER, PURSE = b"a" * 20, b"b" * 20, b"c" * 20

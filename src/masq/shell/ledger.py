@@ -12,9 +12,10 @@ from masq.shell import evidence
 from masq.shell.database import alone, connect, mapped_errors
 from masq.shell.evidence import Entry, evidence_key
 from masq.shell.head_file import HEAD_FILE, HeadFile
+from masq.shell.inspection import problems, read_version
 from masq.shell.key_file import KEY_FILE, StoreError, read_key
 from masq.shell.schema import SEALED, TABLES
-from masq.shell.store import Store, problems, read_version
+from masq.shell.store import Store
 
 MOST_PROBLEMS: Final = 20
 MOST_ENTRIES: Final = 100

@@ -8,10 +8,9 @@ says how far it has come (`evidence`, `head_file`).
 
 from __future__ import annotations
 
-import json
 import os
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from time import time
@@ -21,18 +20,20 @@ import apsw
 
 from masq.chain.transaction import read_legacy
 from masq.core.accountant.accountant import SavedState
-from masq.core.accountant.effects import Part, Payment, Save, State, Variant
+from masq.core.accountant.effects import Save, State, Variant
 from masq.core.accountant.ledger import BookEntry
 from masq.settings.relations import DATABASE
 from masq.shell import evidence
 from masq.shell.backup import finish_restore
 from masq.shell.database import connect, make_durable, mapped_errors, take
-from masq.shell.evidence import ACCEPTED, Entry, Facts, Writing, evidence_key, time_text
+from masq.shell.evidence import ACCEPTED, Entry, Facts, Writing, evidence_key
 from masq.shell.head_file import HEAD_FILE, HeadFile, has_begun
 from masq.shell.history import Page, page_of, query_of
+from masq.shell.inspection import AlteredBooksError, problems, read_version
 from masq.shell.key_file import KEY_FILE, KEY_SIZE, StoredKey, read_key, write_key
 from masq.shell.key_file import StoreBusyError as StoreBusyError
 from masq.shell.key_file import StoreError as StoreError
+from masq.shell.rows import facts_of, payment_of, payment_row, variants_text
 from masq.shell.schema import (
     ACCOUNTS,
     BANNED,
@@ -47,26 +48,12 @@ from masq.shell.schema import (
     PAYMENTS,
     SCHEMA,
     SEALED,
-    tables,
 )
-from masq.types import address_text
 
 SNAPSHOT: Final = "node.snapshot"
 SNAPSHOT_HEAD: Final = "node.snapshot-head"
 PAGES_AT_ONCE: Final = 64
 """Of a snapshot: a save waits some milliseconds for them at most."""
-
-
-class AlteredBooksError(StoreError):
-    """The books aren't those that were written last. Their owner may look into it, and take them as they are."""
-
-    def __init__(self, directory: Path, problem: str) -> None:
-        self.problem = problem
-        super().__init__(
-            f"the books in {directory} are not those that were written last: {problem}. `masq ledger verify` tells "
-            "more. Restore a copy of all files, or, if you know why it is so, take them as they are with "
-            "`masq ledger accept`"
-        )
 
 
 class Store:
@@ -150,7 +137,7 @@ class Store:
             self._rows("SELECT creditor, wei, nonce, raw, hash, made FROM payments_1")
         ):
             sender, price = read_legacy(raw)
-            variants = _variants_text([Variant(raw, hash, price, None, made)])
+            variants = variants_text([Variant(raw, hash, price, None, made)])
             self._connection.execute(
                 "INSERT INTO payments (hash, creditor, wei, nonce, made, sender, variants, state, block) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL)",
@@ -189,14 +176,8 @@ class Store:
                 )
             )
             payments = tuple(
-                Payment(
-                    creditor, int(wei), nonce, made, sender, _variants(variants), State(state), block, _parts(parts)
-                )
-                for creditor, wei, nonce, made, sender, variants, state, block, parts in self._rows(
-                    "SELECT creditor, wei, nonce, made, sender, variants, state, block, parts FROM payments "
-                    "WHERE purse = ?",
-                    (purse,),
-                )
+                payment_of(row)
+                for row in self._rows(f"SELECT {', '.join(PAYMENTS.columns)} FROM payments WHERE purse = ?", (purse,))
             )
             banned = () if purse else tuple(wallet for (wallet,) in self._rows("SELECT wallet FROM banned"))
             start_block, outgo_block = (
@@ -251,30 +232,14 @@ class Store:
         `purse`: the further consuming wallet whose books these are.
         """
         charges = {"owed": 0, "earned": 0}
-        with self._use(), self._transaction(_facts(save), charges) as writing:
+        with self._use(), self._transaction(facts_of(save), charges) as writing:
             for entry in save.entries:
                 if purse and not entry.payable:
                     continue
                 old = writing.put(ACCOUNTS, (int(entry.payable), purse, entry.wallet, str(entry.wei), entry.since))
                 charges["owed" if entry.payable else "earned"] += entry.wei - (int(old[3]) if old else 0)
-            for p in save.payments:
-                variants = _variants_text(p.variants)
-                writing.put(
-                    PAYMENTS,
-                    (
-                        p.hash,
-                        p.creditor,
-                        str(p.wei),
-                        p.nonce,
-                        p.made,
-                        p.sender,
-                        variants,
-                        p.state.value,
-                        p.block,
-                        purse,
-                        _parts_text(p.parts),
-                    ),
-                )
+            for payment in save.payments:
+                writing.put(PAYMENTS, payment_row(payment, purse))
             for each in save.paid:
                 fee = None if each.fee is None else str(each.fee)
                 writing.add(PAID, (each.hash, each.creditor, str(each.wei), each.block, fee, each.time, each.sender))
@@ -392,104 +357,10 @@ def remove_snapshot(directory: Path) -> None:
         (directory / name).unlink(missing_ok=True)
 
 
-def read_version(connection: apsw.Connection, path: Path, password: str | None) -> int:
-    """The schema of a database; 0 of an empty one. StoreError if its key is wrong, or it is of a newer program."""
-    try:
-        version = connection.pragma("user_version")
-    except apsw.NotADBError as error:
-        hint = "the password is wrong" if password is not None else "it needs the --db-password it was made with"
-        raise StoreError(f"{path} can't be read: {hint}, or the file was damaged or altered") from error
-    if not 0 <= version <= SCHEMA:
-        raise StoreError(f"{path} was written by a newer version of this program (schema {version})")
-    return int(version)
-
-
-def problems(
-    connection: apsw.Connection, key: bytes, version: int, head: HeadFile | None, damage: str
-) -> Iterator[str]:
-    """What speaks against the books of a schema: they aren't what was written, or not what was written last.
-
-    `key`: the evidence key. `damage`: why there is no `head`, if there is a file.
-    """
-    if damage:
-        yield damage
-    saves = head.last.saves if head is not None else 0
-    if version < SEALED:
-        if saves and head is not None:
-            older = "they are of an older version of this program" if version else "there are none"
-            yield f"{older}, and {HEAD_FILE} tells of {saves} saves until {time_text(head.last.time)}"
-        elif version == 0 and head is None and not damage:
-            yield f"there are none, nor a {HEAD_FILE}, and their key is there"
-        return
-    yield from evidence.problems(connection, key, tables(version))
-    if head is not None:
-        if older := _rolled_back(connection, head.last):
-            yield older
-    elif not damage:
-        yield f"{HEAD_FILE} is missing, which tells how far they had come"
-
-
-def _rolled_back(connection: apsw.Connection, head: Entry) -> str:
-    """How the books are older than what `head` tells of, or others; nothing if they aren't."""
-    last = evidence.last_entry(connection)
-    if last.saves < head.saves:
-        return (
-            f"they are an older copy, as of {time_text(last.time)}: {head.saves - last.saves} saves until "
-            f"{time_text(head.time)} are not in it"
-        )
-    if evidence.follows(connection, head):
-        return ""
-    return f"they are not the ones that were written here until {time_text(head.time)}"
-
-
 def _begun(version: int) -> Facts:
     if version == SCHEMA:
         return {}
     return {"upgraded": [f"schema {version}"]} if version else {"begun": [f"schema {SCHEMA}"]}
-
-
-def _facts(save: Save) -> Facts:
-    """What the journal tells of a save, beside charges."""
-    kinds: tuple[tuple[str, list[Any]], ...] = (
-        (
-            "payments",
-            [
-                {
-                    "hash": p.hash.hex(),
-                    "creditor": address_text(p.creditor),
-                    "wei": str(p.wei),
-                    "nonce": p.nonce,
-                    "state": p.state.value,
-                    "block": p.block,
-                    **(
-                        {"parts": [[address_text(to), str(wei), failed] for to, wei, failed in p.parts]}
-                        if p.parts
-                        else {}
-                    ),
-                }
-                for p in save.payments
-            ],
-        ),
-        ("ended", [hash.hex() for hash in save.ended_payments]),
-        (
-            "paid",
-            [
-                {"hash": p.hash.hex(), "creditor": address_text(p.creditor), "wei": str(p.wei), "block": p.block}
-                for p in save.paid
-            ],
-        ),
-        (
-            "earned",
-            [
-                {"hash": e.hash.hex(), "debtor": address_text(e.debtor), "wei": str(e.wei), "block": e.block}
-                for e in save.earned
-            ],
-        ),
-        ("banned", [address_text(wallet) for wallet in save.banned]),
-        ("released", [address_text(wallet) for wallet in save.released]),
-        ("forgotten", [address_text(wallet) for wallet in save.forgotten]),
-    )
-    return {name: items for name, items in kinds if items}
 
 
 def config_name(purse: bytes, name: str) -> str:
@@ -514,32 +385,6 @@ def _key(directory: Path, password: str | None, accept: bool) -> StoredKey:
     HeadFile.begin(head, evidence_key(stored.key)).close()
     write_key(directory / KEY_FILE, stored.key, password)
     return stored
-
-
-def _variants_text(variants: Iterable[Variant]) -> str:
-    return json.dumps(
-        [[v.raw.hex(), v.hash.hex(), str(v.most), None if v.tip is None else str(v.tip), v.made] for v in variants]
-    )
-
-
-def _variants(text: str) -> tuple[Variant, ...]:
-    variants = tuple(
-        Variant(bytes.fromhex(raw), bytes.fromhex(hash), int(most), None if tip is None else int(tip), int(made))
-        for raw, hash, most, tip, made in json.loads(text)
-    )
-    if not variants:
-        raise ValueError("a payment without a transaction")
-    return variants
-
-
-def _parts_text(parts: Iterable[Part]) -> str:
-    listed = [[each.creditor.hex(), str(each.wei), int(each.failed)] for each in parts]
-    return json.dumps(listed) if listed else ""
-
-
-def _parts(text: str) -> tuple[Part, ...]:
-    listed = json.loads(text) if text else ()
-    return tuple(Part(bytes.fromhex(creditor), int(wei), bool(failed)) for creditor, wei, failed in listed)
 
 
 def change_password(directory: Path, old: str | None, new: str | None) -> None:
