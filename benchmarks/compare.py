@@ -1,7 +1,7 @@
 """Both results beside each other: `python -m benchmarks.compare A.json B.json`; status 1 if B is slower than A.
 
-Slower is a figure of ours that is worse by more than --tolerance per cent. What tor or the client did says how much
-the machine alone has changed between the runs: it is shown, and not judged.
+Slower is a figure of ours that is worse by more than --tolerance per cent. What tor, sing-box or the client did
+says how much the machine alone has changed between the runs: it is shown, and not judged.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.report import ROWS, TOR
+from benchmarks.report import ROWS, SING_BOX, TOR
 from benchmarks.results import Result
 
 STEPS = "steps, µs"
@@ -37,7 +37,7 @@ class Line:
 
     @property
     def judged(self) -> bool:
-        return self.network != TOR and self.figure != CLIENT
+        return self.network not in (TOR, SING_BOX) and self.figure != CLIENT
 
     def is_slower(self, tolerance: float) -> bool:
         """Whether it is ours, and worse by more than so many per cent."""

@@ -82,6 +82,18 @@ def first_byte(way: Way, timeout: float = PATIENCE) -> float:
         stream.close()
 
 
+def wait_for_stream(way: Way, deadline: float) -> None:
+    """Until a stream works; what it failed by (OSError) if none does until then, by the monotonic clock."""
+    while True:
+        try:
+            first_byte(way, timeout=5)
+            return
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+
+
 def first_bytes(way: Way, count: int, pause: float, seconds: float = 20.0) -> list[float]:
     """Milliseconds of so many new streams, one after the other with pauses; fewer if that takes too long."""
     times: list[float] = []

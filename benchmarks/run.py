@@ -9,18 +9,20 @@ import argparse
 import json
 import signal
 import sys
-from contextlib import ExitStack
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from statistics import median
 from typing import NoReturn
 
-from benchmarks import namespace, report, results, tor
+from benchmarks import namespace, report, results, sing_box, tor
 from benchmarks.measures import MEASURES, Figures, Subject, at_the_end
-from benchmarks.network import running_network
+from benchmarks.network import Network, running_network
 from benchmarks.server import running_server
 from benchmarks.steps import steps
 
-TOR = "tor"
+Start = Callable[[int], AbstractContextManager[Network]]
+"""Starts a network that leads to the server at a port."""
 OURS = {
     "circuits": {},
     "0.9.1 packages, secure links": {"package-policy": "masq"},
@@ -33,11 +35,17 @@ def main() -> None:
     signal.signal(signal.SIGTERM, end)
     separate = namespace.enter()
     print(f"namespace of its own: {separate}, MTU {namespace.mtu()}, {namespace.congestion_control()}", flush=True)
-    if not tor.installed():
-        print(tor.MISSING)
-    with_tor = tor.installed() and not arguments.no_tor
-    rounds = 1 if arguments.quick else 3
-    found = measure(arguments.only or list(OURS), with_tor, rounds, 0.2 if arguments.quick else 1.0)
+    others: list[Start] = []
+    for program, start, wanted in (
+        (tor, tor.running_tor, not arguments.no_tor),
+        (sing_box, sing_box.running_sing_box, not arguments.no_sing_box),
+    ):
+        if not program.installed():
+            print(program.MISSING)
+        elif wanted:
+            others.append(start)
+    rounds = 1 if arguments.quick else arguments.rounds
+    found = measure(arguments.only or list(OURS), others, rounds, 0.2 if arguments.quick else 1.0)
     middle = {kind: medians(each) for kind, each in found.items()}
     show(middle)
     if arguments.json:
@@ -55,6 +63,8 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="one round of little, instead of three")
     parser.add_argument("--only", action="append", choices=OURS, help="of our networks only this one")
     parser.add_argument("--no-tor", action="store_true", help="no tor network to compare with")
+    parser.add_argument("--no-sing-box", action="store_true", help="no sing-box to compare with")
+    parser.add_argument("--rounds", type=int, default=3, help="of which medians are taken")
     parser.add_argument("--json", metavar="FILE", help="write the figures of each round there")
     return parser.parse_args()
 
@@ -64,15 +74,15 @@ def end(*_: object) -> NoReturn:
     raise SystemExit(143)
 
 
-def measure(kinds: list[str], with_tor: bool, rounds: int, scale: float) -> dict[str, list[Figures]]:
+def measure(kinds: list[str], others: Sequence[Start], rounds: int, scale: float) -> dict[str, list[Figures]]:
     """The figures of each network in each round. All are up all the time, and take turns measure by measure."""
     found: dict[str, list[Figures]] = {}
     with ExitStack() as stack:
         server, port = stack.enter_context(running_server())
         networks = []
-        if with_tor:
-            networks.append(stack.enter_context(tor.running_tor(port)))
-            print(f"tor is up after {networks[-1].seconds_to_route:.0f} s", flush=True)
+        for start in others:
+            networks.append(stack.enter_context(start(port)))
+            print(f"{networks[-1].name} is up after {networks[-1].seconds_to_route:.0f} s", flush=True)
         for kind in kinds:
             networks.append(stack.enter_context(running_network(kind, port, 2 + len(networks), OURS[kind])))
             print(f"{kind} are up after {networks[-1].seconds_to_route:.0f} s", flush=True)

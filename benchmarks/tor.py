@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.load import Way, first_byte
+from benchmarks.load import Way, wait_for_stream
 from benchmarks.network import Network
 
 AUTHORITIES = ("authority1", "authority2", "authority3")
@@ -141,7 +141,10 @@ def running_tor(server_port: int) -> Iterator[Network]:
         start([CLIENT])
         wait([CLIENT], "Bootstrapped 100%")
         way = Way((hosts[CLIENT], SOCKS_PORT), server_port)
-        wait_for_stream(way, deadline)
+        try:
+            wait_for_stream(way, deadline)
+        except OSError as error:
+            raise SystemExit(f"no stream over the tor network within {PATIENCE:.0f} s: {error}") from None
         yield Network("tor", list(processes.values()), way, time.monotonic() - begun)
     finally:
         stop(list(processes))
@@ -246,18 +249,6 @@ def wait_for_words(directory: Path, processes: dict[str, subprocess.Popen[bytes]
                 f"no '{words}' by the tor network within {PATIENCE:.0f} s; last words of " + "; ".join(late)
             )
         time.sleep(0.05)
-
-
-def wait_for_stream(way: Way, deadline: float) -> None:
-    """Until a stream works; SystemExit if it takes too long."""
-    while True:
-        try:
-            first_byte(way, timeout=5)
-            return
-        except OSError as error:
-            if time.monotonic() > deadline:
-                raise SystemExit(f"no stream over the tor network within {PATIENCE:.0f} s: {error}") from None
-            time.sleep(0.2)
 
 
 def log(directory: Path) -> str:
