@@ -1,4 +1,4 @@
-"""A private tor network on loopback: three authorities, three exits, and a client with a fixed path over those."""
+"""A private tor network: three authorities, three exits, and a client with a fixed path over those."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.load import Way, wait_for_stream
 from benchmarks.network import Network
+from benchmarks.wan.hosts import Host
 
 AUTHORITIES = ("authority1", "authority2", "authority3")
 EXITS = ("exit1", "exit2", "exit3")
@@ -29,13 +30,16 @@ RunAsDaemon 0
 AvoidDiskWrites 1
 ProtocolWarnings 0
 SafeLogging 0
-Schedulers Vanilla
 ConfluxEnabled 0
 EnforceDistinctSubnets 0
 AssumeReachable 1
 BandwidthRate 1 GBytes
 BandwidthBurst 1 GBytes
 """
+ON_LOOPBACK = """
+Schedulers Vanilla
+"""
+"""What is fastest there. Over distances tor chooses itself, as relays do: KIST."""
 RELAY = """
 SocksPort 0
 ExitPolicyRejectPrivate 0
@@ -72,8 +76,10 @@ AuthDirMaxServersPerAddr 0
 AuthDirFastGuarantee 0
 AuthDirVoteStableGuaranteeMinUptime 0
 AuthDirVoteStableGuaranteeMTBF 0
-ConsensusParams nf_ito_low=0 nf_ito_high=0 circpad_padding_disabled=1
 """
+CONSENSUS = "ConsensusParams nf_ito_low=0 nf_ito_high=0 circpad_padding_disabled=1"
+OVER_DISTANCES = " cc_alg=2"
+"""Congestion control as the consensus of the public network asks for: Vegas."""
 EXIT = """
 ExitRelay 1
 ExitPolicy accept *:*
@@ -99,8 +105,14 @@ def version() -> str:
 
 
 @contextmanager
-def running_tor(server_port: int) -> Iterator[Network]:
-    """A network whose client reaches the server at 127.0.0.1; all gone afterwards."""
+def running_tor(
+    server_port: int, hosts: Mapping[str, Host] | None = None, server_ip: str = "127.0.0.1"
+) -> Iterator[Network]:
+    """A network whose client reaches the server; all gone afterwards.
+
+    It is on loopback, or, with `hosts` of a wide network by the names of AUTHORITIES, EXITS and CLIENT, at these. Then
+    only the client's host can say when a stream works: nobody has tried.
+    """
     directory = Path(tempfile.mkdtemp(prefix="tor-bench-"))
     processes: dict[str, subprocess.Popen[bytes]] = {}
     begun = time.monotonic()
@@ -109,6 +121,7 @@ def running_tor(server_port: int) -> Iterator[Network]:
     def start(names: Iterable[str]) -> None:
         for name in names:
             command = ["tor", "-f", str(directory / name / "torrc")]
+            command = hosts[name].command(command) if hosts else command
             processes[name] = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def stop(names: Iterable[str]) -> None:
@@ -121,9 +134,10 @@ def running_tor(server_port: int) -> Iterator[Network]:
         wait_for_words(directory, {name: processes[name] for name in names}, words, deadline)
 
     try:
-        hosts = {name: f"127.0.9.{number}" for number, name in enumerate((*AUTHORITIES, *EXITS, CLIENT), 1)}
+        names = (*AUTHORITIES, *EXITS, CLIENT)
+        ips = {name: hosts[name].ip if hosts else f"127.0.9.{number}" for number, name in enumerate(names, 1)}
         for seconds in FIRST_CONSENSUS:
-            configure(directory, hosts, seconds)
+            configure(directory, ips, seconds, wide=bool(hosts))
             start(AUTHORITIES)
             # Exits tell the authorities of themselves at once, and not again for long.
             wait(AUTHORITIES, "Opened Directory listener")
@@ -140,42 +154,45 @@ def running_tor(server_port: int) -> Iterator[Network]:
         wait(EXITS, "Bootstrapped 100%")
         start([CLIENT])
         wait([CLIENT], "Bootstrapped 100%")
-        way = Way((hosts[CLIENT], SOCKS_PORT), server_port)
-        try:
-            wait_for_stream(way, deadline)
-        except OSError as error:
-            raise SystemExit(f"no stream over the tor network within {PATIENCE:.0f} s: {error}") from None
+        way = Way((ips[CLIENT], SOCKS_PORT), server_port, server_ip)
+        if not hosts:
+            try:
+                wait_for_stream(way, deadline)
+            except OSError as error:
+                raise SystemExit(f"no stream over the tor network within {PATIENCE:.0f} s: {error}") from None
         yield Network("tor", list(processes.values()), way, time.monotonic() - begun)
     finally:
         stop(list(processes))
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def configure(directory: Path, hosts: dict[str, str], first_consensus: int) -> None:
+def configure(directory: Path, ips: dict[str, str], first_consensus: int, *, wide: bool) -> None:
     """Make keys and a torrc for each."""
-    for name in hosts:
+    for name in ips:
         (directory / name / "keys").mkdir(parents=True, mode=0o700)
         (directory / name).chmod(0o700)
-    certify(directory, hosts)
+    certify(directory, ips)
     relays = (*AUTHORITIES, *EXITS)
+    common = "" if wide else ON_LOOPBACK
+    authority = AUTHORITY + CONSENSUS + OVER_DISTANCES * wide + "\n"
     text = {}
     for name in relays:
-        text[name] = torrc(directory, name, hosts[name]) + RELAY
-        text[name] += f"ORPort {hosts[name]}:{OR_PORT} IPv4Only\nAddress {hosts[name]}\n"
-        text[name] += AUTHORITY + f"DirPort {hosts[name]}:{DIR_PORT}\n" if name in AUTHORITIES else EXIT
+        text[name] = common + torrc(directory, name, ips[name]) + RELAY
+        text[name] += f"ORPort {ips[name]}:{OR_PORT} IPv4Only\nAddress {ips[name]}\n"
+        text[name] += authority + f"DirPort {ips[name]}:{DIR_PORT}\n" if name in AUTHORITIES else EXIT
     fingerprints = identify(directory, text)
     known = ""
     for name in AUTHORITIES:
         certificate = (directory / name / "keys" / "authority_certificate").read_text()
         identity = certificate.partition("\nfingerprint ")[2].split()[0]
-        known += f"DirAuthority {name} orport={OR_PORT} v3ident={identity} {hosts[name]}:{DIR_PORT} "
+        known += f"DirAuthority {name} orport={OR_PORT} v3ident={identity} {ips[name]}:{DIR_PORT} "
         known += fingerprints[name] + "\n"
     entry, middle, last = (f"${fingerprints[name]}" for name in EXITS)
-    text[CLIENT] = torrc(directory, CLIENT, hosts[CLIENT]) + USER
-    text[CLIENT] += f"SocksPort {hosts[CLIENT]}:{SOCKS_PORT}\n"
+    text[CLIENT] = common + torrc(directory, CLIENT, ips[CLIENT]) + USER
+    text[CLIENT] += f"SocksPort {ips[CLIENT]}:{SOCKS_PORT}\n"
     text[CLIENT] += f"EntryNodes {entry}\nMiddleNodes {middle}\nExitNodes {last}\n"
     start = f"TestingV3AuthVotingStartOffset {(int(time.time()) + first_consensus) % 30}\n"
-    for name in hosts:
+    for name in ips:
         (directory / name / "torrc").write_text(text[name] + known + start * (name in AUTHORITIES))
 
 
@@ -194,11 +211,11 @@ def torrc(directory: Path, name: str, host: str) -> str:
     )
 
 
-def certify(directory: Path, hosts: dict[str, str]) -> None:
+def certify(directory: Path, ips: dict[str, str]) -> None:
     """The long-term keys of the authorities, and what they certify."""
     running = []
     for name in AUTHORITIES:
-        command = ["tor-gencert", "--create-identity-key", "-m", "12", "-a", f"{hosts[name]}:{DIR_PORT}"]
+        command = ["tor-gencert", "--create-identity-key", "-m", "12", "-a", f"{ips[name]}:{DIR_PORT}"]
         command += ["--passphrase-fd", "0"]
         process = subprocess.Popen(
             command, cwd=directory / name / "keys", stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True

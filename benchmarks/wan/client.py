@@ -10,7 +10,7 @@ import time
 from statistics import median
 from typing import Final
 
-from benchmarks.load import ENDLESS, Way, bulk_running, first_byte, first_bytes, open_stream
+from benchmarks.load import ENDLESS, Way, bulk_running, first_byte, first_bytes, open_stream, wait_for_stream
 
 WARM: Final = 0.4
 """The part of the time that streams have to find their speed, and that doesn't count."""
@@ -78,6 +78,9 @@ def measure(way: Way, what: str, seconds: float) -> dict[str, float]:
                 return {"first byte under bulk": median(first_bytes(way, 9, 0.3, seconds))}
         case "download":
             return {"10 MB": download(way, 10_000_000)}
+        case "ready":
+            wait_for_stream(way, time.monotonic() + seconds)
+            return {}
         case _:
             raise SystemExit(f"what is {what}?")
 
