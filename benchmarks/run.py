@@ -53,7 +53,7 @@ def main() -> None:
     costs = steps()
     result = results.new(middle, dict(costs), quick=arguments.quick, rounds=rounds)
     print(f"\nkept in {result.write()}: python -m benchmarks.compare BEFORE AFTER")
-    if not arguments.only and not arguments.quick:
+    if arguments.page or not (arguments.only or arguments.quick):
         report.write(middle, separate, rounds, costs)
         print(f"written to {report.PAGE}")
 
@@ -65,6 +65,7 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--no-tor", action="store_true", help="no tor network to compare with")
     parser.add_argument("--no-sing-box", action="store_true", help="no sing-box to compare with")
     parser.add_argument("--rounds", type=int, default=3, help="of which medians are taken")
+    parser.add_argument("--page", action="store_true", help="write the page, though not all networks are measured")
     parser.add_argument("--json", metavar="FILE", help="write the figures of each round there")
     return parser.parse_args()
 
