@@ -64,6 +64,13 @@ def test_what_is_no_key_is_refused(key: bytes) -> None:
         key_pair(0).seal(key, b"hi")
 
 
+@pytest.mark.parametrize("change", [lambda key: key + b"x", lambda key: key[:-1]])
+def test_a_key_that_is_too_long_or_too_short_is_refused(change: Callable[[bytes], bytes]) -> None:
+    keys = key_pair(0)
+    with pytest.raises(CryptoError, match="a public key has 64 bytes"):
+        keys.seal(change(keys.public_key), b"hi")
+
+
 def test_a_first_contact_key_opens_as_the_whole_one() -> None:
     keys = key_pair(0)
     short = keys.first_contact_key(keys.fragment())
@@ -84,6 +91,17 @@ def test_signatures(keys: CryptDE, data: bytes) -> None:
     plain = keys.sign_plain(data)
     assert reader.verify_plain(data, plain, keys.public_key)
     assert not reader.verify(data, plain, keys.public_key)
+
+
+def test_bytes_do_not_pass_between_a_signature_and_what_it_signs() -> None:
+    keys, data = key_pair(0), b"data"
+    for sign, verify in ((keys.sign, keys.verify), (keys.sign_plain, keys.verify_plain)):
+        signature = sign(data)
+        assert verify(data, signature, keys.public_key)
+        assert not verify(data[1:], signature + data[:1], keys.public_key)
+        assert not verify(signature[-1:] + data, signature[:-1], keys.public_key)
+        assert not verify(data, signature, keys.public_key + b"x")
+        assert not verify(data, signature, keys.public_key[:-1])
 
 
 @given(st.binary(max_size=100), st.binary(max_size=100), st.binary(max_size=100))
@@ -121,6 +139,24 @@ def test_new_keys_come_from_the_given_source() -> None:
     assert first.seal(other.public_key, b"x") == same.seal(other.public_key, b"x")
 
 
+def test_secrets_are_drawn_at_the_size_that_they_have() -> None:
+    sizes = []
+
+    def source(size: int) -> bytes:
+        sizes.append(size)
+        return bytes((1,)) * size
+
+    keys = CryptDE(CONTRACT, source)
+    assert sizes == [32, 32]
+    keys.seal(keys.public_key, b"x")
+    assert sizes == [32, 32, 32]
+
+
+def test_only_real_keys_make_secure_links() -> None:
+    assert key_pair(0).links_securely
+    assert not NullCryptDE(b"\1").links_securely
+
+
 # --- the readable test cipher ---
 
 
@@ -144,3 +180,10 @@ def test_the_readable_cipher_seals_nothing_empty() -> None:
             keys.seal(key, message)
     with pytest.raises(CryptoError):
         keys.open(b"\x81\x82")
+
+
+def test_what_the_readable_cipher_writes() -> None:
+    keys = NullCryptDE(b"\x00\x01\x7f\x80\xff")
+    assert keys.seal(keys.public_key, b"hi") == b"\x80\x81\xff\x00\x7fhi"
+    assert keys.alias().public_key == b"\xff\x80\x7f\x01\x00"
+    assert keys.garbage(3) == b"444"
