@@ -3,8 +3,11 @@
 cosmic-ray makes the changes; uv fetches it when it is needed. Each is tried in a fork of a process that holds pytest,
 hypothesis and all of ours that doesn't depend on the changed module, with only those tests that enter the changed
 function (all, if it is in none), first those that have noticed most. hypothesis tries few examples, always the same.
-A test that takes over `SLOW` seconds isn't asked: so the score is rather too low. Left out are changes of `EQUIVALENT`
-kinds, which no test can notice. What no test notices is listed.
+A test that takes over `SLOW` seconds isn't asked: so the score is rather too low. What no test notices is listed.
+
+Left out are changes that no test can notice: of annotations, which nobody reads when it runs; `==` for `is` and `!=`
+for `is not`, which stand beside None and members of enumerations; of `slots` and `frozen` of dataclasses, which only
+keep programmers from errors; and of what a module does when it is run as a program.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from __future__ import annotations
 import argparse
 import ast
 import contextlib
+import gc
 import importlib
 import importlib.util
 import json
@@ -65,10 +69,6 @@ PATIENCE: Final = 4.0
 STARTING: Final = 5.0
 MEMORY: Final = 2 << 30
 """Bytes that a changed program may take."""
-EQUIVALENT: Final = """annotations, which nobody reads when it runs; `==` for `is` and `!=` for `is not`, which stand
-beside None and members of enumerations; `slots` and `frozen` of dataclasses, which only keep programmers from errors; what a
-module does when it is run as a program, which none of these is by a Node"""
-
 COSMIC_RAY: Final = "cosmic-ray==8.7.0"
 MUTATE: Final = """
 import itertools, json, sys
@@ -193,10 +193,24 @@ class Choice:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed:
             self._tell(report.nodeid)
+            os._exit(1)  # There is nothing to tidy up: it is a fork.
 
 
 def run_tests(files: Sequence[str], plugin: object) -> int:
-    quiet = ("-x", "--tb=no", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:timeout", "-W", "default")
+    quiet = (
+        "-x",
+        "--tb=no",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:xdist",
+        "-p",
+        "no:timeout",
+        "-p",
+        "no:unraisableexception",
+        "-W",
+        "default",
+    )
     return int(pytest.main([*quiet, *files], plugins=[plugin]))
 
 
@@ -336,6 +350,7 @@ def try_module(module: str, files: Sequence[str], sample: int, seed: int) -> tup
     name = module_name(path, SOURCE)
     started = time.monotonic()
     prepare(name, files)
+    gc.freeze()
     tests = watch(name, path, files)
     every = mutants_of(path)
     unchanged = Mutant("", path.read_text(), 0, "", "")
@@ -365,7 +380,6 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1, help="of that chance")
     options = parser.parse_args()
     os.chdir(ROOT)
-    sys.dont_write_bytecode = True
     few = hypothesis.settings(
         max_examples=EXAMPLES, derandomize=True, phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate]
     )
