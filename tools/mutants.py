@@ -2,7 +2,7 @@
 
 cosmic-ray makes the changes; uv fetches it when it is needed. Each is tried in a fork of a process that holds pytest,
 hypothesis and all of ours that doesn't depend on the changed module, with only those tests that enter the changed
-function (all, if it is in none), first those that have noticed most. hypothesis tries few examples, always the same.
+function (all, if there are none), first those that have noticed most. hypothesis tries few examples, always the same.
 A test that takes over `SLOW` seconds isn't asked: so the score is rather too low. What no test notices is listed.
 
 Left out are changes that no test can notice: of annotations, which nobody reads when it runs; `==` for `is` and `!=`
@@ -56,7 +56,7 @@ GROUPS: Final[dict[str, dict[str, tuple[str, ...]]]] = {
         "core/accountant/search.py": (f"{CORE}/test_search.py", f"{CORE}/test_search_rounds.py"),
     },
     "journal": {
-        "shell/evidence.py": ("tests/shell/test_evidence.py",),
+        "shell/evidence.py": ("tests/shell/test_evidence_parts.py", "tests/shell/test_evidence.py"),
         "shell/head_file.py": ("tests/shell/test_head_file.py", "tests/shell/test_evidence.py"),
     },
     "crypto": {"crypto.py": ("tests/test_crypto.py",)},
@@ -317,6 +317,8 @@ def put_in(name: str, path: Path, code: CodeType) -> None:
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    package, _, last = name.rpartition(".")
+    setattr(importlib.import_module(package), last, module)
     exec(code, module.__dict__)  # that is what it is for
 
 
@@ -328,11 +330,9 @@ def try_all(
     noticed: Counter[str] = Counter()
     for mutant in mutants:
         span = next((span for body, span in reversed(functions) if mutant.line in body), None)
-        asked = [key for key, test in tests.items() if span is None or any(line in span for line in test.functions)]
-        asked.sort(key=lambda key: (-noticed[key], tests[key].seconds))
-        if not asked:
-            yield mutant, False
-            continue
+        entering = [key for key, test in tests.items() if span and any(line in span for line in test.functions)]
+        # What no test enters may be called when the module is imported.
+        asked = sorted(entering or tests, key=lambda key: (-noticed[key], tests[key].seconds))
 
         def attempt(tell: Callable[[str], object], code: str = mutant.code, names: Sequence[str] = asked) -> int:
             put_in(name, path, compile(code, str(path), "exec", dont_inherit=True))

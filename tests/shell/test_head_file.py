@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import errno
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.older_books import older_books
 
-from masq.shell.head_file import HEAD_FILE, HeadFile
+from masq.shell.evidence import AlteredError, Entry
+from masq.shell.head_file import HEAD_FILE, HeadFile, has_begun
 from masq.shell.key_file import StoreError
 from masq.shell.ledger import look
 from masq.shell.store import Store
@@ -69,3 +71,53 @@ def test_a_damaged_one_is_one_problem(tmp_path: Path) -> None:
     (tmp_path / HEAD_FILE).write_bytes(b"")
     (problem,) = look(tmp_path, None)["problems"]
     assert "damaged" in problem
+
+
+def test_what_is_written_is_read_again_slot_by_slot(tmp_path: Path) -> None:
+    path, key = tmp_path / HEAD_FILE, b"k" * 32
+    file = HeadFile.begin(path, key)
+    assert not has_begun(path)
+    assert path.stat().st_mode & 0o777 == 0o600
+    entries = [Entry(7 + saves, 5, 9, saves, before=b"b" * 32, hash=bytes([saves]) * 32) for saves in range(1, 6)]
+    for entry in entries:
+        file.write(entry)
+        assert file.last is entry
+        opened = HeadFile.open(path, key)
+        assert opened is not None
+        assert opened.last == replace(entry, began=entry.time)
+        opened.close()
+        assert has_begun(path)
+    file.close()
+    content = path.read_bytes()
+    assert len(content) == 256
+    path.write_bytes(content[:128] + bytes(128))
+    opened = HeadFile.open(path, key)
+    assert opened is not None
+    assert opened.last.saves == 4, "the other slot is the save before"
+    opened.close()
+    path.write_bytes(bytes(128) + content[128:])
+    assert has_begun(path)
+    path.write_bytes(content[:127])
+    found, why = HeadFile.find(path, key)
+    assert (found is not None, why) == (True, "")
+    assert found is not None
+    found.close()
+    path.write_bytes(content[:100])
+    found, why = HeadFile.find(path, key)
+    assert found is None
+    assert "node.head was damaged" in why
+    assert HeadFile.find(tmp_path / "none", key) == (None, "")
+    assert not has_begun(tmp_path / "none")
+
+
+@pytest.mark.parametrize("at", [0, 7, 8, 15, 16, 23, 24, 55, 56, 87, 88, 119])
+def test_no_byte_of_a_slot_can_be_changed(tmp_path: Path, at: int) -> None:
+    path, key = tmp_path / HEAD_FILE, b"k" * 32
+    file = HeadFile.begin(path, key)
+    file.write(Entry(1, 5, 9, 2, before=b"b" * 32, hash=b"h" * 32))
+    file.close()
+    content = bytearray(path.read_bytes())
+    content[at] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(AlteredError, match="damaged or altered"):
+        HeadFile.open(path, key)
