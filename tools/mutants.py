@@ -53,7 +53,7 @@ GROUPS: Final[dict[str, dict[str, tuple[str, ...]]]] = {
     },
     "income": {
         "core/accountant/earning.py": (f"{CORE}/test_earning.py", f"{CORE}/test_strangers.py"),
-        "core/accountant/search.py": (f"{CORE}/test_search.py", f"{CORE}/test_search_rounds.py"),
+        "core/accountant/search.py": (f"{CORE}/test_search_bounds.py", f"{CORE}/test_search.py"),
     },
     "journal": {
         "shell/evidence.py": ("tests/shell/test_evidence_parts.py", "tests/shell/test_evidence.py"),

@@ -72,8 +72,11 @@ class Search:
         self.missing: set[bytes] = set()
         """Transactions that count, and of which that is so."""
         self._extents: deque[int] = deque(maxlen=TIMES - 1)
+        """By how many blocks the last searches went on."""
         self._searches = 0
         self._begun: int | None = None
+        self._before = 0
+        """`next` when the search began."""
         self._shown: set[tuple[bytes, Address]] = set()
         if next is not None and known is not None:
             self._recall(next, known)
@@ -114,7 +117,7 @@ class Search:
         if self.next is None or self.first is None:
             self.next = self.first = self._floor = last
         if self._begun is None:
-            self._begun = self.first
+            self._begun, self._before = self.first, self.next
             self._shown.clear()
             kept = self.visible.items() if self._way is Way.IN else ()
             self.visible = {key: seen for key, seen in kept if seen.block_hash}
@@ -145,6 +148,7 @@ class Search:
             self.first = max(self._floor, last + 1 - overlap)
             self.doubted, self.missing = (), set()
         else:
+            self._extents.append(self.next - self._before)
             self._end(last, deep)
         return [each for each in new if each is not None]
 
@@ -164,7 +168,6 @@ class Search:
     def _end(self, last: int, deep: int) -> None:
         """All was searched that there is."""
         begun = self._begun if self._begun is not None else last
-        self._extents.append(max(0, last - max(begun, (self.next or 0) - REMEMBERED_BLOCKS)))
         missing = [
             (hash, known)
             for (hash, wallet), known in self._counted.items()
