@@ -52,7 +52,7 @@ GROUPS: Final[dict[str, dict[str, tuple[str, ...]]]] = {
         )
     },
     "income": {
-        "core/accountant/earning.py": (f"{CORE}/test_earning.py", f"{CORE}/test_strangers.py"),
+        "core/accountant/earning.py": (f"{CORE}/test_earning_steps.py", f"{CORE}/test_earning.py"),
         "core/accountant/search.py": (f"{CORE}/test_search_bounds.py", f"{CORE}/test_search.py"),
     },
     "journal": {
