@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable
 
-from tools import mutants
+from tools import mutants, mutations
 
 SOURCE = """\
 def first(each: int | None) -> str | None:
@@ -22,13 +22,13 @@ def second(
 
 
 def test_only_what_nobody_reads_when_it_runs_is_left_out() -> None:
-    lines, silent = SOURCE.split("\n"), set(mutants._annotated(ast.parse(SOURCE)))
+    lines, silent = SOURCE.split("\n"), set(mutations._annotated(ast.parse(SOURCE)))
 
     def left_out(operator: str, before: str, after: str) -> bool:
         line = next(n for n, text in enumerate(lines, 1) if before in text)
-        mutant = mutants.Mutant(operator, "", line, before, after)
-        column = mutants._column(lines[line - 1], lines[line - 1].replace(before, after))
-        return mutants._is_equivalent(mutant, column, silent)
+        mutant = mutations.Mutant(operator, "", line, before, after)
+        column = mutations._column(lines[line - 1], lines[line - 1].replace(before, after))
+        return mutations._is_equivalent(mutant, column, silent)
 
     assert left_out("ReplaceBinaryOperator_BitOr_Add", "int | None", "int + None")
     assert left_out("ReplaceBinaryOperator_BitOr_Add", "str | None", "str + None")
@@ -36,8 +36,8 @@ def test_only_what_nobody_reads_when_it_runs_is_left_out() -> None:
     assert not left_out("NumberReplacer", "return 1", "return 2")
     assert left_out("ReplaceComparisonOperator_Is_Eq", "return each", "")
     assert not left_out("ReplaceComparisonOperator_Is_IsNot", "return each", "")
-    flags = mutants.Mutant("ReplaceTrueWithFalse", "", 2, "@dataclass(frozen=True)", "@dataclass(frozen=False)")
-    assert mutants._is_equivalent(flags, 0, silent)
+    flags = mutations.Mutant("ReplaceTrueWithFalse", "", 2, "@dataclass(frozen=True)", "@dataclass(frozen=False)")
+    assert mutations._is_equivalent(flags, 0, silent)
 
 
 def test_a_function_has_a_body_and_begins_with_its_decorators() -> None:
