@@ -22,6 +22,7 @@ from masq.cli.doctor import Finding, Patient, admit, examine, from_head
 from masq.cli.status import Document
 from masq.errors import SettingError
 from masq.settings import gather
+from masq.shell.store import Store, change_password
 
 KEY = "11" * 32
 WALLET = "0x" + "ab" * 20
@@ -118,6 +119,20 @@ def test_the_directory(tmp_path: Path) -> None:
     assert only(patient(tmp_path / "file" / "x"), "directory").state == "bad"
     (tmp_path / ("x" * 100)).mkdir(mode=0o700)
     assert [each.state for each in findings(patient(tmp_path / ("x" * 100)), "directory")] == ["ok", "bad"]
+
+
+def test_the_books_are_looked_into(tmp_path: Path) -> None:
+    assert findings(patient(tmp_path), "books") == []
+    Store.open(tmp_path, None).close()
+    assert only(patient(tmp_path), "books").state == "ok"
+    (tmp_path / "node.head").unlink()
+    found = only(patient(tmp_path), "books")
+    assert (found.state, "node.head is missing" in found.words) == ("bad", True)
+    assert "masq ledger verify" in found.do
+    Store.open(tmp_path, None, "by a test").close()
+    change_password(tmp_path, None, "a password")
+    assert only(patient(tmp_path), "books").state == "bad"
+    assert only(patient(tmp_path, db_password="a password"), "books").state == "ok"
 
 
 @pytest.mark.parametrize(("free", "state"), [(10**8, "bad"), (5 * 10**8, "warning"), (10**10, "ok")])

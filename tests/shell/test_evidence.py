@@ -115,6 +115,17 @@ ROWS = [
     ("UPDATE journal SET hash = x'00' WHERE number = 2", "entry 2 of the journal"),
     ("UPDATE journal SET sums = x''", "entry 1 of the journal"),
     ("UPDATE journal SET number = number + 1 WHERE number = 3", "the journal lacks entries before number 4"),
+    ("UPDATE journal SET number = 9223372036854775807 WHERE number = 3", "entries before number 9223372036854775807"),
+    ("UPDATE journal SET saves = 9223372036854775807 WHERE number = 3", "entry 3 of the journal"),
+    ("DROP TABLE banned", "the table banned is missing"),
+    ("DROP TABLE journal", "the table journal is missing"),
+    (
+        "CREATE TRIGGER t AFTER INSERT ON paid BEGIN DELETE FROM accounts; END",
+        "a trigger t, which",
+    ),
+    ('CREATE VIEW "a""b" AS SELECT * FROM paid', 'a view a"b, which'),
+    ("CREATE TABLE further (name TEXT)", "a table further, which"),
+    ("CREATE INDEX i ON paid (hash)", "an index i, which"),
 ]
 
 
@@ -124,6 +135,15 @@ def test_a_row_that_was_altered_with_the_key_is_named(books: Path, change: str, 
         connection.execute(change)
     assert words in problem_of(books)
     accepts(books)
+
+
+def test_a_table_of_other_columns_can_t_be_taken_as_it_is(books: Path) -> None:
+    with with_key(books) as connection:
+        connection.execute("ALTER TABLE banned ADD COLUMN more TEXT")
+    assert problem_of(books) == "the table banned has other columns than it was made with"
+    with pytest.raises(StoreError, match="can't be taken as they are"):
+        Store.open(books, None, accept="by a test")
+    assert problem_of(books)
 
 
 def test_a_row_of_before_is_noticed_though_its_seal_is_true(books: Path) -> None:

@@ -106,7 +106,7 @@ def _verdict(status: Document) -> Finding:
 
 async def examine(patient: Patient, offline: bool = False) -> AsyncIterator[Finding]:
     """All that there is to look at, one after the other."""
-    for look in (_directory, _disk, _descriptors, _wallets, _ports, _inbound):
+    for look in (_directory, _books, _disk, _descriptors, _wallets, _ports, _inbound):
         for finding in look(patient):
             yield finding
     if offline or patient.mode is Mode.ZERO_HOP:
@@ -142,6 +142,26 @@ def _directory(patient: Patient) -> Iterator[Finding]:
         yield Finding("directory", "ok", f"{path} is its owner's alone")
     if len(str(path / "masq.sock").encode()) > 107:
         yield Finding("directory", "bad", f"{path} is too long for a socket in it", "a shorter --data-directory")
+
+
+def _books(patient: Patient) -> Iterator[Finding]:
+    """Of a Node that doesn't run: one that does has looked into them."""
+    from masq.shell.key_file import KEY_FILE, StoreError
+    from masq.shell.ledger import look as look_into_books
+
+    directory = patient.settings.data_directory
+    if patient.status is not None or not (directory / KEY_FILE).exists():
+        return
+    try:
+        problems = look_into_books(directory, patient.settings.db_password)["problems"]
+    except StoreError as error:
+        yield Finding("books", "bad", str(error))
+        return
+    if problems:
+        words = f"they are not those that were written last: {problems[0]}"
+        yield Finding("books", "bad", words, "masq ledger verify tells more; masq ledger accept takes them as they are")
+    else:
+        yield Finding("books", "ok", "they are those that were written last")
 
 
 def _disk(patient: Patient) -> Iterator[Finding]:

@@ -27,6 +27,8 @@ HOUR: Final = 3600
 """Seconds of charges that one entry holds. Whatever else happens to money has an entry of its own."""
 MOST_ITEMS: Final = 500
 """Of a kind that an entry names; all of them are in the sums."""
+MOST_COUNTED: Final = 1 << 62
+"""Entries and saves that any books have: a number above it was made up, and would soon outgrow the database's."""
 ACCEPTED: Final = "accepted"
 """Of the facts: the books were taken as they were, and what was wrong with them."""
 CHARGES: Final = "charged"
@@ -35,7 +37,8 @@ MOST_WORDS: Final = 100
 _COUNT_SIZE: Final = 8
 _MODULUS: Final = 1 << 8 * SEAL_SIZE
 _NOTHING: Final = bytes(HASH_SIZE)
-_COLUMNS: Final = "number, began, time, saves, accepted, what, sums, before, hash"
+JOURNAL_COLUMNS: Final = ("number", "began", "time", "saves", "accepted", "what", "sums", "before", "hash")
+_COLUMNS: Final = ", ".join(JOURNAL_COLUMNS)
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 
@@ -93,7 +96,7 @@ class Entry:
         number, began, time, saves, accepted, what, sums, before, hash = row
         size = _COUNT_SIZE + SEAL_SIZE
         try:
-            if len(sums) != size * len(TABLES):
+            if len(sums) != size * len(TABLES) or not 0 <= saves <= MOST_COUNTED:
                 raise ValueError("other sums")
             found = tuple(
                 Sum(int.from_bytes(sums[at : at + _COUNT_SIZE], "big"), int.from_bytes(sums[at + 8 : at + size], "big"))

@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, Self
 
-from masq.shell.evidence import AlteredError, Entry
+from masq.shell.evidence import MOST_COUNTED, AlteredError, Entry
 from masq.shell.key_file import sync_directory
 
 HEAD_FILE: Final = "node.head"
@@ -100,6 +100,8 @@ class HeadFile:
         if len(content) != _CONTENT.size or not hmac.compare_digest(written, self._hash(content)):
             return None
         saves, number, time, before, hash = _CONTENT.unpack(content)
+        if max(saves, number) > MOST_COUNTED:
+            return None
         return Entry(number, time, time, saves, before=before, hash=hash)
 
     def _hash(self, content: bytes) -> bytes:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import apsw
 
+from masq.core.failure import printable
 from masq.shell import evidence
-from masq.shell.evidence import Entry, time_text
+from masq.shell.evidence import JOURNAL_COLUMNS, MOST_COUNTED, MOST_WORDS, Entry, time_text
 from masq.shell.head_file import HEAD_FILE, HeadFile
 from masq.shell.key_file import StoreError
-from masq.shell.schema import SCHEMA, SEALED, tables
+from masq.shell.schema import CREATE, SCHEMA, SEALED, tables
+
+_JOURNAL: Final = "journal"
+_OURS: Final = {_JOURNAL, *(table.name for table in tables(SCHEMA))}
 
 
 class AlteredBooksError(StoreError):
@@ -55,7 +60,10 @@ def problems(
         elif version == 0 and head is None and not damage:
             yield f"there are none, nor a {HEAD_FILE}, and their key is there"
         return
-    yield from evidence.problems(connection, key, tables(version))
+    odd = list(_shape(connection, version))
+    yield from odd or evidence.problems(connection, key, tables(version))
+    if odd:
+        return
     if head is not None:
         if older := _rolled_back(connection, head.last):
             yield older
@@ -74,3 +82,42 @@ def _rolled_back(connection: apsw.Connection, head: Entry) -> str:
     if evidence.follows(connection, head):
         return ""
     return f"they are not the ones that were written here until {time_text(head.time)}"
+
+
+def _objects(connection: apsw.Connection) -> dict[str, str]:
+    """Name -> its kind: a table, trigger, view or index."""
+    return dict(connection.execute("SELECT name, type FROM sqlite_master WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"))
+
+
+def _shape(connection: apsw.Connection, version: int) -> Iterator[str]:
+    """What of the database isn't as this program makes it."""
+    found = _objects(connection)
+    for name, kind in found.items():
+        if kind != "table" or name not in _OURS:
+            article = "an" if kind == "index" else "a"
+            yield f"there is {article} {kind} {printable(name)[:MOST_WORDS]}, which this program never made"
+    made = {table.name: {*table.columns, "seal"} for table in tables(version)}
+    for name, columns in {**made, _JOURNAL: {*JOURNAL_COLUMNS}}.items():
+        if name not in found:
+            yield f"the table {name} is missing"
+        elif columns != {row[1] for row in connection.execute(f"PRAGMA table_info({name})")}:
+            yield f"the table {name} has other columns than it was made with"
+
+
+def has_journal(connection: apsw.Connection, version: int) -> bool:
+    """Whether there is one to be read."""
+    return version >= SEALED and not list(_shape(connection, version))
+
+
+def mend_shape(connection: apsw.Connection) -> None:
+    """Books that are taken as they are: what this program never made goes, and what is missing is empty. StoreError if
+    that isn't all that is odd."""
+    with connection:
+        for name, kind in _objects(connection).items():
+            if kind != "table" or name not in _OURS:
+                quoted = name.replace('"', '""')
+                connection.execute(f'DROP {kind} IF EXISTS "{quoted}"')
+        connection.execute(CREATE)
+        connection.execute(f"DELETE FROM {_JOURNAL} WHERE number > ?", (MOST_COUNTED,))
+        for problem in _shape(connection, SCHEMA):
+            raise StoreError(f"{problem}: such books can't be taken as they are. Restore a copy of all files")

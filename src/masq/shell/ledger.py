@@ -12,9 +12,9 @@ from masq.shell import evidence
 from masq.shell.database import alone, connect, mapped_errors
 from masq.shell.evidence import Entry, evidence_key
 from masq.shell.head_file import HEAD_FILE, HeadFile
-from masq.shell.inspection import problems, read_version
+from masq.shell.inspection import has_journal, problems, read_version
 from masq.shell.key_file import KEY_FILE, StoreError, read_key
-from masq.shell.schema import SEALED, TABLES
+from masq.shell.schema import TABLES
 from masq.shell.store import Store
 
 MOST_PROBLEMS: Final = 20
@@ -38,7 +38,7 @@ def look(directory: Path, password: str | None) -> Report:
         try:
             version = read_version(connection, path, password)
             found = list(islice(problems(connection, key, version, head, damage), MOST_PROBLEMS))
-            if version < SEALED:
+            if not has_journal(connection, version):
                 return _report(found, (), ())
             return _report(found, evidence.accepted(connection), evidence.entries(connection, MOST_ENTRIES))
         finally:

@@ -29,7 +29,7 @@ from masq.shell.database import connect, make_durable, mapped_errors, take
 from masq.shell.evidence import ACCEPTED, Entry, Facts, Writing, evidence_key
 from masq.shell.head_file import HEAD_FILE, HeadFile, has_begun
 from masq.shell.history import Page, page_of, query_of
-from masq.shell.inspection import AlteredBooksError, problems, read_version
+from masq.shell.inspection import AlteredBooksError, mend_shape, problems, read_version
 from masq.shell.key_file import KEY_FILE, KEY_SIZE, StoredKey, read_key, write_key
 from masq.shell.key_file import StoreBusyError as StoreBusyError
 from masq.shell.key_file import StoreError as StoreError
@@ -106,6 +106,8 @@ class Store:
             problem = next(problems(self._connection, self._evidence, version, self._head, damage), "")
             if problem and accept is None:
                 raise AlteredBooksError(self._path.parent, problem)
+            if problem and version == SCHEMA:
+                mend_shape(self._connection)
             self._head = self._head or HeadFile.begin(head_path, self._evidence)
             if version >= SEALED:
                 self._last = evidence.last_entry(self._connection)
