@@ -67,7 +67,7 @@ def main() -> None:
         found[setting.name] = measure(setting, arguments)
         if kept:
             kept.write_text(json.dumps({"how": how, "found": found}, indent=1) + "\n")
-    if not arguments.measure and len(found) == len(SETTINGS):
+    if arguments.page or (not arguments.measure and len(found) == len(SETTINGS)):
         report.write(found, SETTINGS, how)
         print(f"written to {PAGE}")
 
@@ -95,6 +95,7 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--congestion-control", default="cubic", help="what TCP uses where nobody asks for another")
     parser.add_argument("--other", type=Path, help="another checkout, measured in turns with this one")
+    parser.add_argument("--page", action="store_true", help="write the page, though not all settings are measured")
     parser.add_argument("--json", metavar="FILE", help="keep the figures there, with those of settings measured before")
     return parser.parse_args()
 
