@@ -15,6 +15,7 @@ import gc
 import importlib
 import importlib.util
 import json
+import math
 import os
 import random
 import resource
@@ -63,6 +64,8 @@ EXAMPLES: Final = 20
 PATIENCE: Final = 4.0
 """A change counts as noticed when its tests take so many times as long as they should, and `STARTING` seconds."""
 STARTING: Final = 5.0
+OTHERS: Final = 10.0
+"""Those are seconds of a core; so many times as long may it take on a machine that others use."""
 MEMORY: Final = 2 << 30
 """Bytes that a changed program may take."""
 
@@ -93,7 +96,13 @@ class Watch:
             if event == "call" and frame.f_code.co_filename == self._path:
                 test.functions.add(frame.f_code.co_firstlineno)
 
-        started = time.perf_counter()
+        def skip(_number: int, _frame: object) -> None:
+            test.seconds = math.inf
+            pytest.skip("slow")
+
+        started = time.process_time()
+        signal.signal(signal.SIGVTALRM, skip)
+        signal.setitimer(signal.ITIMER_VIRTUAL, 2 * SLOW)
         threading.setprofile(enter)
         sys.setprofile(enter)
         try:
@@ -101,7 +110,8 @@ class Watch:
         finally:
             sys.setprofile(None)
             threading.setprofile(None)
-            test.seconds = time.perf_counter() - started
+            signal.setitimer(signal.ITIMER_VIRTUAL, 0.0)
+            test.seconds = max(test.seconds, time.process_time() - started)
 
 
 class Choice:
@@ -140,7 +150,8 @@ def run_tests(files: Sequence[str], plugin: object) -> int:
 
 
 def in_fork(work: Callable[[Callable[[str], object]], int], seconds: float) -> tuple[int | None, str]:
-    """Status and words of `work`, which it tells in a process of its own; None if it takes too long."""
+    """Status and words of `work`, which it tells in a process of its own, in so many seconds of a core. The status is
+    below zero if it takes longer than that, None if it doesn't end."""
     reading, writing = os.pipe()
     child = os.fork()
     if not child:
@@ -149,6 +160,7 @@ def in_fork(work: Callable[[Callable[[str], object]], int], seconds: float) -> t
             os.setsid()
             os.close(reading)
             resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+            resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(seconds), math.ceil(seconds) + 1))
             nowhere = os.open(os.devnull, os.O_RDWR)
             for each in (0, 1, 2):
                 os.dup2(nowhere, each)
@@ -156,7 +168,7 @@ def in_fork(work: Callable[[Callable[[str], object]], int], seconds: float) -> t
         finally:
             os._exit(status)
     os.close(writing)
-    told, until = bytearray(), time.monotonic() + seconds
+    told, until = bytearray(), time.monotonic() + OTHERS * seconds
     with open(reading, "rb", buffering=0) as pipe:
         while select.select([pipe], [], [], max(0.0, until - time.monotonic()))[0]:
             if not (piece := pipe.read(1 << 16)):
