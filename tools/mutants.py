@@ -102,7 +102,7 @@ class Watch:
 
         started = time.process_time()
         signal.signal(signal.SIGVTALRM, skip)
-        signal.setitimer(signal.ITIMER_VIRTUAL, 2 * SLOW)
+        signal.setitimer(signal.ITIMER_VIRTUAL, SLOW)
         threading.setprofile(enter)
         sys.setprofile(enter)
         try:

@@ -16,7 +16,7 @@ from masq.core.accountant.thresholds import DEFAULT_THRESHOLDS, PaymentThreshold
 from masq.core.accountant.told import Told
 
 NOW = 1_800_000_000
-A, B, C = (bytes([number]) * 20 for number in (1, 2, 3))
+A, B, C, WALLET = (bytes([number]) * 20 for number in (1, 2, 3, 4))
 LIMITS = PaymentThresholds(1_000, 100, 50, 10, 1_000, 5)
 GWEI = 10**9
 
@@ -208,3 +208,19 @@ def test_old_dust_is_forgotten_with_its_ban() -> None:
     assert books.earning.forgive(NOW) == []
     books = Books({A: (dust - 1, STALE + 1)}, thresholds=DEFAULT_THRESHOLDS)
     assert books.judge() == [Save(forgotten=(A,))]
+
+
+def test_each_is_judged_whoever_comes_before_it() -> None:
+    books = Books(
+        {A: (0, 10), B: (2_000 * GWEI, 151), C: (10**6 * GWEI, 10), WALLET: (2_000 * GWEI, 2_000)}, banned=(C,)
+    )
+    books.judge()
+    assert list(books.earning.banned) == [C, B, WALLET]
+
+
+def test_what_is_due_to_the_wei() -> None:
+    limit = LIMITS.limit(2_000 - LIMITS.payment_grace_period_sec)
+    for wei, bans in ((limit, False), (limit + 1, True)):
+        books = Books({A: (wei, 2_000)})
+        books.judge()
+        assert (A in books.earning.banned) is bans
