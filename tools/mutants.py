@@ -221,10 +221,12 @@ def prepare(name: str, files: Sequence[str]) -> None:
     status, words = in_fork(imported, 100.0)
     if status != 0:
         raise SystemExit(f"the tests of {name} can't be collected: try pytest {' '.join(files)}")
+    usual = sys.getrecursionlimit()
     for each in words.split():
         if each.partition(".")[0] != "tests" and each not in changing and not each.startswith(("test_", "conftest")):
             with contextlib.suppress(Exception):
                 importlib.import_module(each)
+    sys.setrecursionlimit(usual)  # As tests/conftest.py says.
 
 
 def watch(name: str, path: Path, files: Sequence[str]) -> dict[str, Test]:
