@@ -27,6 +27,7 @@ from masq.core.accountant.effects import (
     Scan,
 )
 from masq.core.accountant.fees import Fee
+from masq.core.accountant.promises import Dealing
 from masq.core.accountant.signing import Many
 from masq.core.accountant.thresholds import PaymentThresholds
 from masq.core.build import FurtherWallet, NodeConfig, build_node
@@ -79,7 +80,9 @@ class Books:
         earning: Address,
         *further: Wallet,
         many: Address | None = None,
+        asks: bool | None = None,
     ) -> None:
+        """`asks`: whether vouchers are asked for, or just given (False); None: neither."""
         self.store = Store.open(directory, None)
         node = build_node(
             NodeConfig(
@@ -95,7 +98,7 @@ class Books:
                     address=None,
                 ),
                 wallet=consuming,
-                accountant=_accountant(consuming, earning, many),
+                accountant=_accountant(consuming, earning, many, asks),
                 further=tuple(
                     FurtherWallet(
                         wallet=each, accountant=_accountant(each, earning), saved=self.store.load(each.address)
@@ -164,7 +167,9 @@ class Books:
         self.store.close()
 
 
-def _accountant(consuming: Wallet, earning: Address, many: Address | None = None) -> AccountantConfig:
+def _accountant(
+    consuming: Wallet, earning: Address, many: Address | None = None, asks: bool | None = None
+) -> AccountantConfig:
     def sign_many(nonce: int, fee: Fee, contract: Address, parts: Sequence[tuple[Address, int]]) -> SignedTransaction:
         return sign_disperse(consuming, CHAIN, contract, nonce=nonce, gas_price=fee.most, tip=fee.tip, parts=parts)
 
@@ -180,6 +185,8 @@ def _accountant(consuming: Wallet, earning: Address, many: Address | None = None
         thresholds=THRESHOLDS,
         intervals=dict.fromkeys(Scan, 10.0),
         many=Many(sign_many, many),
+        dealing=None if asks is None or many is None else Dealing(CHAIN, many, asks),
+        wallet=consuming,
     )
 
 
@@ -195,8 +202,9 @@ async def opened(
     earning: Address = b"\x03" * 20,
     *further: Wallet,
     many: Address | None = None,
+    asks: bool | None = None,
 ) -> AsyncIterator[Books]:
-    books = Books(directory, url, consuming, earning, *further, many=many)
+    books = Books(directory, url, consuming, earning, *further, many=many, asks=asks)
     try:
         yield books
     finally:

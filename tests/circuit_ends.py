@@ -198,13 +198,16 @@ class HonestHop:
         exits: bool = True,
         outbound: Sequence[int] = (ONWARD,),
         limits: Limits = Limits(),
+        takes: bytes = b"",
     ) -> None:
-        """`outbound`: the links that it has dialled."""
+        """`outbound`: the links that it has dialled. `takes`: the contract by which it takes vouchers."""
         self.keys = keys()
         self.next: dict[PublicKey, int] = {}
         self.delinquent: set[bytes] = set()
         self.crowded: set[int] = set()
         self.owed = 0
+        self.vouchers: list[tuple[bytes, bytes]] = []
+        """Those that have come, by payer."""
         self.statements = b"", b""
         """What it says to payers besides its bills."""
         self.now = 0.0
@@ -221,6 +224,8 @@ class HonestHop:
             lambda payer: self.owed,
             lambda payer, now: self.statements,
             lambda payer, now: self.debt,
+            self.vouch,
+            takes,
         )
         self.exit = CircuitExit(billing, self.sockets, ways)
         self.circuits = PassingCircuits(
@@ -237,6 +242,11 @@ class HonestHop:
     @property
     def key(self) -> PublicKey:
         return self.keys.public_key
+
+    def vouch(self, payer: bytes, voucher: bytes, now: float) -> None:
+        """Whoever promises anything is served."""
+        self.vouchers.append((payer, voucher))
+        self.delinquent.discard(payer)
 
     def peer(self, link: int) -> Peer:
         """Who is at the other end of a link: a neighbor, unless it is a stranger's."""
@@ -332,6 +342,8 @@ class Nodes:
         self.pairs = pairs or (keys(), keys(), keys())
         self.circuit = 0
         self.controls: list[Control] = []
+        self.promised: list[bytes] = []
+        """The vouchers that came with OPEN, by hop."""
         self.said: list[Said] = []
         """What the entry has said, until somebody takes it."""
 
@@ -345,6 +357,7 @@ class Nodes:
         self.circuit = circuit_of(frame.wire)
         elements = cbor.decode(bytes(data_of(frame.wire)))
         hops = [Hop.decode(pair.open(element)) for pair, element in zip(self.pairs, elements, strict=False)]
+        self.promised = [hop.voucher for hop in hops]
         secrets = [hop.circuit_key or b"" for hop in hops]
         self._opener, self._seal = Seal(secrets[-1], True), Seal(secrets[-1], False)
         self._forward = [Layer(secret, True) for secret in secrets]
@@ -422,12 +435,23 @@ class Entry:
         self.tab = Tab()
         self.statement = b""
         """What it says to hops besides its payer."""
+        self.vouchers: dict[bytes, bytes] = {}
+        """What it promises, by creditor."""
+        self.takers: list[tuple[bytes, object]] = []
+        """What creditors say of vouchers."""
+        proofs = Proofs(
+            self.keys,
+            WALLET,
+            lambda key, wallet, now: self.statement,
+            lambda wallet: self.vouchers.get(wallet, b""),
+            lambda wallet, contract, now: self.takers.append((wallet, contract)),
+        )
         peer = Peer("192.0.2.1", b"first", True)
         links = Ways(lambda key: BACK, lambda link: True, lambda link: link in self.crowded, lambda link: peer)
         self.own = OwnCircuits(
             self.keys,
             FixedRoutes(self.keys.public_key, *self.ways),  # type: ignore[arg-type]
-            Paying(Purses([Proofs(self.keys, WALLET, lambda key, wallet, now: self.statement)]), self.tab),
+            Paying(Purses([proofs]), self.tab),
             len(self.ways[0].pairs),
             os.urandom,
             links,

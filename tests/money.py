@@ -13,6 +13,7 @@ from masq.chain.wallet import Wallet
 from masq.core.accountant.accountant import Accountant, AccountantConfig, SavedState
 from masq.core.accountant.effects import (
     AccountantEffect,
+    AskBacking,
     AskGone,
     AskReceipts,
     AskTerms,
@@ -131,6 +132,8 @@ class Desk:
             case AskGone(places):
                 gone = [each.hash for each in places if self.chain.gone(each)]
                 return self.books.gone(gone, self.now)
+            case AskBacking():
+                return []
         raise AssertionError(f"nobody does {effect}")
 
     def send(self, payments: tuple[Payment, ...]) -> list[AccountantEffect]:

@@ -88,6 +88,14 @@ class PackagePolicy(StrEnum):
     MASQ = "masq"
 
 
+class VoucherPolicy(StrEnum):
+    """How debts to and of other Nodes are promised."""
+
+    OFF = "off"
+    GIVE = "give"
+    ASK = "ask"
+
+
 class RatePack(NamedTuple):
     """Prices in wei: per byte and per package, as relay and as exit. Each is an unsigned 64-bit integer."""
 

@@ -169,6 +169,7 @@ WRONG = {
     "max-spending-per-hour": ["", "-1", "none", "0.5 MASQ"],
     "gas-share": ["", "-1", "101", "5%", "2.5"],
     "pay-many": ["", "on", "0x12", "Off"],
+    "vouchers": ["", "on", "Give"],
     "masq-per-coin": ["", "-1", "1,5", "1e3"],
     "payment-thresholds": [
         "19999|10000|1000|20000|1000|20000",

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.secure_ends import DEV, keys
 
+from masq.chain.voucher import SIZE as VOUCHER_SIZE
 from masq.chain.wallet import Wallet
 from masq.errors import MalformedError
 from masq.keccak import keccak256
@@ -75,10 +76,10 @@ def test_figures_that_were_altered_are_signed_by_nobody(at: int) -> None:
         assert not check(Statement.decode(bytes(data)), PAIR)
 
 
-def test_an_element_of_open_is_as_long_with_a_statement_as_without() -> None:
+def test_an_element_of_open_is_as_long_with_a_statement_or_a_voucher_as_without() -> None:
     payer = Payer(b"\xff" * 20, 1, b"\xff" * 32, b"\xff" * 32)
     for next_key in (b"", bytes(64)):
-        for said in (b"", bytes(SIZE)):
-            hop = Hop(next_key, payer, Component.PROXY_CLIENT, bytes(32), 2**32, said)
+        for said, promised in ((b"", b""), (bytes(SIZE), b""), (b"", bytes(VOUCHER_SIZE))):
+            hop = Hop(next_key, payer, Component.PROXY_CLIENT, bytes(32), 2**32, said, promised)
             assert len(hop.encode()) == OPEN_ELEMENT
             assert Hop.decode(hop.encode()) == hop

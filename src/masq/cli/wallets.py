@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from masq.chain.derivation import CONSUMING_PATH, EARNING_PATH
-from masq.cli.options import AsJson, ChainName, DataDirectory, ask_secret, print_json, settings_of
+from masq.cli.options import AsJson, ChainName, DataDirectory, ask_secret, database_password, print_json, settings_of
 from masq.core.limits import MAX_WALLETS
 from masq.errors import LocalError, SettingError
 from masq.settings.saving import save
@@ -198,6 +198,48 @@ def allow(
         return
     for who, hash in sent.items():
         typer.echo(f"{address_text(who)} allows {amount_text(wei)} by {hash}, once a block holds that")
+
+
+@wallet.command()
+def redeem(data_directory: DataDirectory = None, chain: ChainName = None, as_json: AsJson = False) -> None:
+    """Hand in what debtors have promised by vouchers, as far as they have it and it is worth its gas (gas-share), which
+    the consuming wallet pays. Works while the Node runs, and while it doesn't; the income is booked as any other."""
+    import asyncio
+
+    from masq.cli.control import NotRunningError, tell
+    from masq.shell.redeeming import Promised, rows_at_rest
+    from masq.shell.redeeming import redeem as hand_in
+    from masq.shell.reload import gas_share
+    from masq.shell.store import Store
+
+    settings = settings_of(data_directory, chain)
+    directory = settings.data_directory
+    try:
+        found = tell(directory, "vouchers").get("vouchers")
+    except NotRunningError:
+        if not (directory / "node.db").exists():
+            raise LocalError(
+                f"there is no {directory / 'node.db'}: no Node has been run with this data directory"
+            ) from None
+        store = Store.open(directory, database_password(data_directory, chain, directory))
+        try:
+            found = rows_at_rest(store)  # type: ignore[assignment]
+        finally:
+            store.close()
+    promised = [Promised.read(row) for row in found] if isinstance(found, list) else []
+    outcomes = asyncio.run(hand_in(settings, gas_share(settings), promised)) if promised else []
+    if as_json:
+        rows = [
+            {"payer": address_text(each.payer), "wei": str(each.wei), "outcome": each.outcome, "transaction": each.hash}
+            for each in outcomes
+        ]
+        print_json({"vouchers": rows})
+        return
+    for each in outcomes:
+        by = f" ({amount_text(each.wei)} by {each.hash})" if each.hash else ""
+        typer.echo(f"{address_text(each.payer)}: {each.outcome}{by}")
+    if not outcomes:
+        typer.echo("nobody has promised anything")
 
 
 @wallet.command()

@@ -151,7 +151,7 @@ def build_node(config: NodeConfig, saved: SavedState, random: Random, now: float
     exits = config.mode is not Mode.CONSUME_ONLY
 
     def refuses(wallet: Address) -> bool:
-        return accountant.is_delinquent(wallet) or bans.refuses_wallet(wallet)
+        return accountant.refuses(wallet) or bans.refuses_wallet(wallet)
 
     def wallet_of(key: PublicKey) -> bytes:
         record = graph.record(key)
@@ -170,7 +170,7 @@ def build_node(config: NodeConfig, saved: SavedState, random: Random, now: float
         dust=config.accountant.thresholds.permanent // SMALL,
     )
     statements = Statements(us, accountant.ledger, config.statements, config.epoch)
-    sockets, tab, proofs = Sockets(config.limits), Tab(), Proofs(keys, config.wallet, statements.for_creditor)
+    sockets, tab, proofs = Sockets(config.limits), Tab(), _proofs(keys, config.wallet, statements, accountant)
     desks = tuple(
         _desk(number, further, us, accountant, config.epoch) for number, further in enumerate(config.further, 1)
     )
@@ -178,7 +178,7 @@ def build_node(config: NodeConfig, saved: SavedState, random: Random, now: float
     package_relay = PackageRelay(keys, config.alias, proofs, not zero_hop, config.spelling)
     package_entry = PackageEntry(keys, config.alias, routes, purses, hops, sockets, tab, random)
     package_exit = PackageExit(keys, profile.rates, sockets, tab, config.limits)
-    billing = Billing(profile.rates, tab, accountant.owed_by, statements.for_debtor, accountant.debt_of)
+    billing = _billing(profile, tab, statements, accountant)
     circuit_exit = CircuitExit(billing, sockets, ways, config.limits)
     circuits = PassingCircuits(keys, proofs, billing, circuit_exit, ways, refuses, exits, config.epoch)
     own_circuits = OwnCircuits(
@@ -228,10 +228,20 @@ def build_node(config: NodeConfig, saved: SavedState, random: Random, now: float
     return Node(keys, rules, parts, now)
 
 
+def _proofs(keys: Keys, wallet: Wallet | None, statements: Statements, accountant: Accountant) -> Proofs:
+    promises = accountant.promises
+    return Proofs(keys, wallet, statements.for_creditor, promises.voucher, promises.taken)
+
+
+def _billing(profile: Profile, tab: Tab, statements: Statements, accountant: Accountant) -> Billing:
+    owed, debt, vouchers = accountant.owed_by, accountant.debt_of, accountant.vouchers
+    return Billing(profile.rates, tab, owed, statements.for_debtor, debt, vouchers.heard, vouchers.taken_by)
+
+
 def _purses(config: NodeConfig, proofs: Proofs, desks: tuple[Desk, ...]) -> Purses:
     """The default wallet's proofs, and those of each further one."""
     further = zip(config.further, desks, strict=True)
-    others = [Proofs(config.keys, each.wallet, desk.statements.for_creditor) for each, desk in further]
+    others = [_proofs(config.keys, each.wallet, desk.statements, desk.accountant) for each, desk in further]
     return Purses([proofs, *others], config.purses)
 
 

@@ -310,6 +310,10 @@ MAX_STATEMENTS: Final = 1_024
 """Creditors, and debtors, whose last statement of account is kept: some 600 bytes each."""
 MAX_SETTLED: Final = 4_096
 """Accounts of which it is known what was ever paid of them."""
+MAX_PROMISES: Final = 1_024
+"""Creditors that vouchers are given to: some 100 bytes each."""
+MAX_VOUCHERS: Final = 4_096
+"""Debtors whose vouchers are kept: some 500 bytes each."""
 MAX_REFUSALS: Final = 256
 """Nodes that serve us no more until they are paid, and are remembered: some 300 bytes each."""
 STATEMENT_EVERY: Final = 10.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -10,7 +10,7 @@ from masq.chain.erc20 import Transfer
 from masq.chain.head import Head
 from masq.core.accountant.accountant import Accountant
 from masq.core.accountant.desk import Desk, wallet_view
-from masq.core.accountant.effects import AccountantEffect, AskTransfers, OfPurse, Payment, Save, Scan
+from masq.core.accountant.effects import AccountantEffect, AskTransfers, Backing, OfPurse, Payment, Save, Scan
 from masq.core.accountant.payments import Look
 from masq.core.accountant.statements import Statements
 from masq.core.accountant.terms import Terms
@@ -502,6 +502,11 @@ class Node:
     def gone(self, hashes: Iterable[bytes], now: float) -> list[NodeEffect]:
         """Transactions that were credited, and that no block holds any more."""
         return self._carry(self.accountant.gone(hashes, now), now)
+
+    def backing(self, found: Mapping[Address, Backing], now: float) -> list[NodeEffect]:
+        """What stands behind vouchers of others."""
+        self.accountant.backing(found, now)
+        return []
 
     def set_clock(self, epoch: float, now: float) -> list[NodeEffect]:
         """What the wall clock says: unix time was `epoch` where the steady clock was 0."""

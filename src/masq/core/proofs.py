@@ -30,10 +30,17 @@ class Proofs:
         keys: Keys,
         wallet: Wallet | None,
         statement: Callable[[PublicKey, Address, float], bytes] = lambda key, wallet, now: b"",
+        voucher: Callable[[Address], bytes] = lambda wallet: b"",
+        taken: Callable[[Address, object, float], None] = lambda wallet, contract, now: None,
     ) -> None:
         """`wallet`: the consuming wallet, if there is one. `statement`: what we count that we owe a Node at its wallet,
-        signed; empty: it was told that lately."""
-        self.statement = statement
+        signed; empty: it was told that lately. `voucher`: what the wallet promises to a creditor. `taken`: to be told
+        by which contract a creditor takes vouchers."""
+        self._statement = statement
+        self._voucher = voucher
+        self.taken = taken
+        self._vouched: set[Address] = set()
+        """Creditors whose last OPEN had a voucher."""
         self._keys = keys
         self._wallet = wallet
         self._made: dict[PublicKey, Payer] = {}
@@ -49,6 +56,16 @@ class Proofs:
                 self._made.clear()
             payer = self._made[reader] = Payer.sign(self._wallet, self._keys.digest_of(reader))
         return payer
+
+    def said_to(self, reader: PublicKey, creditor: Address, now: float) -> tuple[bytes, bytes]:
+        """The statement of account and the voucher for a Node's element of OPEN. There is room for one of the two: they
+        take turns."""
+        voucher = self._voucher(creditor)
+        if voucher and creditor not in self._vouched:
+            self._vouched.add(creditor)
+            return b"", voucher
+        self._vouched.discard(creditor)
+        return self._statement(reader, creditor, now), b""
 
     def payer_of(self, hop: Hop) -> Address | None:
         """Who pays us for a hop: None if nobody is named, Unpaid if the proof is not valid for us."""

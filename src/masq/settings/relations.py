@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from masq.errors import SettingError
 from masq.settings.table import Settings
 from masq.settings.values import CrashPoint
-from masq.types import NO_RATES, Mode
+from masq.types import NO_RATES, Mode, VoucherPolicy
 from masq.wire.descriptor import KEY_LENGTH
 
 DATABASE: Final = "node.db"
@@ -33,6 +33,8 @@ def check(settings: Settings, given: frozenset[str]) -> Settings:
         )
     if mode is Mode.CONSUME_ONLY and "dns-servers" in given:
         raise SettingError("dns-servers", "not allowed in mode consume-only, which looks up no names; leave it out")
+    if settings.vouchers is not VoucherPolicy.OFF and settings.pay_many is None:
+        raise SettingError("vouchers", "needs the contract that redeems them: name its address by pay-many")
     if settings.new_public_key is False and settings.db_password is None:
         raise SettingError(
             "new-public-key", "off insists on the stored key, which only opens with db-password; give that too"

@@ -29,6 +29,7 @@ from masq.types import (
     Mode,
     PackagePolicy,
     RatePack,
+    VoucherPolicy,
     address_text,
 )
 from masq.types import DEFAULT_RATE_PACK as RATES
@@ -114,7 +115,10 @@ def _setting(
     return cast("T | None", entry)
 
 
-def _words(words: type[LogLevel | LogFormat | MappingProtocol | LinkPolicy | PackagePolicy | CrashPoint | Mode]) -> str:
+Words = LogLevel | LogFormat | MappingProtocol | LinkPolicy | PackagePolicy | VoucherPolicy | CrashPoint | Mode
+
+
+def _words(words: type[Words]) -> str:
     return "one of " + ", ".join(words)
 
 
@@ -381,6 +385,17 @@ class Settings:
         "far as it may move the wallet's MASQ (`masq wallet allow`).",
         "Chain and money",
         default="off",
+        bare="refused",
+    )
+    vouchers: VoucherPolicy = _setting(
+        "vouchers",
+        partial(values.word, VoucherPolicy),
+        _words(VoucherPolicy),
+        "Whether debts are promised with new circuits, by the contract of pay-many. give: to Nodes that take it, which "
+        "redeem it instead of being paid; and what others promise is taken. ask: as give, and who promises nothing is "
+        "served no more.",
+        "Chain and money",
+        default=VoucherPolicy.OFF,
         bare="refused",
     )
     payment_thresholds: PaymentThresholds = _setting(

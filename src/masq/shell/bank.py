@@ -14,8 +14,10 @@ from masq.chain.erc20 import TransferQuery
 from masq.chain.head import Head
 from masq.chain.receipt import is_made
 from masq.chain.transaction import SignedTransaction
+from masq.chain.voucher import Deal
 from masq.core.accountant.effects import (
     AccountantEffect,
+    AskBacking,
     AskGone,
     AskReceipts,
     AskTerms,
@@ -120,6 +122,8 @@ class Bank:
                 self._ask(None, self._used(effect))
             case AskGone(places):
                 self._ask(None, self._gone(places))
+            case AskBacking(contract, payers):
+                self._ask(None, self._backing(contract, payers))
 
     def save_config(self, name: str, value: str) -> None:
         self.perform(Save(config=((name, value),)))
@@ -319,6 +323,14 @@ class Bank:
         user = await rpc.user_of(asked.sender, asked.nonce, head)
         hash, block = user or (None, 0)
         return self._turn.node.used(asked.payment, hash, block, head.number, self._turn.now, self._purse)
+
+    async def _backing(self, contract: Address, payers: Sequence[Address]) -> Sequence[NodeEffect]:
+        rpc, _ = await self._provider()
+        found = {}
+        for payer in payers:
+            deal = Deal(self._chain, contract, payer, self._earning_wallet)
+            found[payer] = await rpc.backing(deal)
+        return self._turn.node.backing(found, self._turn.now)
 
     async def _gone(self, places: Sequence[Place]) -> Sequence[NodeEffect]:
         rpc, _ = await self._provider()

@@ -13,6 +13,7 @@ from masq.shell.control import Answer, Command
 from masq.shell.driver import Driver
 from masq.shell.jobs import Jobs
 from masq.shell.ledger import look_at_running
+from masq.shell.redeeming import rows
 from masq.shell.reload import Reloading
 from masq.shell.status import Status
 from masq.shell.store import Store
@@ -36,6 +37,7 @@ def commands(
         "reload": _alone(reloading.again),
         "audit": _alone(lambda: {"accounts": as_json(driver.turn.node.audit())}),
         "history": _history(store),
+        "vouchers": _alone(lambda: {"vouchers": rows(store, driver.turn.node.accountant.owed_by)}),
         "words": _alone(lambda: {"given": dict(reloading.sources.given)}),
         "stop": _alone(orders.end),
         "snapshot": jobs.command(lambda: {"snapshot": str(store.snapshot())}),

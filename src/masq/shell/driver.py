@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 
 from masq.core.accountant.effects import (
+    AskBacking,
     AskGone,
     AskReceipts,
     AskTerms,
@@ -168,9 +169,9 @@ class Driver:
                 self.journal.note(level, event, detail)
             case WriteLink() | WriteSocket():
                 pass  # The turn has gathered them.
-            case (
-                Save() | AskTerms() | SendPayments() | AskReceipts() | AskTransfers() | AskUse() | AskGone() | Notice()
-            ):
+            case Save() | AskTerms() | SendPayments() | AskReceipts() | AskTransfers() | AskUse() | AskGone():
+                self.bank.perform(effect)
+            case AskBacking() | Notice():
                 self.bank.perform(effect)
             case OfPurse():
                 self._perform_of(effect)

@@ -30,6 +30,8 @@ from masq.chain.jsonrpc import (
 from masq.chain.range_limit import range_limit
 from masq.chain.receipt import Receipt, parse_receipt
 from masq.chain.transaction import SignedTransaction
+from masq.chain.voucher import Deal, redeemed_data
+from masq.core.accountant.effects import Backing
 from masq.errors import MalformedError, SettingError, UnavailableError
 from masq.keccak import keccak256
 from masq.types import Address
@@ -237,6 +239,15 @@ class RpcClient:
         if keccak256(self._parsed("eth_getCode", code, parse_bytes)) != CODE_HASH:
             return "at its address is not the contract of contracts/Disperser.sol"
         return await self._number_of(contract, allowance_data(owner, disperser))
+
+    async def backing(self, deal: Deal) -> Backing:
+        """What stands behind a payer's vouchers. BadAnswerError if their contract isn't that of contracts/."""
+        token, payer = deal.chain.contract, deal.payer
+        allowance = await self.allowance(token, payer, deal.contract)
+        if isinstance(allowance, str):
+            raise BadAnswerError("eth_getCode", self.host, allowance)
+        redeemed = await self._number_of(deal.contract, redeemed_data(deal))
+        return Backing(allowance, await self.token_balance(token, payer), redeemed)
 
     async def _number_of(self, contract: Address, data: bytes) -> int:
         """What a contract answers to a question for a number."""

@@ -21,6 +21,7 @@ from masq.chain.wallet import Wallet
 from masq.core.accountant.accountant import AccountantConfig
 from masq.core.accountant.effects import Scan
 from masq.core.accountant.fees import Fee
+from masq.core.accountant.promises import Dealing
 from masq.core.accountant.signing import Many
 from masq.core.accountant.statements import SHARDS
 from masq.core.build import FurtherWallet, NodeConfig, build_node
@@ -53,7 +54,7 @@ from masq.shell.resolve import Resolver
 from masq.shell.status import Status
 from masq.shell.store import Store, config_name
 from masq.shell.window import Window, url_of, window_socket
-from masq.types import Address, Endpoint, Mode
+from masq.types import Address, Endpoint, Mode, VoucherPolicy
 from masq.wire.descriptor import Descriptor
 
 STOP_TIMEOUT: Final = 1.5
@@ -404,7 +405,16 @@ def _accountant(settings: Settings, wallet: Wallet | None) -> AccountantConfig:
         max_spending=settings.max_spending_per_hour or None,
         gas_share=gas_share(settings),
         many=Many(sign_many, settings.pay_many),
+        dealing=dealing(settings),
+        wallet=wallet,
     )
+
+
+def dealing(settings: Settings) -> Dealing | None:
+    """How debts are promised."""
+    if settings.pay_many is None or settings.vouchers is VoucherPolicy.OFF:
+        return None
+    return Dealing(settings.chain, settings.pay_many, settings.vouchers is VoucherPolicy.ASK)
 
 
 async def _listen_for_clients(driver: Driver, settings: Settings) -> Acceptor:

@@ -22,6 +22,8 @@ from masq.chain.transaction import read_legacy
 from masq.core.accountant.accountant import SavedState
 from masq.core.accountant.effects import Save, State, Variant
 from masq.core.accountant.ledger import BookEntry
+from masq.core.accountant.promises import CONFIG as PROMISES
+from masq.core.accountant.vouchers import SHARDS as VOUCHERS
 from masq.settings.relations import DATABASE
 from masq.shell import evidence
 from masq.shell.backup import finish_restore
@@ -196,6 +198,8 @@ class Store:
                 outgo_block,
                 self.get(config_name(purse, "known_outgo")) or None,
                 self.get(config_name(purse, "head")),
+                self.get(config_name(purse, PROMISES)),
+                () if purse else tuple(self.get(name) for name in VOUCHERS),
             )
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from masq.core.accountant.effects import (
+    AskBacking,
     AskGone,
     AskReceipts,
     AskTerms,
@@ -69,6 +70,8 @@ class Bank:
                 self._used(question)
             case AskGone():
                 self._gone(question)
+            case AskBacking():
+                pass  # On the simulated chain stands no contract that redeems vouchers.
 
     @property
     def _clock(self) -> float:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 
 from masq.core.accountant.effects import (
+    AskBacking,
     AskGone,
     AskReceipts,
     AskTerms,
@@ -149,7 +150,7 @@ class SimNode:
                 self.bank.save_config(name, value)
             case Save():
                 self.bank.save(effect)
-            case AskTerms() | SendPayments() | AskReceipts() | AskTransfers() | AskUse() | AskGone():
+            case AskTerms() | SendPayments() | AskReceipts() | AskTransfers() | AskUse() | AskGone() | AskBacking():
                 self.bank.ask(effect)
             case OfPurse(purse, of_purse):
                 self.further[purse - 1].perform(of_purse)

@@ -8,6 +8,8 @@ from masq.chain.wallet import Wallet
 from masq.core.accountant.accountant import SavedState
 from masq.core.accountant.effects import Earned, Paid, Payment, Save
 from masq.core.accountant.ledger import BookEntry
+from masq.core.accountant.promises import CONFIG as PROMISES
+from masq.core.accountant.vouchers import SHARDS as VOUCHERS
 from masq.types import Address
 
 
@@ -48,6 +50,8 @@ class Memory:
             int(outgo) if (outgo := self.config.get("outgo_block")) else None,
             self.config.get("known_outgo"),
             self.config.get("head"),
+            self.config.get(PROMISES),
+            tuple(self.config.get(name) for name in VOUCHERS),
         )
 
 

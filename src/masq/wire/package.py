@@ -85,6 +85,8 @@ class Hop:
     """Likewise: unix seconds."""
     statement: bytes = b""
     """Likewise: the payer's statement of account for this Node (protocol.md 15.9)."""
+    voucher: bytes = b""
+    """Likewise: what the payer promises to this Node (protocol.md 15.10)."""
 
     def encode(self) -> bytes:
         """As real Nodes write it; with a circuit's key, as OPEN has it: padded, so that all have OPEN_ELEMENT bytes."""
@@ -99,6 +101,9 @@ class Hop:
         if self.statement:
             plain += b"\x69statement" + cbor.encode(self.statement)
             count += 1
+        if self.voucher:
+            plain += b"\x67voucher" + cbor.encode(self.voucher)
+            count += 1
         # The length of the padding takes two bytes, whatever it is: so any size can be reached.
         size = max(0, OPEN_ELEMENT - len(plain) - 8)
         return bytes((0xA0 + count,)) + plain + b"\x63pad\x59" + size.to_bytes(2, "big") + bytes(size)
@@ -109,19 +114,21 @@ class Hop:
         next_key, payer, component = cbor.fields(value, ("public_key", "payer", "component"), "hop")
         _check_component_width(data, isinstance(value, dict))
         circuit_key = expires = None
-        statement = b""
+        statement = voucher = b""
         if isinstance(value, dict) and "circuit_key" in value:
             circuit_key = cbor.byte_string(value["circuit_key"], "circuit key", 32)
             expires = cbor.unsigned(value.get("expires"), "expiry", 64)
             said = value.get("statement")
             statement = said if type(said) is bytes else b""
+            promised = value.get("voucher")
+            voucher = promised if type(promised) is bytes else b""
         try:
             kind = Component(cbor.unsigned(component, "component", 8))
         except ValueError as error:
             raise MalformedError(f"hop: no component {component}") from error
         nobody = payer is cbor.ABSENT or cbor.is_none(payer)
         proven = None if nobody else Payer.decode(payer)
-        return cls(cbor.byte_string(next_key, "next key"), proven, kind, circuit_key, expires, statement)
+        return cls(cbor.byte_string(next_key, "next key"), proven, kind, circuit_key, expires, statement, voucher)
 
 
 def _check_component_width(data: bytes, is_map: bool) -> None:

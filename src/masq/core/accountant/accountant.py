@@ -6,13 +6,14 @@ its head, and is nothing worth if that head isn't believed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import nlargest
 from typing import Final
 
 from masq.chain.erc20 import Transfer
 from masq.chain.head import Head
+from masq.chain.wallet import Wallet
 from masq.core.accountant.budget import Budget
 from masq.core.accountant.earning import Earning
 from masq.core.accountant.effects import (
@@ -20,6 +21,7 @@ from masq.core.accountant.effects import (
     AskReceipts,
     AskTerms,
     AskTransfers,
+    Backing,
     Notice,
     Part,
     Payment,
@@ -32,6 +34,7 @@ from masq.core.accountant.heads import Heads
 from masq.core.accountant.ledger import Account, BookEntry, Ledger
 from masq.core.accountant.paying import Paying
 from masq.core.accountant.payments import UNDER_WAY, Look, Payments
+from masq.core.accountant.promises import Dealing, Promises
 from masq.core.accountant.scans import Range, Scans
 from masq.core.accountant.search import REMEMBERED_BLOCKS, Search
 from masq.core.accountant.signing import Many, Signer
@@ -39,6 +42,7 @@ from masq.core.accountant.strangers import Strangers
 from masq.core.accountant.terms import Terms
 from masq.core.accountant.thresholds import DEFAULT_THRESHOLDS, PaymentThresholds
 from masq.core.accountant.told import Told
+from masq.core.accountant.vouchers import Vouchers
 from masq.core.accountant.worth import ANY_SHARE, GasShare
 from masq.core.limits import MAX_ACCOUNTS
 from masq.core.view import AccountView, BooksView, DearView, MoneyView, PaymentView, ScanView
@@ -73,6 +77,10 @@ class AccountantConfig:
     gas_share: GasShare = ANY_SHARE
     """Of a payment, that its gas may cost."""
     many: Many | None = None
+    dealing: Dealing | None = None
+    """How debts are promised; None: they aren't."""
+    wallet: Wallet | None = None
+    """Of `consuming_wallet`, where debts are promised."""
     earns: bool = True
     """Whether income is looked for: not in the books of a further consuming wallet."""
     own: frozenset[Address] = frozenset()
@@ -96,6 +104,10 @@ class SavedState:
     """The same two for transfers of the consuming wallet."""
     head: str | None = None
     """The highest block that was believed in, and when."""
+    promises: str | None = None
+    """What was promised by vouchers."""
+    vouchers: tuple[str | None, ...] = ()
+    """Those of others, as saved under `vouchers.SHARDS`."""
 
 
 class Accountant:
@@ -115,6 +127,9 @@ class Accountant:
         self._heads = Heads(saved.head)
         self._strangers = Strangers(config.thresholds, saved.payers, self.ledger.receivables)
         self._strangers.count(int(epoch))
+        self.promises = Promises(config.dealing, config.wallet, self.ledger, saved.promises)
+        permanent = config.thresholds.permanent
+        self.vouchers = Vouchers(config.dealing, config.earning_wallet, self.ledger, saved.vouchers, permanent)
         self._paying = Paying(
             config.consuming_wallet,
             config.sign,
@@ -126,6 +141,7 @@ class Accountant:
             self._told,
             config.gas_share,
             config.many,
+            self.promises,
         )
         self._earning = Earning(
             self.ledger,
@@ -136,6 +152,7 @@ class Accountant:
             config.confirmations,
             self._told,
             payers_saved=saved.payers is not None,
+            covers=self.vouchers.covers,
         )
         self.budget = budget or Budget(config.max_spending)
         self._unsaved_since: float | None = None
@@ -179,7 +196,13 @@ class Accountant:
         """Whether a wallet is refused service until it has paid."""
         # Where income was never looked for, nobody can be told from a payer.
         searched = self._earning.income.next is not None
-        return wallet in self._earning.banned or (searched and self._strangers.refused(wallet))
+        if wallet in self._earning.banned:
+            return True
+        return searched and self._strangers.refused(wallet) and 2 * self.vouchers.covers(wallet) < self.owed_by(wallet)
+
+    def refuses(self, wallet: Address) -> bool:
+        """Whether circuits of a wallet are refused: it is delinquent, or gives no vouchers, and they are asked for."""
+        return self.is_delinquent(wallet) or self.vouchers.needs(wallet) is not None
 
     def debt_of(self, wallet: Address, now: float) -> Debt | None:
         """For what a delinquent wallet is refused service; None if it isn't for what it owes."""
@@ -191,6 +214,8 @@ class Accountant:
         if self.is_delinquent(wallet):
             most = self._strangers.allowed
             return Debt(owed, since, most, most)
+        if (needed := self.vouchers.needs(wallet)) is not None:
+            return Debt(owed, since, needed, needed)
         return None
 
     def outlook(self, creditor: Address, release: int) -> tuple[int, str]:
@@ -242,7 +267,18 @@ class Accountant:
             effects += self.failed(scan, "the provider did not answer", now)
         for scan in self._scans.take_due(now):
             effects += self.scan(scan, now)
-        return effects
+        return [*effects, *self._vouch(now)]
+
+    def _vouch(self, now: float) -> list[AccountantEffect]:
+        """Promise what is owed, and look after what others have promised."""
+        config = self.promises.rows if self.promises.look(self._paying.payments.pays, now) else ()
+        config += self.vouchers.rows(now)
+        saved: list[AccountantEffect] = [Save(config=config)] if config else []
+        return [*saved, *self.vouchers.ask(now)]
+
+    def backing(self, found: Mapping[Address, Backing], now: float) -> None:
+        """What stands behind the vouchers of others."""
+        self.vouchers.backing(found, now)
 
     def next_wake(self) -> float:
         return min(

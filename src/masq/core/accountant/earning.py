@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from masq.chain.erc20 import Transfer
@@ -34,7 +34,9 @@ class Earning:
         told: Told,
         *,
         payers_saved: bool,
+        covers: Callable[[Address], int] = lambda _: 0,
     ) -> None:
+        """`covers`: wei that a wallet's voucher would pay."""
         self._ledger = ledger
         self.income = income
         self.strangers = strangers
@@ -43,6 +45,7 @@ class Earning:
         self._confirmations = confirmations
         self._told = told
         self._payers_unsaved = not payers_saved
+        self._covers = covers
         self._spared: dict[Address, int] = {}
         """When each debtor was last seen to owe nothing that it had to pay: its grace begins then, not with its debt's
         age, as a small one may be old before it grows."""
@@ -110,19 +113,20 @@ class Earning:
         banned, released, spared = [], [], {}
         for wallet, account in self._ledger.receivables.items():
             age = clock - account.since
+            owed = account.wei - self._covers(wallet)
             if wallet in self.banned:
-                if thresholds.to_be_released(account.wei):
+                if thresholds.to_be_released(owed):
                     released.append(wallet)
                     spared[wallet] = clock
                 continue
-            if not thresholds.to_be_paid(account.wei, age):
+            if not thresholds.to_be_paid(owed, age):
                 spared[wallet] = clock
                 continue
             since = min(clock, self._spared.get(wallet, account.since))
             spared[wallet] = since
             coming = visible.get(wallet, 0)
             in_grace = clock - since <= thresholds.payment_grace_period_sec
-            if not in_grace and thresholds.to_be_banned(account.wei - coming, age):
+            if not in_grace and thresholds.to_be_banned(owed - coming, age):
                 banned.append(wallet)
         self._spared = spared
         if banned and not heads.fresh(clock):

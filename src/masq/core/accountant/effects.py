@@ -208,6 +208,23 @@ class AskGone:
     places: tuple[Place, ...]
 
 
+class Backing(NamedTuple):
+    """What stands behind a payer's vouchers, in wei: what the contract may move, what the payer has; and what it has
+    paid by vouchers so far."""
+
+    allowance: int
+    tokens: int
+    redeemed: int
+
+
+@dataclass(frozen=True, slots=True)
+class AskBacking:
+    """What stands behind the vouchers of these payers: answered by `backing`."""
+
+    contract: Address
+    payers: tuple[Address, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Notice:
     """Something that the operator should know about money."""
@@ -216,7 +233,7 @@ class Notice:
     text: str
 
 
-Question = AskTerms | SendPayments | AskReceipts | AskTransfers | AskUse | AskGone
+Question = AskTerms | SendPayments | AskReceipts | AskTransfers | AskUse | AskGone | AskBacking
 AccountantEffect = Save | Question | Notice
 
 

@@ -27,6 +27,7 @@ from masq.core.accountant.fees import Fee, Fees
 from masq.core.accountant.ledger import Ledger
 from masq.core.accountant.nonces import Nonces
 from masq.core.accountant.payments import BOOKED, ENDS, UNDER_WAY, Look, Payments, Seen, after, outcome, with_variant
+from masq.core.accountant.promises import Promises
 from masq.core.accountant.search import Counted, Search
 from masq.core.accountant.selection import Due, Selection
 from masq.core.accountant.signing import Many, Signer, Signing
@@ -48,7 +49,7 @@ LOW_AFTER: Final = 15
 class Paying:
     """All that is paid, and to be paid, by one consuming wallet."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a payment has many sides
         self,
         wallet: Address | None,
         sign: Signer | None,
@@ -60,6 +61,7 @@ class Paying:
         told: Told,
         gas_share: GasShare = ANY_SHARE,
         many: Many | None = None,
+        promises: Promises | None = None,
     ) -> None:
         self._wallet = wallet or b""
         self._signing = None if sign is None else Signing(self._wallet, sign, many)
@@ -70,7 +72,9 @@ class Paying:
         self._fees = fees
         self._told = told
         self._contract = many.contract if many else None
-        self.selection = Selection(ledger, payments, outgo, thresholds, fees, gas_share, self._contract)
+        self.promises = promises or Promises(None, None, ledger, None)
+        promised = self.promises.promised
+        self.selection = Selection(ledger, payments, outgo, thresholds, fees, gas_share, self._contract, promised)
         self.nonces = Nonces(self._wallet, payments)
         self._doubted: dict[bytes, float] = {}
         """Payments whose nonce is used and that nothing shows: since when."""
@@ -102,6 +106,10 @@ class Paying:
         under_way = sum(each.wei for each in parts if each.creditor == creditor)
         if under_way:
             return f"{amount_text(under_way)} are under way: it serves again once they are confirmed, and it has looked"
+        if self.promises.promised(creditor):
+            return f"a voucher promises it: see that {wallet} has it, and lets the contract pay (`masq wallet allow`)"
+        if self.promises.takes(creditor) and owed:
+            return "it may want a voucher: set vouchers to give, and let pay-many's contract pay (`masq wallet allow`)"
         if owed <= release:
             return "we count no such debt: if it was just paid, wait some minutes; else compare books: `masq audit`"
         if any(each.creditor == creditor for each in self.selection.dear):
@@ -452,17 +460,22 @@ class Paying:
             who = address_text(each.wallet)
             if each.wallet not in self._ledger.payables:
                 continue
-            if self.nonces.sure and each.hash not in self._earlier:
+            redeemed = self.promises.redeemed(each.wallet, each.wei)
+            if not redeemed and self.nonces.sure and each.hash not in self._earlier:
                 text = f"{each.wei} wei went from the consuming wallet to {who}, and not by this Node"
                 notices += self._told.say(f"foreign {each.hash.hex()}", "info", text, now)
                 continue
             self._ledger.settle(True, each.wallet, each.wei, clock)
             self.paid += each.wei
             paid.append(Paid(each.hash, each.wallet, each.wei, each.block, None, clock, self._wallet))
+            if redeemed:
+                notices.append(Notice("info", f"{who} has redeemed {each.wei} wei of what was promised to it"))
+                continue
             text = f"the chain shows a payment of {each.wei} wei to {who} that these books don't know: it counts"
             notices.append(Notice("warning", text))
         if paid:
-            save = Save(entries=self._ledger.take_changes(), paid=tuple(paid), config=self.searched)
+            config = (*self.searched, *self.promises.rows)
+            save = Save(entries=self._ledger.take_changes(), paid=tuple(paid), config=config)
             notices.insert(0, save)
         return notices
 

@@ -6,7 +6,7 @@ reverted is tried again later and later.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -58,13 +58,16 @@ class Selection:
         fees: Fees,
         gas_share: GasShare,
         contract: Address | None,
+        promised: Callable[[Address], int] = lambda _: 0,
     ) -> None:
+        """`promised`: wei that a creditor gets by a voucher."""
         self._ledger = ledger
         self._payments = payments
         self._outgo = outgo
         self._thresholds = thresholds
         self._fees = fees
         self._contract = contract
+        self._promised = promised
         self.gas_share = gas_share
         self.dear: tuple[Dear, ...] = ()
         """What waited when it was last decided what to pay, the oldest debt first."""
@@ -75,9 +78,10 @@ class Selection:
         """What is to be paid now, oldest debt first."""
         visible = {wallet for hash, wallet in self._outgo.visible if self._payments.of(hash) is None}
         return sorted(
-            Due(account.since, creditor, account.wei)
+            Due(account.since, creditor, wei)
             for creditor, account in self._ledger.payables.items()
-            if self._thresholds.to_be_paid(account.wei, clock - account.since)
+            if (wei := account.wei - self._promised(creditor)) > 0
+            and self._thresholds.to_be_paid(wei, clock - account.since)
             and clock >= self._reverted.get(creditor, (0, 0))[0]
             and not self._payments.pays(creditor)
             and creditor not in visible

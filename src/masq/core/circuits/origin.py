@@ -320,8 +320,8 @@ class OwnCircuits:
         for position, (reader, secret) in enumerate(zip(way[1:], secrets, strict=True), 1):
             following = way[position + 1] if position + 1 < len(way) else b""
             component = Component.HOPPER if following else Component.PROXY_CLIENT
-            statement = proofs.statement(reader, services[position - 1].wallet, now)
-            hop = Hop(following, proofs.of(reader), component, secret, expires, statement)
+            creditor = services[position - 1].wallet
+            hop = Hop(following, proofs.of(reader), component, secret, expires, *proofs.said_to(reader, creditor, now))
             elements.append(self._keys.seal(reader, hop.encode()))
         # As many for every route, and one more than the longest has: no Node can tell where on it it is.
         missing = max(1, OPEN_ELEMENTS - len(elements))
@@ -402,12 +402,13 @@ class OwnCircuits:
                 hop.most_cell = wei
             owed[service.wallet] = owed.get(service.wallet, 0) + wei
 
-    def _stated(self, own: OwnCircuit, position: int, bill: dict[str, Any]) -> list[Stated]:
-        """A hop's statement of account, if its bill brings one."""
+    def _stated(self, own: OwnCircuit, position: int, bill: dict[str, Any], now: float) -> list[Stated]:
+        """A hop's statement of account, if its bill brings one; that it takes vouchers is noted."""
         said, echo = bill.get("statement"), bill.get("echo")
+        service = own.hops[position].service
+        self._purses[own.purse].taken(service.wallet, bill.get("vouchers"), now)
         if type(said) is not bytes:
             return []
-        service = own.hops[position].service
         # Whatever goes over it: what is under way on our circuits isn't in both books.
         over = sum(each.terminal.allowance for each in self if service.key in each.keys) + CIRCUIT_CREDIT
         slack = over * 2 * max(service.rates.routing_byte_rate, service.rates.exit_byte_rate)
@@ -465,7 +466,7 @@ class OwnCircuits:
                 continue
             if isinstance(value.get("bill"), dict):
                 bill = value["bill"]
-                return [*self._check_bill(own, position, bill, now), *self._stated(own, position, bill)]
+                return [*self._check_bill(own, position, bill, now), *self._stated(own, position, bill, now)]
             reason = ending_of(value)
             cause = Cause.UNKNOWN if reason is None else CLOSE_CAUSES[reason]
             words = printable(value.get("detail", "") if reason is not None else value.get("failed", ""))

@@ -69,9 +69,14 @@ class Billing:
         owed: Callable[[Address], int],
         statement: Callable[[Address, float], tuple[bytes, bytes]],
         debt: Callable[[Address, float], Debt | None],
+        vouched: Callable[[Address, bytes, float], None] = lambda payer, voucher, now: None,
+        takes: bytes = b"",
     ) -> None:
         """`owed`: wei that a wallet owes us in all. `statement`: the same, signed, if it is time, and the last that the
-        wallet has signed. `debt`: for which it is served no more."""
+        wallet has signed. `debt`: for which it is served no more. `vouched`: to be told what a wallet promises.
+        `takes`: the contract by which vouchers are taken; empty: they aren't."""
+        self.vouched = vouched
+        self._takes = takes
         self._rates = rates
         self._tab = tab
         self._owed = owed
@@ -101,6 +106,8 @@ class Billing:
         statement, echo = self._statement(passage.payer, passage.active if now is None else now)
         if statement:
             value |= {"statement": statement, "echo": echo}
+        if self._takes:
+            value["vouchers"] = self._takes
         return _tell(passage, {"bill": value})
 
     def under_way(self, circuits: int) -> int:

@@ -157,6 +157,8 @@ class PassingCircuits:
             payer, back, None, Layer(key, True), Layer(key, False), Control(key), Bill(told_at=now), now, source
         )
         passage.statement = hop.statement
+        if hop.voucher:
+            self._billing.vouched(payer, hop.voucher, now)  # It may be what lets the payer be served.
         ended = self._room(passage, now)
         if ended is None or not self._opens.remember(name, hop.expires, source):
             return None, [*(ended or ()), *self._billing.last_words(passage, Close.OVERLOADED)]
