@@ -18,9 +18,9 @@ from masq.types import Endpoint
 DIAL_TIMEOUT: Final = 5.0
 UNSENT: Final = 64 * 1024
 """Bytes that the kernel may hold of a link beyond what is under way: what waits longer, waits where it takes turns."""
-NEAR_BUFFER: Final = 128 * 1024
-"""Bytes of the kernel's for a near peer: large buffers would do nothing but make small streams wait behind bulk ones.
-Farther off, the kernel suits them to the way."""
+NEAR_BUFFER: Final = 512 * 1024
+"""Bytes of the kernel's for a near peer: as much as comes while other programs have the CPU. More would do nothing but
+make small streams wait behind bulk ones. Farther off, the kernel suits them to the way."""
 
 
 class NodeLinks:

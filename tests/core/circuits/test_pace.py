@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from masq.core.circuits.pace import DIP_EVERY, FLOOR, GAIN, LONGEST_RTT, SPARE, SPREAD, Budget, Pace
+from masq.core.circuits.pace import DIP_EVERY, FLOOR, GAIN, LONGEST_RTT, NEAR_WINDOW, SPARE, SPREAD, Budget, Pace
 from masq.core.limits import MAX_WINDOW, WINDOWS
 from masq.errors import MalformedError
 from masq.wire.circuit import CIRCUIT_CREDIT, STREAM_CREDIT
@@ -89,11 +89,11 @@ def test_a_way_that_becomes_longer_is_noticed() -> None:
     assert way.pace.window >= 10e6 * 0.3
 
 
-def test_over_a_short_way_windows_are_the_usual_ones() -> None:
+def test_over_a_short_way_windows_are_fixed_and_queues_short() -> None:
     way = WayAhead(paced(), 300e6, 0.002)
     way.run(2)
-    assert way.pace.window == CIRCUIT_CREDIT
-    assert way.pace.step == CIRCUIT_CREDIT // 2
+    assert way.pace.window == NEAR_WINDOW
+    assert way.pace.step == NEAR_WINDOW // 2
     assert way.pace.stream_window(STREAM_CREDIT, 0, 300e6, True) == (STREAM_CREDIT, 0)
 
 

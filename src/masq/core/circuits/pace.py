@@ -16,7 +16,9 @@ from masq.errors import MalformedError
 from masq.wire.circuit import CIRCUIT_CREDIT, STREAM_CREDIT
 
 NEAR: Final = 0.01
-"""Seconds of a round trip below which windows stay as they are: there they never bind, and cost nothing."""
+"""Seconds of a round trip below which windows don't follow the way: all that costs small cells, and gains nothing."""
+NEAR_WINDOW: Final = 2 * 1024 * 1024
+"""Bytes of a circuit over so short a way: what is more stands in queues, and lets small streams wait behind it."""
 GAIN: Final = 1.2
 """Of what fills the way: what is more waits at the slowest link, and shows whether it could carry more."""
 SPREAD: Final = 48 * 1024
@@ -268,7 +270,7 @@ class Pace:
         self.wanted = self._asked is None and now - self._asked_at >= pause and enough
         if self._began == -math.inf or not self.far:
             self.due = now + pause
-            self._set(CIRCUIT_CREDIT, NEAR_STEPS)
+            self._set(NEAR_WINDOW if self.lowest < NEAR else CIRCUIT_CREDIT, NEAR_STEPS)
             return
         elapsed = now - self._began
         rate = self._came / elapsed if elapsed > 0 else 0.0
