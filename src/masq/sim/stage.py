@@ -56,7 +56,7 @@ class Stage:
         self.chance = random.Random(seed)
         self.zero = 0.0
         self.marked: dict[str, dict[int, None]] = {}
-        """Numbers of Nodes by what they were made: `bad`, `hostile`, `silent`, `moved`, `debtor` ..."""
+        """Numbers of Nodes by what they were made: `bad`, `hostile`, `newcomer`, `silent`, `moved`, `debtor` ..."""
         self.marks: list[Mark] = []
         self.troubled: float | None = None
         """When the last trouble that heals was over."""

@@ -40,6 +40,7 @@ class Newcomers(Fault, tag="newcomers", frozen=True, kw_only=True, forbid_unknow
         neighbors = stage.chance.sample(there, min(self.known, len(there)))
         rates = RatePack(*(int(UNDERCUT * rate) for rate in DEFAULT_RATE_PACK)) if bad else DEFAULT_RATE_PACK
         host = stage.add(neighbors, rates=rates, ip=self.address)
+        stage.mark("newcomer", [host])
         if bad:
             stage.mark("hostile", [host])
         if self.address:

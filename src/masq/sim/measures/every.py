@@ -35,6 +35,7 @@ MEASURES: Final = {
     "invented_known": Measure(mesh.invented_known, "", "invented Nodes known, at the worst"),
     "hostile_neighbors": Measure(mesh.hostile_neighbors, "", "hostile neighbors of an honest Node, median"),
     "surrounded": Measure(mesh.surrounded, "", "honest Nodes with hostile neighbors only"),
+    "surrounded_before": Measure(mesh.surrounded_before, "", "of these, Nodes that were there before any newcomer"),
     "crowd_neighbors": Measure(mesh.crowd_neighbors, "", "Nodes of one address that a Node lists, at the worst"),
     "debtors_banned": Measure(mesh.debtors_banned, "%", "debtors whom somebody has banned"),
     "requests": Measure(traffic.requests, "", "requests of users"),

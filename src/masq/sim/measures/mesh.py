@@ -113,9 +113,18 @@ def hostile_neighbors(stage: Stage) -> float | None:
 
 def surrounded(stage: Stage) -> float:
     """Honest Nodes all of whose neighbors are hostile."""
+    return _surrounded(stage, "hostile")
+
+
+def surrounded_before(stage: Stage) -> float:
+    """The same, of Nodes that were there before any newcomer."""
+    return _surrounded(stage, "hostile", "newcomer")
+
+
+def _surrounded(stage: Stage, *without: str) -> int:
     bad = stage.marked.get("hostile", {})
     graph = stage.graph()
-    honest = [graph[host.number] for host in stage.living("hostile")]
+    honest = [graph[host.number] for host in stage.living(*without)]
     return sum(bool(others) and all(other in bad for other in others) for others in honest)
 
 
