@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import NamedTuple, NewType
 
@@ -149,6 +150,14 @@ def parse_address(text: str) -> Address:
     if len(text) != 42 or text[:2] not in ("0x", "0X"):
         raise ValueError("a wallet address is 0x and 40 hex digits")
     return bytes.fromhex(text[2:])
+
+
+def time_text(seconds: int) -> str:
+    """A unix time for people: UTC, to the second."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    except (ValueError, OverflowError, OSError):
+        return f"second {seconds}"
 
 
 def amount_text(wei: int) -> str:

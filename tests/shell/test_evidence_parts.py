@@ -18,9 +18,9 @@ from masq.shell.evidence import (
     follows,
     last_entry,
     problems,
-    time_text,
 )
 from masq.shell.schema import ACCOUNTS, BANNED, CONFIG, CREATE, PAID, TABLES
+from masq.types import time_text
 
 KEY = b"k" * 32
 WALLET, OTHER = b"a" * 20, b"b" * 20

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -113,7 +112,9 @@ def _amount(wei: int) -> str:
 
 
 def _time(value: Json) -> str:
+    from masq.types import time_text
+
     try:
-        return datetime.fromtimestamp(int(str(value)), UTC).strftime("%Y-%m-%d %H:%M:%SZ")
-    except (ValueError, OverflowError, OSError):
+        return time_text(int(str(value)))
+    except ValueError:
         return "?"

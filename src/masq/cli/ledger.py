@@ -114,7 +114,7 @@ def _figures(values: dict[str, Any]) -> str:
 
 
 def _when(entry: dict[str, Any]) -> str:
-    from masq.shell.evidence import time_text
+    from masq.types import time_text
 
     return time_text(int(entry["time"]))
 

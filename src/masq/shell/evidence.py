@@ -12,7 +12,6 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from typing import Any, Final
 
 import apsw
@@ -20,6 +19,7 @@ import msgspec
 
 from masq.core.failure import printable
 from masq.shell.schema import TABLES, Table
+from masq.types import time_text
 
 SEAL_SIZE: Final = 16
 HASH_SIZE: Final = 32
@@ -354,11 +354,3 @@ def _row_name(table: Table, row: Row) -> str:
 def _text(value: object) -> str:
     """Who had the key may have put anything there: it is shown on a line of a terminal."""
     return printable(f"0x{value.hex()}" if isinstance(value, bytes) else str(value))[:MOST_WORDS]
-
-
-def time_text(seconds: int) -> str:
-    """UTC, to the second."""
-    try:
-        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
-    except (ValueError, OverflowError, OSError):
-        return f"second {seconds}"

@@ -10,10 +10,11 @@ import apsw
 
 from masq.core.failure import printable
 from masq.shell import evidence
-from masq.shell.evidence import JOURNAL_COLUMNS, MOST_COUNTED, MOST_WORDS, Entry, time_text
+from masq.shell.evidence import JOURNAL_COLUMNS, MOST_COUNTED, MOST_WORDS, Entry
 from masq.shell.head_file import HEAD_FILE, HeadFile
 from masq.shell.key_file import StoreError
 from masq.shell.schema import CREATE, SCHEMA, SEALED, tables
+from masq.types import time_text
 
 _JOURNAL: Final = "journal"
 _OURS: Final = {_JOURNAL, *(table.name for table in tables(SCHEMA))}

@@ -8,13 +8,12 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from masq.core.effects import Log, SaveConfig, Service
 from masq.core.failure import name_of
 from masq.core.limits import MAX_REFUSALS
-from masq.types import Address, PublicKey, amount_text
+from masq.types import Address, PublicKey, amount_text, time_text
 from masq.wire.circuit import Debt
 
 CONFIG: Final = "refusals"
@@ -116,8 +115,7 @@ class Refusals:
 
 def words_of(debt: Debt) -> str:
     """For people: what a creditor counts, and what would do."""
-    since = datetime.fromtimestamp(debt.since, UTC).strftime("%Y-%m-%d %H:%MZ")
     return (
-        f"it counts {amount_text(debt.owed)} owed, since {since}, of at most {amount_text(debt.most)}; "
+        f"it counts {amount_text(debt.owed)} owed, since {time_text(debt.since)}, of at most {amount_text(debt.most)}; "
         f"it serves again at {amount_text(debt.release)}: `masq status` says what to do"
     )
