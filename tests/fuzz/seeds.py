@@ -245,6 +245,7 @@ def seeds() -> Iterable[tuple[str, bytes]]:
     yield "end", circuit.encode_end(circuit.StreamEnd.BROKEN, "it broke \0ä")
     yield "datagram", circuit.encode_datagram("example.com", 53, b"data")
     yield "resolve", circuit.encode_resolve("example.com")
+    yield "resolve", circuit.encode_resolve("example.com", paid=True)
     for said in RESOLVED:
         yield "resolved", said
         for number in range(4):

@@ -226,8 +226,8 @@ def datagram(data: bytes) -> None:
 
 def resolve(data: bytes) -> None:
     with suppress(MalformedError):
-        host = circuit.decode_resolve(data)
-        assert circuit.decode_resolve(circuit.encode_resolve(host)) == host
+        wish = circuit.decode_resolve(data)
+        assert circuit.decode_resolve(circuit.encode_resolve(*wish)) == wish
 
 
 def resolved(data: bytes) -> None:

@@ -102,7 +102,7 @@ def test_more_than_may_wait_fails_at_once() -> None:
             task.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
         await settle()
-        assert (each._count, each._waiting, each._under_way, each._of_payer) == (0, {}, {}, {})
+        assert (each._count, each._waiting, each._under_way, each._of_payer) == (0, ({}, {}), {}, {})
 
     run(work)
 
@@ -213,7 +213,7 @@ def test_what_nobody_waits_for_any_more_is_not_asked_for() -> None:
         await settle()
         assert names.under_way == set()
         assert names.asked == ["slow"]
-        assert (each._count, each._waiting, each._under_way, each._of_payer) == (0, {}, {}, {})
+        assert (each._count, each._waiting, each._under_way, each._of_payer) == (0, ({}, {}), {}, {})
 
     run(work, at_once=1)
 

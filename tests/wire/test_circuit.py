@@ -112,7 +112,8 @@ def test_datagrams(host: str, port: int, data: bytes) -> None:
 
 @given(st.text(max_size=50))
 def test_questions(host: str) -> None:
-    assert decode_resolve(encode_resolve(host)) == host
+    assert decode_resolve(encode_resolve(host)) == (host, False)
+    assert decode_resolve(encode_resolve(host, paid=True)) == (host, True)
 
 
 ADDRESSES = st.lists(st.tuples(st.ip_addresses().map(str), st.integers(0, 2**32 - 1)), min_size=1, max_size=40)

@@ -101,6 +101,8 @@ class Resolve:
     socket: int
     host: str
     payer: Address | None
+    paid: bool = True
+    """Whether the answer itself is paid for: who doesn't pay waits behind those who do."""
 
 
 @dataclass(frozen=True, slots=True)

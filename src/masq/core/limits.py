@@ -113,7 +113,7 @@ LOOK_UPS_WAITING_EACH: Final = 128
 LOOK_UPS_WAITING: Final = 4_096
 """Of all payers. Over it, who has most waiting loses the last of them to who has none."""
 LOOK_UPS_PER_MINUTE: Final = 300
-"""Names of one payer that DNS servers are asked for; more of them fail. They are not paid for, so they are few:
+"""Names of one payer that DNS servers are asked for; more of them fail. What a name takes its price doesn't tell:
 a user who opens ten crowded pages in a minute has that many."""
 LOOK_UPS_PER_SECOND: Final = 250
 """Names of all payers that DNS servers are asked for: each takes 1 ms of CPU time, so a quarter of a core."""

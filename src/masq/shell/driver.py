@@ -153,8 +153,8 @@ class Driver:
                 self.clients.send_datagram(socket, host, port, data)
             case Bind(socket, payer):
                 self.servers.bind(socket, payer)
-            case Resolve(socket, host, payer):
-                self.servers.resolve(socket, host, payer)
+            case Resolve(socket, host, payer, paid):
+                self.servers.resolve(socket, host, payer, paid)
             case Resolved(socket, found):
                 self.clients.resolved(socket, found)
             case Dial(link, endpoint):

@@ -1,4 +1,7 @@
-"""Look-ups for others at the exit: payers take turns, so many go on at once, and each name is asked for once."""
+"""Look-ups for others at the exit: payers take turns, so many go on at once, and each name is asked for once.
+
+Those that are paid for come first: of the turns the others get one in four, while both wait.
+"""
 
 from __future__ import annotations
 
@@ -32,6 +35,9 @@ FAILED_CACHED: Final = 5
 """Seconds that it is kept that a name could not be looked up."""
 MAX_PAYERS: Final = 8_192
 """Payers whose look-ups of the last minute are counted; who asked first goes first."""
+
+FREE_TURN: Final = 4
+"""Of so many turns one is of look-ups that nobody pays for: older Nodes can't say that they would."""
 
 OURS: Final = b""
 """Who pays for a zero-hop Node's own user: nobody, so nobody counts."""
@@ -69,6 +75,8 @@ class _Allowance:
 class _Wish:
     name: str
     answer: asyncio.Future[Found]
+    free: bool = False
+    """Whether nobody pays for it."""
 
 
 @dataclass(slots=True, eq=False)
@@ -88,8 +96,9 @@ class LookUps:
         """`at_once`: names that may be under way at the same time."""
         self._source = source
         self._at_once = at_once
-        self._waiting: dict[Address, deque[_Wish]] = {}
-        """By payer, in the order of their turns."""
+        self._waiting: tuple[dict[Address, deque[_Wish]], ...] = {}, {}
+        """By payer, in the order of their turns: those that are paid for, and the free ones."""
+        self._turns = 0
         self._count = 0
         """Wishes that wait."""
         self._under_way: dict[str, _Question] = {}
@@ -107,7 +116,7 @@ class LookUps:
         """All addresses of a host, IPv4 first. FailureError if there are none."""
         return [address for address, _ in await self.look_up(host, payer)]
 
-    async def look_up(self, host: str, payer: Address | None) -> Addresses:
+    async def look_up(self, host: str, payer: Address | None, paid: bool = True) -> Addresses:
         """The same, with the seconds that they hold. FailureError if there are none, or too much was asked."""
         known = self._source.known(host)
         if known is not None:
@@ -115,7 +124,8 @@ class LookUps:
         name = host.lower().rstrip(".")
         found = self._cached(name)
         if found is None:
-            found = await self._turn(_Wish(name, asyncio.get_running_loop().create_future()), payer or OURS)
+            wish = _Wish(name, asyncio.get_running_loop().create_future(), not paid)
+            found = await self._turn(wish, payer or OURS)
         if isinstance(found, Failure):
             raise FailureError(found)
         return found
@@ -144,36 +154,41 @@ class LookUps:
             raise
 
     def _queue(self, wish: _Wish, payer: Address) -> None:
-        own = self._waiting.get(payer)
+        crowd = self._waiting[wish.free]
+        own = crowd.get(payer)
         if own is not None and len(own) >= LOOK_UPS_WAITING_EACH:
             _answer(wish, _too_much(f"{LOOK_UPS_WAITING_EACH} look-ups of this wallet wait already"))
             return
         if self._count >= LOOK_UPS_WAITING:
-            worst = max(self._waiting, key=lambda each: len(self._waiting[each]))
-            if own is not None or len(self._waiting[worst]) < 2:
+            others = self._waiting[True] or crowd
+            worst = max(others, key=lambda each: len(others[each]), default=payer)
+            if others is crowd and (own is not None or len(others.get(worst, ())) < 2):
                 _answer(wish, _too_much("too many look-ups wait"))
                 return
-            _answer(self._take(worst, last=True), _too_much("too many look-ups wait"))
-        self._waiting.setdefault(payer, deque()).append(wish)
+            _answer(self._take(others, worst, last=True), _too_much("too many look-ups wait"))
+        crowd.setdefault(payer, deque()).append(wish)
         self._count += 1
 
-    def _take(self, payer: Address, last: bool = False) -> _Wish:
-        """The next wish of a payer, whose next turn comes after everybody's."""
-        own = self._waiting[payer] if last else self._waiting.pop(payer)
+    def _take(self, crowd: dict[Address, deque[_Wish]], payer: Address, last: bool = False) -> _Wish:
+        """The next wish of a payer, whose next turn comes after everybody's; or the last one."""
+        own = crowd[payer] if last else crowd.pop(payer)
         wish = own.pop() if last else own.popleft()
         self._count -= 1
         if own:
-            self._waiting[payer] = own
+            crowd[payer] = own
+        else:
+            crowd.pop(payer, None)
         return wish
 
     def _withdraw(self, wish: _Wish, payer: Address) -> None:
         """Whoever wished for it is gone: a name that nobody waits for any more is asked for no longer."""
-        own = self._waiting.get(payer)
+        crowd = self._waiting[wish.free]
+        own = crowd.get(payer)
         if own is not None and wish in own:
             own.remove(wish)
             self._count -= 1
             if not own:
-                del self._waiting[payer]
+                del crowd[payer]
             return
         question = self._under_way.get(wish.name)
         if question is not None and wish in question.wishes:
@@ -184,12 +199,14 @@ class LookUps:
     def _go_on(self) -> None:
         """Begin what may begin; come back when something may give way for the rest."""
         now = asyncio.get_running_loop().time()
-        while not self._closed and (payer := self._next_payer()) is not None:
+        while not self._closed and (turn := self._next_turn()) is not None:
+            crowd, payer = turn
             later = self._make_room(now)
             if later > now:
                 self._come_back(later)
                 return
-            wish = self._take(payer)
+            self._turns += 1
+            wish = self._take(crowd, payer)
             found = self._cached(wish.name)
             if found is not None:
                 _answer(wish, found)
@@ -200,9 +217,13 @@ class LookUps:
             else:
                 self._begin(wish, payer, now)
 
-    def _next_payer(self) -> Address | None:
+    def _next_turn(self) -> tuple[dict[Address, deque[_Wish]], Address] | None:
         """Whose turn it is. Few can have as many under way as one may have, so this looks at few."""
-        return next((each for each in self._waiting if self._of_payer.get(each, 0) < LOOK_UPS_EACH), None)
+        for crowd in self._waiting if self._turns % FREE_TURN else reversed(self._waiting):
+            for payer in crowd:
+                if self._of_payer.get(payer, 0) < LOOK_UPS_EACH:
+                    return crowd, payer
+        return None
 
     def _make_room(self, now: float) -> float:
         """When another name may begin. What has gone on for long gives way."""

@@ -106,9 +106,9 @@ class Servers:
         """Open a socket for datagrams: told of in the same way."""
         self._begin(socket, self._bind(socket, payer))
 
-    def resolve(self, socket: int, host: str, payer: Address | None) -> None:
+    def resolve(self, socket: int, host: str, payer: Address | None, paid: bool) -> None:
         """Look a host up: `Node.resolved` tells of it."""
-        self._begin(socket, self._resolve(socket, host, payer))
+        self._begin(socket, self._resolve(socket, host, payer, paid))
 
     def send_datagram(self, socket: int, host: str, port: int, data: bytes) -> None:
         """Send a datagram, once its host is known. While one waits for that, the socket is congested."""
@@ -242,11 +242,11 @@ class Servers:
             self._journal.note("info", "exit_refused", f"datagrams to {host}: {why}")
         return ""
 
-    async def _resolve(self, socket: int, host: str, payer: Address | None) -> None:
+    async def _resolve(self, socket: int, host: str, payer: Address | None, paid: bool) -> None:
         turn = self._turn
         found: Addresses | Failure
         try:
-            addresses = await self._look_ups.look_up(host, payer)
+            addresses = await self._look_ups.look_up(host, payer, paid)
             # What this machine's network calls its own is nobody else's concern.
             refusals = [self._policy.refusal(address) for address, _ in addresses]
             found = tuple(pair for pair, why in zip(addresses, refusals, strict=True) if why is None)

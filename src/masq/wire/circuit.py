@@ -41,6 +41,8 @@ NO_SUCH_NAME: Final = "no such name"
 """How the error of a RESOLVED begins for a host that doesn't exist, rather than wasn't found out about."""
 MAX_ADDRESSES: Final = 32
 """Addresses of one RESOLVED."""
+MAX_PAID_ANSWER: Final = 2_048
+"""Bytes of a RESOLVED that are paid for at most: the longest honest one has fewer."""
 
 AMOUNT: Final = re.compile("[0-9]{1,78}")
 """Wei as text: what fits into 256 bits."""
@@ -343,13 +345,25 @@ def decode_datagram(data: bytes | memoryview) -> tuple[str, int, bytes]:
     return host, int.from_bytes(raw[end : end + 2], "big"), raw[end + 2 :]
 
 
-def encode_resolve(host: str) -> bytes:
-    return cbor.encode({"host": host})
+def encode_resolve(host: str, paid: bool = False) -> bytes:
+    """`paid`: the originator pays for the answer, if the exit says that it takes that."""
+    return cbor.encode({"host": host, "paid": True} if paid else {"host": host})
 
 
-def decode_resolve(data: bytes | memoryview) -> str:
-    (host,) = cbor.fields(cbor.decode(bytes(data)), ("host",), "RESOLVE")
-    return cbor.text(host, "host")
+def decode_resolve(data: bytes | memoryview) -> tuple[str, bool]:
+    """The host, and whether the answer will be paid for."""
+    value = cbor.decode(bytes(data))
+    (host,) = cbor.fields(value, ("host",), "RESOLVE")
+    return cbor.text(host, "host"), _is_paid(value)
+
+
+def _is_paid(value: Any) -> bool:
+    return isinstance(value, dict) and value.get("paid") is True
+
+
+def paid_bytes(resolve: int, resolved: int) -> int:
+    """What a look-up counts for, as bytes of DATA: those of both messages."""
+    return resolve + min(resolved, MAX_PAID_ANSWER)
 
 
 Addresses = tuple[tuple[str, int], ...]
@@ -361,6 +375,8 @@ class Resolution(NamedTuple):
 
     addresses: Addresses = ()
     error: str = ""
+    paid: bool = False
+    """Whether the exit has booked it, as the originator has offered."""
 
     @property
     def no_such_name(self) -> bool:
@@ -369,9 +385,11 @@ class Resolution(NamedTuple):
 
 
 def encode_resolved(resolution: Resolution) -> bytes:
+    said: dict[str, Any] = {"paid": True} if resolution.paid else {}
     if resolution.error:
-        return cbor.encode({"error": resolution.error[:MAX_DETAIL]})
-    return cbor.encode({"addresses": [[address, ttl] for address, ttl in resolution.addresses[:MAX_ADDRESSES]]})
+        return cbor.encode({"error": resolution.error[:MAX_DETAIL], **said})
+    pairs = [[address, ttl] for address, ttl in resolution.addresses[:MAX_ADDRESSES]]
+    return cbor.encode({"addresses": pairs, **said})
 
 
 def decode_resolved(data: bytes | memoryview) -> Resolution:
@@ -380,7 +398,7 @@ def decode_resolved(data: bytes | memoryview) -> Resolution:
     if not isinstance(value, dict):
         raise MalformedError("RESOLVED is a map")
     if "error" in value:
-        return Resolution((), cbor.text(value["error"], "error")[:MAX_DETAIL] or "unknown")
+        return Resolution((), cbor.text(value["error"], "error")[:MAX_DETAIL] or "unknown", _is_paid(value))
     found = []
     for pair in cbor.array(value.get("addresses"), "addresses")[:MAX_ADDRESSES]:
         address, ttl = pair if isinstance(pair, list) and len(pair) == 2 else (None, None)
@@ -391,4 +409,4 @@ def decode_resolved(data: bytes | memoryview) -> Resolution:
             found.append((str(ipaddress.ip_address(text)), cbor.unsigned(ttl, "ttl", 32)))
         except ValueError as error:
             raise MalformedError("an invalid address") from error
-    return Resolution(tuple(found), "" if found else "it has no address")
+    return Resolution(tuple(found), "" if found else "it has no address", _is_paid(value))

@@ -96,7 +96,7 @@ def test_an_exit_that_does_not_answer_a_question_is_left_for_another() -> None:
     socket = entry.open(kind=Wish.RESOLUTION, host="b.test")
     assert entry.tick(RESOLVE_FOR) == []
     effects = entry.tick(1)
-    assert entry.ways[1].take_said() == [(1, Command.RESOLVE, encode_resolve("b.test"))]
+    assert entry.ways[1].take_said() == [(1, Command.RESOLVE, encode_resolve("b.test", paid=True))]
     effects = entry.hears(entry.ways[1].cell((1, RESOLVED, encode_resolved(Resolution(FOUND)))))
     assert effects == [Resolved(socket, FOUND)]
     assert not list(entry.entry.streams())

@@ -111,7 +111,7 @@ def test_datagrams_for_a_stream_and_for_nobody_are_thrown_away_and_count() -> No
 def test_a_question_is_answered_once_and_forgotten() -> None:
     circuit = Circuit()
     (resolve,), _ = circuit.says((5, Command.RESOLVE, encode_resolve("a.test")))
-    assert resolve == Resolve(circuit.hop.next_socket, "a.test", WALLET.address)
+    assert resolve == Resolve(circuit.hop.next_socket, "a.test", WALLET.address, paid=False)
     found = (("192.0.2.1", 60), ("2001:db8::1", 30))
     answers = circuit.back(circuit.exit.resolved(circuit.hop.next_socket, found, 0.0))
     assert answers == [(5, Command.RESOLVED, encode_resolved(Resolution(found)))]
@@ -119,7 +119,7 @@ def test_a_question_is_answered_once_and_forgotten() -> None:
     assert not circuit.terminal.streams
 
 
-def test_questions_cost_nothing_and_data_and_datagrams_their_bytes() -> None:
+def test_questions_that_nobody_pays_for_cost_nothing_and_data_and_datagrams_their_bytes() -> None:
     circuit = Circuit()
     circuit.begins(1)
     circuit.says(begin(2, "", 0, True))

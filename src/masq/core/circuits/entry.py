@@ -108,7 +108,7 @@ class OwnStream(TerminalStream):
 
     def first_message(self) -> tuple[int, int, bytes]:
         if self.carries is Wish.RESOLUTION:
-            return self.id, Command.RESOLVE, encode_resolve(self.host)
+            return self.id, Command.RESOLVE, encode_resolve(self.host, paid=True)
         return self.id, Command.BEGIN, encode_begin(self.host, self.port, self.carries is Wish.DATAGRAMS)
 
 
@@ -296,7 +296,7 @@ class CircuitEntry:
                         outbox += terminal.kept(stream, size, now)
                     else:
                         outbox += terminal.handed_on(stream, size, now)
-                elif own.closing is None:
+                else:
                     effects += self._message(own, message, outbox, now)
             nothing = len(data) - TAG - heads - billed if billed else len(data)
             if nothing >= BLOCK:
@@ -329,6 +329,9 @@ class CircuitEntry:
 
     def _message(self, own: OwnCircuit, message: CellMessage, outbox: Outbox, now: float) -> list[EntryEffect]:
         terminal = own.terminal
+        self.circuits.answered(own, message)
+        if own.closing is not None:
+            return []
         if message.command in ABOUT_CREDIT:
             self._about_credit(own, message, outbox, now)
             return []
@@ -526,7 +529,10 @@ class CircuitEntry:
             return []
         stream.begun = True
         self._silent.pop(stream.socket, None)
-        return [stream.first_message()]
+        first = stream.first_message()
+        if stream.carries is Wish.RESOLUTION and stream.circuit is not None:
+            stream.circuit.asked[stream.id] = len(first[2])
+        return [first]
 
     def _send(self, own: OwnCircuit, outbox: Outbox, now: float, lazy: bool = False) -> list[EntryEffect]:
         """Messages leave soon, with others that come until then; at once if they fill a cell."""

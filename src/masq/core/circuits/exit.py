@@ -43,6 +43,7 @@ from masq.wire.circuit import (
     encode_resolved,
     end_of,
     messages_of,
+    paid_bytes,
 )
 
 MAX_STREAMS: Final = 4_096
@@ -52,6 +53,8 @@ MAX_HELD: Final = 64 * 1024 * 1024
 LOOK_EVERY: Final = 4 * 1024 * 1024
 """Bytes to be kept more, from one look at all that is held to the next."""
 
+NOT_DONE: Final = (Cause.OVERLOADED, Cause.STOPPED)
+"""Why a look-up has no answer that would be paid for: the exit has not asked, or not to the end."""
 TOO_MANY: Final = Failure(Cause.OVERLOADED, detail="too many streams at this exit")
 
 ExitEffect = (
@@ -191,8 +194,10 @@ class CircuitExit:
 
     def _begin(self, passage: Passage, terminal: Terminal, message: CellMessage, now: float) -> list[ExitEffect] | None:
         """None: it would be too much."""
+        offered = 0
         if message.command == Command.RESOLVE:
-            host, port, carries = decode_resolve(message.data), 0, 0
+            (host, paid), port, carries = decode_resolve(message.data), 0, 0
+            offered = len(message.data) if paid else 0
         else:
             host, port, udp = decode_begin(message.data)
             carries = Command.DATAGRAM if udp else Command.DATA
@@ -202,11 +207,11 @@ class CircuitExit:
         if len(terminal.streams) >= MAX_STREAMS or not self._sockets.room(holders, places):
             return None
         socket = self._sockets.new()
-        stream = TerminalStream(message.stream, socket, host, port, now, carries=carries)
+        stream = TerminalStream(message.stream, socket, host, port, now, carries=carries, offered=offered)
         terminal.streams[stream.id] = stream
         self._sockets.serve(socket, (passage, terminal, stream), holders, places)
         if message.command == Command.RESOLVE:
-            return [Resolve(socket, host, passage.payer)]
+            return [Resolve(socket, host, passage.payer, bool(offered))]
         return [Bind(socket, passage.payer)] if stream.udp else [Connect(socket, host, port, passage.payer)]
 
     def _go_on(self, terminal: Terminal, outbox: Outbox, now: float) -> list[ExitEffect]:
@@ -271,6 +276,10 @@ class CircuitExit:
             if size is not None:
                 # The bill that may be among these was layered after the cell, so it has to follow it.
                 effects += self._billing.earn(passage, size, True, now)
+        # All that was posted is sent now, so these are, too.
+        answers, passage.answers = passage.answers, []
+        for size in answers:
+            effects += self._billing.earn(passage, size, True, now)
         return effects
 
     def flush(self, now: float) -> list[ExitEffect]:
@@ -334,7 +343,12 @@ class CircuitExit:
         passage, terminal, stream = known
         terminal.drop(stream.id)
         self._sockets.drop(socket)
-        answer = encode_resolved(_resolution(found))
+        resolution = _resolution(found)
+        if stream.offered and not (isinstance(found, Failure) and found.cause in NOT_DONE):
+            resolution = resolution._replace(paid=True)
+        answer = encode_resolved(resolution)
+        if resolution.paid:
+            passage.answers.append(paid_bytes(stream.offered, len(answer)))
         return self._send(passage, terminal, [(stream.id, Command.RESOLVED, answer)], now)
 
     def closed(self, socket: int, failure: Failure, now: float) -> list[ExitEffect]:

@@ -40,6 +40,7 @@ from masq.wire.circuit import (
     CIRCUIT_CREDIT,
     EXTENSION,
     OPEN_LIFE,
+    CellMessage,
     Close,
     Command,
     Control,
@@ -47,7 +48,9 @@ from masq.wire.circuit import (
     Seal,
     circuit_frame,
     debt_of,
+    decode_resolved,
     ending_of,
+    paid_bytes,
 )
 from masq.wire.message import NodeRecord
 from masq.wire.package import OPEN_ELEMENTS, Component, Hop
@@ -115,6 +118,8 @@ class OwnCircuit:
     """Who may be to blame for that; empty: nobody knows, so it may be the exit."""
     late: int = 0
     """Bytes that may still come for streams that we have ended: the credit that they had left."""
+    asked: dict[int, int] = field(default_factory=dict)
+    """Look-ups that will be paid for once they are answered: bytes of the RESOLVE, by stream."""
     nothing: int = 0
     """Bytes of cells that came with nothing in them for our user."""
     bulk: int = 0
@@ -385,12 +390,23 @@ class OwnCircuits:
 
     # --- paying ---
 
-    def owe(self, own: OwnCircuit, size: int, plain: int | None) -> None:
-        """Book a cell of `size` bytes per hop, with `plain` bytes that the exit is paid for."""
+    def answered(self, own: OwnCircuit, message: CellMessage) -> None:
+        """If a look-up is over: book it, if the exit says that it did. MalformedError if that can't be read.
+
+        Once for each RESOLVE, also if nobody waits for it any more; what wasn't asked for is nobody's debt.
+        """
+        if message.command not in (Command.RESOLVED, Command.END):
+            return
+        resolve = own.asked.pop(message.stream, None)
+        if resolve is not None and message.command == Command.RESOLVED and decode_resolved(message.data).paid:
+            self.owe(own, None, paid_bytes(resolve, len(message.data)))
+
+    def owe(self, own: OwnCircuit, size: int | None, plain: int | None) -> None:
+        """Book a cell of `size` bytes per hop, with `plain` bytes that the exit is paid for; None: of those nothing."""
         owed, last = self._tab.of(own.purse), own.hops[-1]
-        for hop in own.hops:
+        for hop in own.hops if size is not None else (last,):
             service = hop.service
-            if hop is not last:
+            if hop is not last and size is not None:
                 wei = service.rates.routing_charge(size)
             elif plain is not None:
                 wei = service.rates.exit_charge(plain)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from masq.core.circuits.opens import Source
@@ -51,6 +51,8 @@ class Passage:
     statement: bytes = b""
     """Of account, that came with its OPEN."""
     terminal: Terminal | None = None
+    answers: list[int] = field(default_factory=list)
+    """At the exit: what each paid look-up counts for whose RESOLVED waits to be sent."""
     closing: float | None = None
     """Since when the originator is through with it; what is still on its way back to it is let pass, and booked."""
 

@@ -73,6 +73,8 @@ class TerminalStream:
     received: int = 0
     carries: int = Command.DATA
     """The one of BILLED that may come for it; 0: neither."""
+    offered: int = 0
+    """At the exit: bytes of the RESOLVE whose answer will be paid for; 0: none, or nobody said so."""
     connected: bool = False
     congested: bool = False
     reading: bool = True
