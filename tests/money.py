@@ -14,6 +14,7 @@ from masq.core.accountant.accountant import Accountant, AccountantConfig, SavedS
 from masq.core.accountant.effects import (
     AccountantEffect,
     AskBacking,
+    AskBalances,
     AskGone,
     AskReceipts,
     AskTerms,
@@ -132,7 +133,11 @@ class Desk:
             case AskGone(places):
                 gone = [each.hash for each in places if self.chain.gone(each)]
                 return self.books.gone(gone, self.now)
-            case AskBacking():
+            case AskBacking() | AskBalances():
+                if isinstance(effect, AskBalances):
+                    self.books.balances(
+                        {each: self.chain.tokens.get(each, 0) for each in effect.wallets}, self.head, self.now
+                    )
                 return []
         raise AssertionError(f"nobody does {effect}")
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
-from tests.circuit_ends import BACK, Entry, Nodes, sent
+from tests.circuit_ends import BACK, Entry, Nodes, Told, sent
 from tests.core.circuits.exit_ends import Circuit
 from tests.simulation.circuit_worlds import circuits, client, hop_of, network
 from tests.worlds import books_agree, complaints
@@ -26,6 +26,7 @@ from masq.wire import cbor
 from masq.wire.circuit import (
     MAX_PAID_ANSWER,
     Addresses,
+    Close,
     Command,
     Resolution,
     StreamEnd,
@@ -207,7 +208,9 @@ def test_05_an_exit_takes_nothing_for_what_it_did_not_ask(cause: Cause) -> None:
     circuit.says((5, Command.RESOLVE, QUESTION))
     before = circuit.hop.earned
     found = Failure(cause, SERVER, "why")
-    ((_, _, said),) = circuit.back(circuit.exit.resolved(circuit.hop.next_socket, found, 0.0))
+    (message,) = circuit.back(circuit.exit.resolved(circuit.hop.next_socket, found, 0.0))
+    assert not isinstance(message, Told | Close)
+    said = message[2]
     paid = cause not in (Cause.OVERLOADED, Cause.STOPPED)
     assert decode_resolved(said).paid is paid
     size = paid_bytes(len(QUESTION), len(said))

@@ -23,7 +23,7 @@ from tests.bank_ends import (
 from tests.charges import consumed, exited
 
 from masq.chain.wallet import Wallet
-from masq.core.accountant.effects import AskGone, Place, Scan, State
+from masq.core.accountant.effects import AskBalances, AskGone, Place, Scan, State
 from masq.core.accountant.paying import DOUBT_FOR
 from masq.core.node import NodeEffect
 from masq.demo.chain_process import running_chain
@@ -191,6 +191,31 @@ def test_what_is_gone_both_block_and_receipt_say(tmp_path: Path, monkeypatch: py
 
     asyncio.run(scenario())
     assert found == [missing, reverted]
+
+
+@pytest.mark.parametrize("good", [True, False])
+def test_balances_of_others_are_heard_of_and_a_provider_that_fails_is_as_good_as_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, good: bool
+) -> None:
+    rich, odd = (bytes([number]) * 20 for number in (1, 2))
+    found: list[dict[bytes, int]] = []
+
+    def answer(method: str, params: list[Any]) -> Any:
+        if method != "eth_call":
+            return honest(method, params)
+        if not good:
+            raise RuntimeError("not now")
+        return "0x" + (7).to_bytes(32, "big").hex() if rich.hex() in params[0]["data"] else "0x"
+
+    async def scenario() -> None:
+        async with provider(answer) as url, opened(tmp_path, url) as books:
+            accountant = books.turn.node.accountant
+            monkeypatch.setattr(accountant, "balances", lambda balances, head, now: found.append(balances))
+            books.bank.perform(AskBalances((rich, odd)))
+            await books.settle()
+
+    asyncio.run(scenario())
+    assert [each for each in found if each] == ([{rich: 7}] if good else [])
 
 
 def test_a_provider_s_limit_is_kept_and_no_block_left_out(tmp_path: Path) -> None:

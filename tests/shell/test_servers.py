@@ -177,7 +177,7 @@ def test_ports_that_are_refused_need_no_look_up_and_the_rule_is_told() -> None:
 def test_a_look_up_leaves_out_what_is_not_served() -> None:
     async def run() -> None:
         exit = Exit("reject 10.0.0.0/8:*")
-        exit.servers.resolve(1, "some.example", None)
+        exit.servers.resolve(1, "some.example", None, paid=True)
         assert (await exit.heard("resolved"))[1:3] == (1, (("127.0.0.1", 60),))
         await exit.turn.stop()
 

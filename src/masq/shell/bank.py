@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from collections import deque
 from collections.abc import Awaitable, Sequence
@@ -18,6 +19,7 @@ from masq.chain.voucher import Deal
 from masq.core.accountant.effects import (
     AccountantEffect,
     AskBacking,
+    AskBalances,
     AskGone,
     AskReceipts,
     AskTerms,
@@ -124,6 +126,8 @@ class Bank:
                 self._ask(None, self._gone(places))
             case AskBacking(contract, payers):
                 self._ask(None, self._backing(contract, payers))
+            case AskBalances(wallets):
+                self._turn.spawn(self._balances(wallets))
 
     def save_config(self, name: str, value: str) -> None:
         self.perform(Save(config=((name, value),)))
@@ -331,6 +335,13 @@ class Bank:
             deal = Deal(self._chain, contract, payer, self._earning_wallet)
             found[payer] = await rpc.backing(deal)
         return self._turn.node.backing(found, self._turn.now)
+
+    async def _balances(self, wallets: Sequence[Address]) -> None:
+        """Nobody waits for it, and the scans tell of a provider that fails."""
+        with contextlib.suppress(UnavailableError, LocalError):
+            rpc, head = await self._provider()
+            found = await rpc.token_balances(self._chain.contract, wallets)
+            self._turn.node.accountant.balances(found, head, self._turn.now)
 
     async def _gone(self, places: Sequence[Place]) -> Sequence[NodeEffect]:
         rpc, _ = await self._provider()

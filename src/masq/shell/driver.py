@@ -10,6 +10,7 @@ from typing import assert_never
 
 from masq.core.accountant.effects import (
     AskBacking,
+    AskBalances,
     AskGone,
     AskReceipts,
     AskTerms,
@@ -171,7 +172,7 @@ class Driver:
                 pass  # The turn has gathered them.
             case Save() | AskTerms() | SendPayments() | AskReceipts() | AskTransfers() | AskUse() | AskGone():
                 self.bank.perform(effect)
-            case AskBacking() | Notice():
+            case AskBacking() | AskBalances() | Notice():
                 self.bank.perform(effect)
             case OfPurse():
                 self._perform_of(effect)

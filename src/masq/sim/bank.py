@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from masq.core.accountant.effects import (
     AskBacking,
+    AskBalances,
     AskGone,
     AskReceipts,
     AskTerms,
@@ -72,6 +73,8 @@ class Bank:
                 self._gone(question)
             case AskBacking():
                 pass  # On the simulated chain stands no contract that redeems vouchers.
+            case AskBalances():
+                self._balances(question)
 
     @property
     def _clock(self) -> float:
@@ -125,6 +128,16 @@ class Bank:
         node, turn = self._turn.node, self._turn
         gone = [each.hash for each in asked.places if self._chain.gone(each)]
         self._tell(lambda: node.gone(gone, turn.now))
+
+    def _balances(self, asked: AskBalances) -> None:
+        node, turn, head = self._turn.node, self._turn, self._chain.newest(self._clock)
+        found = {wallet: self._chain.tokens.get(wallet, 0) for wallet in asked.wallets}
+
+        def tell() -> Sequence[NodeEffect]:
+            node.accountant.balances(found, head, turn.now)
+            return ()
+
+        self._tell(tell)
 
     def _tell(self, answer: Callable[[], Sequence[NodeEffect]]) -> None:
         """What the answer brings is found out when it arrives."""

@@ -8,6 +8,7 @@ from typing import assert_never
 
 from masq.core.accountant.effects import (
     AskBacking,
+    AskBalances,
     AskGone,
     AskReceipts,
     AskTerms,
@@ -150,7 +151,9 @@ class SimNode:
                 self.bank.save_config(name, value)
             case Save():
                 self.bank.save(effect)
-            case AskTerms() | SendPayments() | AskReceipts() | AskTransfers() | AskUse() | AskGone() | AskBacking():
+            case AskTerms() | SendPayments() | AskReceipts() | AskTransfers() | AskUse() | AskGone():
+                self.bank.ask(effect)
+            case AskBacking() | AskBalances():
                 self.bank.ask(effect)
             case OfPurse(purse, of_purse):
                 self.further[purse - 1].perform(of_purse)

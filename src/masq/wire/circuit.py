@@ -296,6 +296,8 @@ class Debt(NamedTuple):
     """What may be owed at that age."""
     release: int
     """The wallet is served again when it owes no more than this."""
+    funds: int | None = None
+    """Tokens that it was seen to have on the chain, if it is for being less than `owed` that it isn't served."""
 
 
 def encode_ending(reason: Close, detail: str, debt: Debt | None = None) -> dict[str, Any]:
@@ -304,7 +306,8 @@ def encode_ending(reason: Close, detail: str, debt: Debt | None = None) -> dict[
     ending: dict[str, Any] = {"failed": CLOSE_TEXTS[reason], "detail": detail}
     if debt is not None:
         amounts = {"owed": str(debt.owed), "most": str(debt.most), "release": str(debt.release)}
-        ending["debt"] = {**amounts, "since": debt.since}
+        funds = {} if debt.funds is None else {"funds": str(debt.funds)}
+        ending["debt"] = {**amounts, "since": debt.since, **funds}
     return ending
 
 
@@ -318,7 +321,9 @@ def debt_of(value: dict[str, Any]) -> Debt | None:
     if type(since) is not int or not 0 <= since < 1 << 32:
         return None
     wei = [int(each) for each in amounts if type(each) is str and AMOUNT.fullmatch(each)]
-    return Debt(wei[0], since, *wei[1:]) if len(wei) == len(amounts) else None
+    funds = debt.get("funds")
+    seen = int(funds) if type(funds) is str and AMOUNT.fullmatch(funds) else None
+    return Debt(wei[0], since, wei[1], wei[2], seen) if len(wei) == len(amounts) else None
 
 
 def ending_of(value: dict[str, Any]) -> Close | None:

@@ -212,8 +212,8 @@ class Accountant:
             thresholds = self._config.thresholds
             return Debt(owed, since, thresholds.allowed(self._clock(now) - since), thresholds.release)
         if self.is_delinquent(wallet):
-            most = self._strangers.allowed
-            return Debt(owed, since, most, most)
+            most = self._strangers.allowed(wallet)
+            return Debt(owed, since, most, most, self._strangers.funds(wallet))
         if (needed := self.vouchers.needs(wallet)) is not None:
             return Debt(owed, since, needed, needed)
         return None
@@ -446,6 +446,11 @@ class Accountant:
     def gone(self, hashes: Iterable[bytes], now: float) -> list[AccountantEffect]:
         """Transactions that were credited, and that no block holds any more."""
         return self._earning.gone(hashes, self._clock(now))
+
+    def balances(self, found: Mapping[Address, int], head: Head, now: float) -> None:
+        """Tokens that wallets of others have, in wei, as of a head; nothing if that isn't believed."""
+        if self._heads.problem(head, self._clock(now), now) is None:
+            self._strangers.learned(found)
 
     def failed(
         self, scan: Scan | None, problem: str, now: float, most_blocks: int | None = None

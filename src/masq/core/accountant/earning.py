@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from masq.chain.erc20 import Transfer
-from masq.core.accountant.effects import AccountantEffect, AskGone, Earned, Notice, Save
+from masq.core.accountant.effects import AccountantEffect, AskBalances, AskGone, Earned, Notice, Save
 from masq.core.accountant.heads import Heads
 from masq.core.accountant.ledger import Ledger
 from masq.core.accountant.search import Counted, Search
@@ -110,6 +110,8 @@ class Earning:
         effects = self.forgive(clock)
         self.strangers.count(clock)
         thresholds, visible = self._thresholds, self.income.coming()
+        asked = self.strangers.look(clock, visible, heads.fresh(clock))
+        effects += [AskBalances(asked)] if asked else []
         banned, released, spared = [], [], {}
         for wallet, account in self._ledger.receivables.items():
             age = clock - account.since

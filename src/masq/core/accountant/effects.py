@@ -226,6 +226,13 @@ class AskBacking:
 
 
 @dataclass(frozen=True, slots=True)
+class AskBalances:
+    """Tokens that wallets of others have: answered by `balances`, or not at all."""
+
+    wallets: tuple[Address, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
     """Something that the operator should know about money."""
 
@@ -233,7 +240,7 @@ class Notice:
     text: str
 
 
-Question = AskTerms | SendPayments | AskReceipts | AskTransfers | AskUse | AskGone | AskBacking
+Question = AskTerms | SendPayments | AskReceipts | AskTransfers | AskUse | AskGone | AskBacking | AskBalances
 AccountantEffect = Save | Question | Notice
 
 

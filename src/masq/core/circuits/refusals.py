@@ -94,9 +94,10 @@ class Refusals:
         self._unsaved_since = None
         rows = []
         for each in self:
-            owed, since, most, release = each.debt
+            owed, since, most, release, funds = each.debt
             who = [each.key.hex(), each.wallet.hex(), self._payers[each.purse].hex()]
-            rows.append([*who, int(self._epoch + each.when), since, str(owed), str(most), str(release)])
+            amounts = [owed, most, release] if funds is None else [owed, most, release, funds]
+            rows.append([*who, int(self._epoch + each.when), since, *map(str, amounts)])
         return [SaveConfig(CONFIG, json.dumps(rows))]
 
     def _recalled(self, saved: str | None) -> Iterator[Refusal]:
@@ -105,8 +106,8 @@ class Refusals:
             rows: Any = json.loads(saved or "[]")
             for key, wallet, payer, when, since, *amounts in rows[-MAX_REFUSALS:]:
                 if (paying := bytes.fromhex(payer)) in self._payers:
-                    owed, most, release = map(int, amounts)
-                    debt = Debt(owed, int(since), most, release)
+                    owed, most, release, *funds = map(int, amounts)
+                    debt = Debt(owed, int(since), most, release, *funds[:1])
                     purse = self._payers.index(paying)
                     yield Refusal(bytes.fromhex(key), bytes.fromhex(wallet), purse, debt, int(when) - self._epoch)
         except (ValueError, TypeError, LookupError, RecursionError):
@@ -115,7 +116,10 @@ class Refusals:
 
 def words_of(debt: Debt) -> str:
     """For people: what a creditor counts, and what would do."""
+    funds = debt.funds
+    seen = "" if funds is None else f", and saw {amount_text(funds)} in the wallet: fund it, so that it can pay"
     return (
-        f"it counts {amount_text(debt.owed)} owed, since {time_text(debt.since)}, of at most {amount_text(debt.most)}; "
+        f"it counts {amount_text(debt.owed)} owed, since {time_text(debt.since)}, "
+        f"of at most {amount_text(debt.most)}{seen}; "
         f"it serves again at {amount_text(debt.release)}: `masq status` says what to do"
     )
