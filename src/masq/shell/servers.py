@@ -106,7 +106,7 @@ class Servers:
         """Open a socket for datagrams: told of in the same way."""
         self._begin(socket, self._bind(socket, payer))
 
-    def resolve(self, socket: int, host: str, payer: Address | None, paid: bool) -> None:
+    def resolve(self, socket: int, host: str, payer: Address | None, paid: bool = True) -> None:
         """Look a host up: `Node.resolved` tells of it."""
         self._begin(socket, self._resolve(socket, host, payer, paid))
 
