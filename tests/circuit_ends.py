@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence, Sized
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
+from tests.fixed_routes import FixedRoutes
 from tests.secure_ends import keys
 
 from masq.chain.wallet import Wallet
@@ -18,13 +19,11 @@ from masq.core.circuits.relay import PassingCircuits
 from masq.core.circuits.ways import Peer, Ways
 from masq.core.effects import EndCircuit, SendFrame, Service
 from masq.core.limits import Limits
-from masq.core.network.routing import Route
 from masq.core.proofs import Proofs
 from masq.core.purses import Purses
 from masq.core.sockets import Sockets
 from masq.core.tab import Tab
 from masq.crypto import CryptDE
-from masq.errors import UnavailableError
 from masq.keccak import keccak256
 from masq.types import DEFAULT_RATE_PACK, PublicKey
 from masq.wire import cbor
@@ -403,25 +402,6 @@ class Nodes:
         for layer in reversed(self._backward[: position + 1]):
             layer.apply(data)
         return frame_of(wire)
-
-
-class FixedRoutes:
-    """Routes that a test gives: the first that avoids what is to be avoided is taken."""
-
-    def __init__(self, own: PublicKey, *ways: Nodes) -> None:
-        self._own = own
-        self.ways = list(ways)
-
-    def stands(self, route: Route) -> bool:
-        return True
-
-    def find(self, hops: int, size: int, avoid: Sequence[PublicKey] = (), extension: str | None = None) -> Route:
-        for nodes in self.ways:
-            services = nodes.services
-            over = (self._own, *(service.key for service in services))
-            if not set(over) & set(avoid):
-                return Route(over, over[::-1], services[-1], tuple(services[:-1]), (), ())
-        raise UnavailableError("no route")
 
 
 class Entry:

@@ -46,7 +46,7 @@ def test_the_client_hears_which_hop_counts_what_and_it_is_shown(position: int) -
     assert closed.failure.cause is Cause.DELINQUENT
     assert str(closed.failure) == f"{place(nodes, position)}: the consuming wallet owes too much ({words_of(DEBT)})"
     assert "2 MASQ" in words_of(DEBT)
-    assert "2027-01-15 08:00Z" in words_of(DEBT)
+    assert "2027-01-15 08:00:00Z" in words_of(DEBT)
     (one,) = entry.own.refusals
     assert (one.key, one.wallet, one.purse, one.debt) == (
         nodes.pairs[position].public_key,

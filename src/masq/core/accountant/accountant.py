@@ -198,7 +198,10 @@ class Accountant:
         searched = self._earning.income.next is not None
         if wallet in self._earning.banned:
             return True
-        return searched and self._strangers.refused(wallet) and 2 * self.vouchers.covers(wallet) < self.owed_by(wallet)
+        if not searched or not self._strangers.refused(wallet):
+            return False
+        covered = self.vouchers.covers(wallet)
+        return not covered or 2 * covered < self.owed_by(wallet)
 
     def refuses(self, wallet: Address) -> bool:
         """Whether circuits of a wallet are refused: it is delinquent, or gives no vouchers, and they are asked for."""
