@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from masq.cli.audit import lines_of
+from masq.cli.audit import lines_of, unanswered_lines
 from masq.cli.control import Json
 
 MASQ = 10**18
@@ -74,3 +74,11 @@ def test_an_answer_of_another_version_is_shown_as_far_as_it_goes(row: dict[str, 
     lines = lines_of([row], status, 20, 80)
     assert lines
     assert all(line.isprintable() for line in lines)
+
+
+def test_who_is_paid_for_what_was_never_answered() -> None:
+    rows: list[dict[str, Json]] = [{"wallet": "0x" + f"{number:02x}" * 20, "wei": str(MASQ)} for number in range(3)]
+    assert unanswered_lines([], 20, 80) == []
+    lines = unanswered_lines(rows, 2, 80)
+    assert "never answered" in " ".join(lines)
+    assert [" ".join(line.split()) for line in lines[-2:]] == [f"{row['wallet']} 1 MASQ" for row in rows[:2]]

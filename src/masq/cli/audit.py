@@ -33,12 +33,13 @@ def audit(
     from masq.cli.tables import width_of_output
 
     directory = directory_of(data_directory, chain)
-    accounts = _rows(tell(directory, "audit").get("accounts"))
+    answer = tell(directory, "audit")
+    accounts, unanswered = _rows(answer.get("accounts")), _rows(answer.get("unanswered"))
     if as_json:
-        print_json({"accounts": accounts})
+        print_json({"accounts": accounts, "unanswered": unanswered})
     else:
-        status = document(ask_node(directory))
-        typer.echo("\n".join(lines_of(accounts, status, None if all_rows else SHOWN, width_of_output())))
+        status, most, width = document(ask_node(directory)), None if all_rows else SHOWN, width_of_output()
+        typer.echo("\n".join([*lines_of(accounts, status, most, width), *unanswered_lines(unanswered, most, width)]))
     raise typer.Exit(1 if any(each.get("state") == "disputed" for each in accounts) else 0)
 
 
@@ -70,6 +71,17 @@ def lines_of(
         rows = [(side, wallet, _amount(wei)) for side, wallet, wei in silent[:most]]
         lines += table(("side", "wallet", "we count"), rows, width)
     return lines
+
+
+def unanswered_lines(unanswered: list[dict[str, Json]], most: int | None, width: int | None) -> list[str]:
+    """Who is paid for nothing, as far as it shows."""
+    from masq.cli.tables import paragraph, table
+
+    if not unanswered:
+        return []
+    words = "Sent over 0.9.1 packages since the start and never answered. It is paid all the same, as less is a ban:"
+    rows = [(str(each.get("wallet")), _amount(_wei(each.get("wei")))) for each in unanswered[:most]]
+    return ["", *paragraph(words, width), *table(("wallet", "wei"), rows, width)]
 
 
 def _row(each: dict[str, Json]) -> tuple[str, ...]:

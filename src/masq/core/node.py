@@ -52,7 +52,16 @@ from masq.core.packages.relay import ForEntry, ForExit, ForNeighborhood, Package
 from masq.core.purses import Purses
 from masq.core.sockets import Sockets
 from masq.core.tab import Tab
-from masq.core.view import BooksView, KnownView, NodeView, RefusalView, ReputationView, RoutesView, StatementView
+from masq.core.view import (
+    BooksView,
+    KnownView,
+    NodeView,
+    RefusalView,
+    ReputationView,
+    RoutesView,
+    StatementView,
+    UnansweredView,
+)
 from masq.crypto import Keys
 from masq.errors import CryptoError, PeerError, UnavailableError
 from masq.types import Address, Endpoint, Mode, PackagePolicy, PublicKey, RatePack, Wei, address_text
@@ -807,6 +816,11 @@ class Node:
     def audit(self) -> tuple[StatementView, ...]:
         """What the other sides of all accounts have signed, beside our own count."""
         return (*self.statements.view(), *(row for desk in self.desks for row in desk.statements.view()))
+
+    def unanswered(self) -> tuple[UnansweredView, ...]:
+        """Who is paid for what was sent in packages and never answered, the largest amount first."""
+        found = sorted(self.package_entry.unanswered.wei.items(), key=lambda item: (-item[1], item[0]))
+        return tuple(UnansweredView(address_text(wallet), Wei(wei)) for wallet, wei in found)
 
     def _refused_by(self, now: float) -> tuple[RefusalView, ...]:
         rows = []

@@ -127,6 +127,14 @@ class StatementView:
 
 
 @dataclass(frozen=True, slots=True)
+class UnansweredView:
+    """What was sent over 0.9.1 packages to or by a Node and never answered: it is paid all the same (`masq audit`)."""
+
+    wallet: str = _about("the creditor's earning wallet")
+    wei: Wei = _about("that it is owed for that, since the start")
+
+
+@dataclass(frozen=True, slots=True)
 class BanView:
     """An address, key or wallet that something is held against."""
 
@@ -357,6 +365,7 @@ VIEWS: Final = (
     AvoidedView,
     OverbilledView,
     StatementView,
+    UnansweredView,
     LinkView,
     BanView,
     BooksView,

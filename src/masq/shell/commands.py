@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from masq.core.accountant.effects import Scan
+from masq.core.node import Node
 from masq.core.view import as_json
 from masq.errors import LocalError
 from masq.shell.control import Answer, Command
@@ -35,7 +36,7 @@ def commands(
         "lift": orders.lift,
         "route": orders.route,
         "reload": _alone(reloading.again),
-        "audit": _alone(lambda: {"accounts": as_json(driver.turn.node.audit())}),
+        "audit": _alone(lambda: _audited(driver.turn.node)),
         "history": _history(store),
         "vouchers": _alone(lambda: {"vouchers": rows(store, driver.turn.node.accountant.owed_by)}),
         "words": _alone(lambda: {"given": dict(reloading.sources.given)}),
@@ -55,6 +56,10 @@ def _alone(answer: Callable[[], dict[str, Any]]) -> Command:
         return answer()
 
     return command
+
+
+def _audited(node: Node) -> dict[str, Any]:
+    return {"accounts": as_json(node.audit()), "unanswered": as_json(node.unanswered())}
 
 
 def _history(store: Store) -> Command:

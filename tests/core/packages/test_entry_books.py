@@ -11,6 +11,7 @@ from masq.core.effects import Accepted, CloseSocket, Connect, Forward, WriteSock
 from masq.core.failure import SERVER, Cause, Failure
 from masq.core.packages.entry import SERVER_FIRST
 from masq.core.packages.flow import WINDOW
+from masq.core.packages.unanswered import MOST_WALLETS, PATIENCE, Unanswered
 
 BROKEN = Failure(Cause.BROKEN, SERVER)
 
@@ -155,3 +156,58 @@ def test_a_node_that_is_its_own_exit_owes_nobody() -> None:
     assert user.owed() == {}
     assert user.entry.closed(socket, BROKEN, 0.0) != [CloseSocket(socket)]
     assert user.owed() == {}
+
+
+def test_what_was_sent_is_provisional_until_the_first_answer() -> None:
+    user = User(REAL)
+    user.open()
+    assert user.entry.unanswered.wei == {}
+    user.says(b"more")
+    sent = user.owed()
+    user.answers(b"hello")
+    user.says(b"and more")
+    user.ends()
+    user.answers(b"", last=True)
+    assert (sum(user.owed().values()) > sum(sent.values()), user.entry.unanswered.wei) == (True, {})
+
+
+def test_what_was_never_answered_is_paid_and_listed() -> None:
+    user = User(REAL)
+    user.open(b"a wish that can't be said twice")
+    user.tick(PATIENCE - 1)
+    assert user.entry.unanswered.wei == {}
+    owed = user.owed()
+    user.tick(1)
+    assert user.entry.unanswered.wei == owed
+    # Once listed it stays, and isn't listed again.
+    user.answers(b"late")
+    user.tick(PATIENCE)
+    assert user.entry.unanswered.wei == owed
+
+
+def test_what_a_way_has_cost_is_listed_when_its_client_leaves() -> None:
+    user = User(REAL)
+    socket = user.open(b"a wish")
+    user.carry(user.entry.closed(socket, BROKEN, user.now))
+    assert user.entry.unanswered.wei == user.owed()
+
+
+def test_another_way_owes_an_answer_of_its_own() -> None:
+    user = User(REAL, REAL)
+    user.open(b"GET /")
+    first = user.owed()
+    user.fails("no such host")
+    # A failure is an answer of the first way; the second has given none.
+    assert user.entry.unanswered.wei == {}
+    user.carry(user.entry.closed(user.socket, BROKEN, user.now))
+    listed = user.entry.unanswered.wei
+    assert 0 < sum(listed.values()) < sum(user.owed().values())
+    assert first
+
+
+def test_the_list_is_bounded_and_keeps_the_largest() -> None:
+    unanswered = Unanswered()
+    for number in range(2 * MOST_WALLETS):
+        unanswered.add({number.to_bytes(20, "big"): number})
+    assert len(unanswered.wei) == MOST_WALLETS
+    assert min(unanswered.wei.values()) == MOST_WALLETS

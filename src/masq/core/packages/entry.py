@@ -20,13 +20,14 @@ from masq.core.failure import (
 )
 from masq.core.network.routing import Route, Routes
 from masq.core.packages.flow import MAX_HELD, ONE_READ, WINDOW, Incoming, Outgoing, shared_window
+from masq.core.packages.unanswered import PATIENCE, Unanswered
 from masq.core.purses import Purses
 from masq.core.sockets import OwnSockets, Sockets
 from masq.core.tab import Tab
 from masq.core.view import StreamView
 from masq.crypto import Keys, Random
 from masq.errors import MalformedError, UnavailableError
-from masq.types import PublicKey
+from masq.types import Address, PublicKey
 from masq.wire.circuit import end_code
 from masq.wire.message import ClientRequest, ClientResponse, DnsResolveFailed, encode_message
 from masq.wire.package import Package, round_trip, shift
@@ -98,6 +99,10 @@ class EntryStream:
     congested: bool = False
     held: int = 0
     reading: bool = True
+    heard: bool = False
+    """Whether anything came back over the way that it goes now."""
+    provisional: dict[Address, int] = field(default_factory=dict)
+    """Wei that this way has cost before, by wallet."""
 
 
 class PackageEntry:
@@ -128,6 +133,7 @@ class PackageEntry:
         """Neighbors whose links can't take more now."""
         self._ways: dict[int, Way] = {}
         self._shared: dict[str, Way] = {}
+        self.unanswered = Unanswered()
         self._next_return_id = int.from_bytes(random(4), "big")
 
     def __iter__(self) -> Iterator[EntryStream]:
@@ -216,6 +222,8 @@ class PackageEntry:
         if stream is None or stream.way is not way:
             return []  # It has ended, or goes another way by now: bytes of two exits must not mix.
         stream.active = now
+        stream.heard = True
+        stream.provisional.clear()
         if isinstance(message, DnsResolveFailed):
             return self._again(stream, _told(stream, message, Cause.NOT_RESOLVED), now)
         return self._answered(stream, message, now)
@@ -250,6 +258,8 @@ class PackageEntry:
         for stream in list(self._streams.values()):
             if stream.way.has_credit and not stream.outgoing.next and now - stream.opened >= SERVER_FIRST:
                 effects += self._emit(stream, b"", False, stream.granted, now)
+            if now - stream.asked >= PATIENCE:
+                self._give_up(stream)
             over = stream.incoming.received or stream.outgoing.ended
             if not stream.way.has_credit and over and now - stream.active > SILENT_EXIT:
                 effects += self._close(stream, None, now)
@@ -333,18 +343,29 @@ class PackageEntry:
         package = Package(shift(way.hops, self._keys), payload)
         # 0.9.1 takes nothing for an empty request, though it books one as originator; ours don't book it.
         exit_size = None if way.has_credit and not data else len(data)
-        self._owe(way, exit_size, way.route.relays_over, len(payload))
+        charges = self._owe(way, exit_size, way.route.relays_over, len(payload))
+        if not stream.heard:
+            for wallet, wei in charges:
+                stream.provisional[wallet] = stream.provisional.get(wallet, 0) + wei
         return [Forward(way.first, package, package.hops[0][:32])]
 
-    def _owe(self, way: Way, exit_size: int | None, relays: tuple[Service, ...], payload_size: int) -> None:
+    def _owe(
+        self, way: Way, exit_size: int | None, relays: tuple[Service, ...], payload_size: int
+    ) -> list[tuple[Address, int]]:
         """Book what others are paid for: the exit for plain bytes (None: nothing), each relay for the payload."""
         if not self._hops:
-            return
+            return []
         exit = way.route.exit
-        if exit_size is not None:
-            self._tab.owe(exit.wallet, exit.rates.exit_charge(exit_size), way.purse)
-        for relay in relays:
-            self._tab.owe(relay.wallet, relay.rates.routing_charge(payload_size), way.purse)
+        charges = [] if exit_size is None else [(exit.wallet, exit.rates.exit_charge(exit_size))]
+        charges += [(relay.wallet, relay.rates.routing_charge(payload_size)) for relay in relays]
+        for wallet, wei in charges:
+            self._tab.owe(wallet, wei, way.purse)
+        return charges
+
+    def _give_up(self, stream: EntryStream) -> None:
+        """What its way has cost so far without an answer is listed."""
+        self.unanswered.add(stream.provisional)
+        stream.provisional.clear()
 
     def _answered(self, stream: EntryStream, message: ClientResponse, now: float) -> list[EntryEffect]:
         if message.window is not None:
@@ -418,7 +439,8 @@ class PackageEntry:
                 way = self._way(stream.group, now, ())  # The same exit again, if there is no other, as 0.9.1 does.
         except UnavailableError:
             return self._close(stream, failure, now)
-        stream.way = way
+        self._give_up(stream)
+        stream.way, stream.heard = way, False
         ended = stream.outgoing.ended
         stream.incoming = Incoming()
         stream.outgoing = Outgoing(limit=WINDOW if way.has_credit else None)
@@ -436,12 +458,13 @@ class PackageEntry:
 
     def _stop_exit(self, stream: EntryStream, now: float) -> list[EntryEffect]:
         """Tell the exit that nobody listens any more: the last packet, and credit 0 for an exit of ours."""
+        ended = stream.outgoing.ended and not stream.way.has_credit
+        effects = [] if ended else self._emit(stream, b"", True, 0, now)
         self._remove(stream)
-        if stream.outgoing.ended and not stream.way.has_credit:
-            return []
-        return self._emit(stream, b"", True, 0, now)
+        return effects
 
     def _remove(self, stream: EntryStream) -> None:
+        self._give_up(stream)
         self._streams.pop(stream.key, None)
         self._sockets.drop(stream.socket)
 
