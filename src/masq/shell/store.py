@@ -199,7 +199,7 @@ class Store:
                 self.get(config_name(purse, "known_outgo")) or None,
                 self.get(config_name(purse, "head")),
                 self.get(config_name(purse, PROMISES)),
-                () if purse else tuple(self.get(name) for name in VOUCHERS),
+                () if purse else tuple(text for name in VOUCHERS if (text := self.get(name))),
             )
 
     @property
