@@ -61,10 +61,10 @@ def problems(
         elif version == 0 and head is None and not damage:
             yield f"there are none, nor a {HEAD_FILE}, and their key is there"
         return
-    odd = list(_shape(connection, version))
-    yield from odd or evidence.problems(connection, key, tables(version))
-    if odd:
+    if odd := list(_shape(connection, version)):
+        yield from odd
         return
+    yield from evidence.problems(connection, key, tables(version))
     if head is not None:
         if older := _rolled_back(connection, head.last):
             yield older

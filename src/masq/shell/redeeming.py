@@ -88,14 +88,14 @@ async def redeem(
         nonce = await rpc.nonce(wallet.address, "latest")
         if await rpc.nonce(wallet.address, "pending") > nonce:
             raise LocalError("nothing was redeemed: transactions of the consuming wallet wait; try again later")
+        fee, head = await fee_now(rpc, settings)
+        gas = Fees(settings.chain.most_gas_price).expected(fee, head) * GAS
         for each in sorted(promised, key=lambda each: each.owed, reverse=True)[:MOST]:
             deal = Deal(settings.chain, contract, each.payer, settings.earning_wallet)
             if not each.voucher.is_for(deal):
                 done.append(Redeemed(each.payer, 0, "its voucher is for another contract, chain or earning wallet"))
                 continue
             wei, lacking = await _now(rpc, deal, each)
-            fee, head = await fee_now(rpc, settings)
-            gas = Fees(settings.chain.most_gas_price).expected(fee, head) * GAS
             if wei <= 0 or not share.allows(wei, gas):
                 why = lacking if wei <= 0 else f"{amount_text(wei)} aren't worth the gas yet (gas-share)"
                 done.append(Redeemed(each.payer, 0, why))

@@ -7,10 +7,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from masq.core.accountant.effects import Part, Payment, Save, State, Variant
-from masq.shell.evidence import Facts
+from masq.shell.evidence import Facts, Row
 from masq.types import address_text
-
-Row = tuple[Any, ...]
 
 
 def payment_row(payment: Payment, purse: bytes) -> Row:
