@@ -9,7 +9,8 @@ from tests.secure_ends import keys
 
 from masq.core.effects import SaveConfig
 from masq.core.proofs import Proofs
-from masq.core.purses import NAME, REMEMBERED, SAVE_AFTER, Purses
+from masq.core.purses import NAME, REMEMBERED, Purses
+from masq.core.unsaved import SAVE_AFTER
 
 
 def purses(count: int, saved: str | None = None) -> Purses:

@@ -13,13 +13,12 @@ from typing import Any, Final
 
 from masq.core.effects import SaveConfig
 from masq.core.proofs import Proofs
+from masq.core.unsaved import Unsaved
 
 NAME: Final = "purses"
 """What is saved of it goes by this name."""
 REMEMBERED: Final = 1_000
 """Groups, the latest: browsers make one per site. Saved they take 25 kB."""
-SAVE_AFTER: Final = 10.0
-"""Seconds that new groups are gathered before they are saved."""
 _DIGEST: Final = 8
 """Bytes that a group is remembered by: its name may hold a password."""
 
@@ -32,7 +31,7 @@ class Purses:
         self._proofs = tuple(proofs)
         self._taken: dict[str, int] = {}
         self._next = 0
-        self._unsaved_since: float | None = None
+        self._unsaved = Unsaved()
         if len(self._proofs) > 1 and saved is not None:
             self._recall(saved)
 
@@ -48,8 +47,7 @@ class Purses:
         if purse is None:
             purse = self._next
             self._next = (purse + 1) % len(self._proofs)
-            if self._unsaved_since is None:
-                self._unsaved_since = now
+            self._unsaved.touch(now)
             if len(self._taken) >= REMEMBERED:
                 del self._taken[next(iter(self._taken))]
         self._taken[name] = purse  # As the latest.
@@ -57,15 +55,12 @@ class Purses:
 
     def tick(self, now: float) -> list[SaveConfig]:
         """Save what is new."""
-        if self._unsaved_since is None or now - self._unsaved_since < SAVE_AFTER:
-            return []
-        return self.save()
+        return self.save() if self._unsaved.is_due(now) else []
 
     def save(self) -> list[SaveConfig]:
         """Save what is new, at once."""
-        if self._unsaved_since is None:
+        if not self._unsaved.take():
             return []
-        self._unsaved_since = None
         return [SaveConfig(NAME, json.dumps([self._next, list(self._taken.items())]))]
 
     def _recall(self, saved: str) -> None:

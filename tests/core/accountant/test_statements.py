@@ -12,9 +12,10 @@ from masq.chain.wallet import Wallet
 from masq.core.accountant import statements as module
 from masq.core.accountant.effects import Save
 from masq.core.accountant.ledger import Ledger
-from masq.core.accountant.statements import NOTES, SAVE_AFTER, SHARDS, Statements, Us
+from masq.core.accountant.statements import NOTES, SHARDS, Statements, Us
 from masq.core.effects import Log, Stated
 from masq.core.limits import STATEMENT_EVERY
+from masq.core.unsaved import SAVE_AFTER
 from masq.core.view import StatementView
 from masq.keccak import keccak256
 from masq.types import DEFAULT_RATE_PACK, Address

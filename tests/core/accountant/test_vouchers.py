@@ -9,8 +9,9 @@ from masq.chain.wallet import Wallet
 from masq.core.accountant.effects import AskBacking, Backing
 from masq.core.accountant.ledger import Ledger
 from masq.core.accountant.promises import Dealing
-from masq.core.accountant.vouchers import FIRST_LOOK, LOOK_EVERY, PATIENCE, SAVE_AFTER, Vouchers, recalled
+from masq.core.accountant.vouchers import FIRST_LOOK, LOOK_EVERY, PATIENCE, Vouchers, recalled
 from masq.core.limits import MAX_VOUCHERS
+from masq.core.unsaved import SAVE_AFTER
 from masq.types import CHAINS
 
 PAYER, OTHER, EARNING = Wallet(b"\x01" * 32), Wallet(b"\x02" * 32), b"e" * 20

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from tests.circuit_ends import Entry, Nodes
 from tests.core.circuits.entry_ends import DATA, answered, place, started
 
-from masq.core.circuits.refusals import CONFIG, FORGOTTEN, SAVE_AFTER, Refusals, words_of
+from masq.core.circuits.refusals import CONFIG, FORGOTTEN, Refusals, words_of
 from masq.core.effects import CloseSocket, Log, Service
 from masq.core.failure import Cause
 from masq.core.limits import MAX_REFUSALS
 from masq.core.network.reputation import FIRST_TERM
+from masq.core.unsaved import SAVE_AFTER
 from masq.types import DEFAULT_RATE_PACK
 from masq.wire.circuit import CLOSE_TEXTS, Close, Debt, encode_ending
 

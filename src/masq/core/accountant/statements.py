@@ -19,6 +19,7 @@ from masq.core.accountant.ledger import Ledger
 from masq.core.effects import Log, SaveConfig, Stated
 from masq.core.failure import name_of
 from masq.core.limits import MAX_SETTLED, MAX_STATEMENTS, STATEMENT_EVERY
+from masq.core.unsaved import Unsaved
 from masq.core.view import StatementView
 from masq.crypto import Keys
 from masq.errors import MalformedError
@@ -29,8 +30,6 @@ SHARDS: Final = tuple(f"statements.{number:02x}" for number in range(64))
 """Names of the values that are saved: a change rewrites one of them."""
 SMALL: Final = 1_000_000
 """The share of the debt that is never demanded below which an account is too small to be compared: some megabytes."""
-SAVE_AFTER: Final = 10.0
-"""Seconds that new statements are gathered before they are saved."""
 SECOND: Final = 128 * 1024 * 1024
 """Bytes that are assumed to pass in a second at most: what a Node that is killed may not have saved."""
 TOLERATED: Final = 100
@@ -92,7 +91,7 @@ class Statements:
         self._paid: dict[tuple[bool, Address], int] = {}
         """Wei ever settled, by book and wallet."""
         self._changed: dict[str, None] = {}
-        self._unsaved_since: float | None = None
+        self._unsaved = Unsaved()
         self._made: dict[Peer, float] = {}
         self._heard: dict[Peer, float] = {}
         for shard in saved:
@@ -262,7 +261,7 @@ class Statements:
 
     def tick(self, now: float) -> list[SaveConfig]:
         """Save what is new."""
-        if self._unsaved_since is None or now - self._unsaved_since < SAVE_AFTER:
+        if not self._unsaved.is_due(now):
             return []
         self._take_settled()
         return [SaveConfig(name, value) for name, value in self._rows()]
@@ -277,7 +276,7 @@ class Statements:
             if (name := _shard(wallet)) in rows:
                 rows[name].append([payable, wallet.hex(), str(wei)])
         self._changed.clear()
-        self._unsaved_since = None
+        self._unsaved.take()
         return [(name, json.dumps(each)) for name, each in rows.items()]
 
     def _recall(self, shard: str | None) -> None:
@@ -298,8 +297,7 @@ class Statements:
 
     def _touch(self, who: bytes, now: float) -> None:
         self._changed[_shard(who)] = None
-        if self._unsaved_since is None:
-            self._unsaved_since = now
+        self._unsaved.touch(now)
 
     @staticmethod
     def _is_time(times: dict[Peer, float], peer: Peer, now: float) -> bool:

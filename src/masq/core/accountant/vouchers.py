@@ -17,13 +17,12 @@ from masq.core.accountant.effects import AskBacking, Backing
 from masq.core.accountant.ledger import Ledger
 from masq.core.accountant.promises import Dealing
 from masq.core.limits import MAX_VOUCHERS, STATEMENT_EVERY
+from masq.core.unsaved import Unsaved
 from masq.errors import MalformedError
 from masq.types import Address
 
 SHARDS: Final = tuple(f"vouchers.{number:02x}" for number in range(64))
 """Names of the values that are saved: a change rewrites one of them."""
-SAVE_AFTER: Final = 10.0
-"""Seconds that new vouchers are gathered before they are saved. What a crash loses comes again with the next OPEN."""
 LOOK_EVERY: Final = 600.0
 """Seconds from one look at what stands behind vouchers to the next."""
 FIRST_LOOK: Final = 60.0
@@ -65,7 +64,7 @@ class Vouchers:
         self._free, self._most = permanent // FREE, permanent // AT_ONCE
         self._held: dict[Address, Held] = {}
         self._changed: dict[str, None] = {}
-        self._unsaved_since: float | None = None
+        self._unsaved = Unsaved()
         self._heard: dict[Address, float] = {}
         self._short: dict[Address, float] = {}
         """Who owes more than needs no voucher: since when."""
@@ -181,9 +180,9 @@ class Vouchers:
 
     def rows(self, now: float) -> tuple[tuple[str, str], ...]:
         """What is new, to be saved."""
-        if self._unsaved_since is None or now - self._unsaved_since < SAVE_AFTER:
+        if not self._unsaved.is_due(now):
             return ()
-        self._unsaved_since = None
+        self._unsaved.take()
         rows: dict[str, list[list[str]]] = {name: [] for name in self._changed}
         self._changed.clear()
         for payer, held in self._held.items():
@@ -193,8 +192,7 @@ class Vouchers:
 
     def _touch(self, payer: Address, now: float) -> None:
         self._changed[_shard(payer)] = None
-        if self._unsaved_since is None:
-            self._unsaved_since = now
+        self._unsaved.touch(now)
 
     def _recall(self, shard: str | None) -> None:
         self._held.update(recalled(shard))

@@ -13,12 +13,11 @@ from typing import Any, Final
 from masq.core.effects import Log, SaveConfig, Service
 from masq.core.failure import name_of
 from masq.core.limits import MAX_REFUSALS
+from masq.core.unsaved import Unsaved
 from masq.types import Address, PublicKey, amount_text, time_text
 from masq.wire.circuit import Debt
 
 CONFIG: Final = "refusals"
-SAVE_AFTER: Final = 10.0
-"""Seconds that changes are gathered before they are saved."""
 FORGOTTEN: Final = 7 * 86_400.0
 """Seconds after which what wasn't said again is taken to be over: a Node that we meet no more can't take it back."""
 
@@ -45,7 +44,7 @@ class Refusals:
         self._payers = payers
         self._epoch = epoch
         self._said = {(each.key, each.purse): each for each in self._recalled(saved)}
-        self._unsaved_since: float | None = None
+        self._unsaved = Unsaved()
 
     def __iter__(self) -> Iterator[Refusal]:
         """The latest last."""
@@ -79,19 +78,16 @@ class Refusals:
     # --- memory ---
 
     def _touch(self, now: float) -> None:
-        self._unsaved_since = now if self._unsaved_since is None else self._unsaved_since
+        self._unsaved.touch(now)
 
     def tick(self, now: float) -> list[SaveConfig]:
         """Save what is new."""
-        if self._unsaved_since is None or now - self._unsaved_since < SAVE_AFTER:
-            return []
-        return self.save()
+        return self.save() if self._unsaved.is_due(now) else []
 
     def save(self) -> list[SaveConfig]:
         """Save what is new, at once."""
-        if self._unsaved_since is None:
+        if not self._unsaved.take():
             return []
-        self._unsaved_since = None
         rows = []
         for each in self:
             owed, since, most, release, funds = each.debt
