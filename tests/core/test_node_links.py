@@ -358,6 +358,43 @@ def test_a_server_whose_data_waits_for_a_congested_link_is_not_read(policy: Pack
     assert user.written(socket) == (b"page" if policy is PackagePolicy.CIRCUITS else b"")
 
 
+@pytest.mark.parametrize("another", [True, False])
+def test_a_link_that_ends_while_it_is_congested_holds_nobody_up_after_it(another: bool) -> None:
+    nodes, (user, relay, exit) = row(package_policy=PackagePolicy.MASQ)
+    link = nodes.link(exit, relay)
+    if another:
+        nodes.dial(exit, relay)
+    nodes.do(exit, exit.node.link_congested(link, nodes.now))
+    if another:
+        nodes.do(exit, [CloseLink(link)])
+        nodes.do(exit, exit.node.link_closed(link, nodes.now))
+    else:
+        nodes.cut(exit, relay)
+        nodes.line(user, relay, exit)
+    socket = nodes.open(user)
+    server = nodes.connect(exit)
+    assert exit.take(Reading) == []
+    nodes.says(exit, server, b"page")
+    assert user.written(socket) == b"page"
+
+
+def test_of_two_congested_links_to_a_node_both_have_to_drain() -> None:
+    nodes, (user, relay, exit) = row(package_policy=PackagePolicy.MASQ)
+    first = nodes.link(exit, relay)
+    nodes.dial(exit, relay)
+    second = nodes.link(exit, relay)
+    nodes.open(user)
+    server = nodes.connect(exit)
+    exit.asked.clear()
+    for link in (first, second):
+        nodes.do(exit, exit.node.link_congested(link, nodes.now))
+    assert exit.take(Reading) == [Reading(server, False)]
+    nodes.do(exit, exit.node.link_drained(first, nodes.now))
+    assert exit.take(Reading) == []
+    nodes.do(exit, exit.node.link_drained(second, nodes.now))
+    assert exit.take(Reading) == [Reading(server, True)]
+
+
 def test_a_circuit_for_which_too_much_waits_ends_on_both_sides(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("masq.core.links.links.MAX_FLOW", 100_000)
     monkeypatch.setattr("masq.core.links.links.WIDE_FLOW", 100_000)

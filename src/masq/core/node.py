@@ -157,6 +157,8 @@ class Node:
         self._why_not: str | None = None
         self._compromise: str | None = None
         self._scanning = False
+        self._held: dict[int, PublicKey] = {}
+        """Links that are congested, and for whose packages clients and servers wait for them."""
         self._housekept = now
 
     # --- time ---
@@ -342,7 +344,12 @@ class Node:
     def link_congested(self, link: int, now: float) -> list[NodeEffect]:
         """The driver's buffer for this link is full."""
         self.links.congested(link)
-        return self._hold(link, True, now)
+        entry = self.links.get(link)
+        key = self.neighborhood.graph.at(entry.peer.ip) if entry else None
+        if key is None:
+            return []
+        self._held[link] = key
+        return self._hold(key, True, now)
 
     def link_drained(self, link: int, now: float) -> list[NodeEffect]:
         """The driver can take more. It asks again until it gets nothing or is full."""
@@ -350,13 +357,14 @@ class Node:
         if effects:
             return effects
         free = [*self.circuit_entry.link_free(link), *self.circuit_exit.link_free(link)]
-        return self._carry(free, now) + self._hold(link, False, now)
+        return self._carry(free, now) + self._release(link, now)
 
     def link_closed(self, link: int, now: float) -> list[NodeEffect]:
         ip, again = self.links.closed(link, now)
         effects: list[NodeEffect] = list(again)
         effects += self._carry(self.circuit_entry.link_lost(link, now), now)
         effects += self._carry(self.circuits.link_lost(link), now)
+        effects += self._release(link, now)
         if ip is None:
             return effects
         key = self.neighborhood.graph.at(ip)
@@ -366,14 +374,13 @@ class Node:
             effects += self._carry(self.package_exit.neighbor_lost(key), now)
         return effects + self._look_for_route(now)
 
-    def _hold(self, link: int, on: bool, now: float) -> list[NodeEffect]:
-        entry = self.links.get(link)
-        key = self.neighborhood.graph.at(entry.peer.ip) if entry else None
-        return (
-            []
-            if key is None
-            else self._carry([*self.package_entry.hold(key, on), *self.package_exit.hold(key, on)], now)
-        )
+    def _release(self, link: int, now: float) -> list[NodeEffect]:
+        """A link has drained, or ended: nobody waits for it any more. Its Node may have another, congested, one."""
+        key = self._held.pop(link, None)
+        return [] if key is None or key in self._held.values() else self._hold(key, False, now)
+
+    def _hold(self, key: PublicKey, on: bool, now: float) -> list[NodeEffect]:
+        return self._carry([*self.package_entry.hold(key, on), *self.package_exit.hold(key, on)], now)
 
     # --- sockets ---
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from tests.network_ends import Peer, arrive, frame, links, visited
 from tests.secure_ends import DEV
 
@@ -146,6 +148,19 @@ def test_a_visitor_that_becomes_a_neighbor_is_read_as_one() -> None:
     assert hears(ours, id, b"}") == [ReadLink(id, NEIGHBOR_READ)]
     neighbors.clear()
     assert hears(ours, id, b"{") == [ReadLink(id, STRANGER_READ)]
+
+
+def test_a_visitor_that_becomes_a_neighbor_in_the_midst_of_a_frame_stays() -> None:
+    neighbors: set[str] = set()
+    door = Door(Limits(), lambda ip, key: ip in neighbors, False)
+    ours = Links(ROOT.keys, DEV, 6001, ("circuit1",), LinkPolicy.AUTO, os.urandom, Limits(), door)
+    end = visited(ours, ALPHA)
+    frame = bytes(end.theirs.frame(FrameType.PING, bytes(8)))
+    hears(ours, end.id, frame[:5], 1.0)
+    neighbors.add(ALPHA.ip)
+    hears(ours, end.id, frame[5:], 2.0)
+    hears(ours, end.id, bytes(end.theirs.frame(FrameType.PING, bytes(8))), UNFINISHED_FOR)
+    assert ours.tick(UNFINISHED_FOR + 1)[0] == []
 
 
 def test_a_neighbor_that_we_dial_is_read_as_one_from_the_beginning() -> None:

@@ -440,8 +440,9 @@ class Links:
         answer = secure.take_answer()
         if answer:
             out.append(WriteLink(known.id, answer))
+        # A neighbor's frames are as large as their senders make them, and it may have become one in the midst of one.
+        self._count_unfinished(known, 0 if known.close else secure.unfinished, now, out)
         if not known.close:
-            self._count_unfinished(known, secure.unfinished, now, out)
             out += self.worked(known, len(data) * BYTE_COST + secure.take_heard() * FRAME_COST, now)
         if secure.up and not known.up:
             known.up = True
