@@ -71,7 +71,7 @@ def bits(counts: Counter[PublicKey]) -> float:
 
 
 def test_first_hops_and_exits_are_spread_over_those_that_are_not_dear() -> None:
-    """Over seeds 1 to 4 it is 70 to 78 % of the maximum for first hops, and 64 to 74 % for exits; 70 % are wanted."""
+    """70 % of the maximum are wanted; docs/neighborhood.md 10.5 has what it is over more seeds."""
     world = mesh(1, 30)
     firsts: list[float] = []
     exits: list[float] = []
@@ -86,7 +86,7 @@ def test_first_hops_and_exits_are_spread_over_those_that_are_not_dear() -> None:
                 found.append(bits(Counter(way[at] for way in drawn)) / math.log2(len(there)))
     for name, found in (("first hop", firsts), ("exit", exits)):
         print(f"{name}: {statistics.mean(found):.0%} of the maximum on average, {min(found):.0%} at least")
-        assert statistics.mean(found) >= 0.6
+        assert statistics.mean(found) >= 0.7
 
 
 @pytest.mark.parametrize("hostile", [3, 6, 9])

@@ -284,6 +284,8 @@ MAX_LEAVES: Final = 6
 """Neighbors that accept no connections: the network's own tests have six of them at one Node."""
 MAX_LISTED: Final = 16
 """Neighbors that we list, confirmed or not."""
+ANCHORS: Final = 3
+"""Neighbors that no newcomer takes the place of, where five places are taken; else as many as places are kept."""
 SPLIT_EVERY: Final = 1.0
 """Seconds from one newcomer that is taken between us and a neighbor to the next."""
 SPLIT_WITHIN: Final = 10.0

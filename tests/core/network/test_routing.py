@@ -9,7 +9,7 @@ from collections import Counter
 import pytest
 
 from masq.core.network.graph import Graph
-from masq.core.network.guards import GUARDS, REMEMBERED, Guards
+from masq.core.network.guards import FEW_EXITS, GUARDS, REMEMBERED, Guards
 from masq.core.network.reputation import Reputation
 from masq.core.network.routing import Ceiling, Routes
 from masq.crypto import CryptDE
@@ -42,11 +42,18 @@ class Net:
                     for keys, rates, able in layer
                 ]
             )
+        self._keys = {keys.public_key: keys for layer in made for keys, _, _ in layer}
         self.graph = Graph(self.records[0][0], NodeAddress("10.0.0.1", (6001,)), 0.0)
         for records in self.records[1:]:
             for record in records:
                 self.graph.add(record, None, 0.0)
         self.routes = Routes(self.graph, source.randbytes)
+
+    def lists(self, record: NodeRecord, *others: NodeRecord) -> None:
+        """A Node lists these alone, from now on."""
+        neighbors = frozenset(other.public_key for other in others)
+        keys, rates = self._keys[record.public_key], record.rates
+        self.graph.update(NodeRecord.sign(keys, bytes(20), rates, neighbors, True, True, 1, None, ()), None, 0.0)
 
     def able(self, key: bytes) -> bool:
         record = self.graph.record(key)
@@ -73,8 +80,19 @@ def test_who_asks_for_less_than_most_gains_nothing_and_twice_the_price_halves_th
     assert 420 < dear < 580
 
 
+def test_the_one_exit_behind_a_relay_is_drawn_no_more_often_than_each_of_those_behind_another() -> None:
+    net = Net(4, [(DEFAULT_RATE_PACK, False)], [(DEFAULT_RATE_PACK, False)] * 2, [(DEFAULT_RATE_PACK, False)] * 4)
+    (first,), relays, exits = net.records[1:]
+    for relay, leaves in zip(relays, (exits[:3], exits[3:]), strict=True):
+        net.lists(relay, first, *leaves)
+        for leaf in leaves:
+            net.lists(leaf, relay)
+    drawn = Counter(net.routes.find(3, 1_000).over[-1] for _ in range(4_000))
+    assert all(880 < drawn[leaf.public_key] < 1_120 for leaf in exits)
+
+
 def test_first_hops_are_three_and_stay_the_same_over_restarts() -> None:
-    net = Net(3, [(DEFAULT_RATE_PACK, False)] * 7, ALIKE)
+    net = Net(3, [(DEFAULT_RATE_PACK, False)] * 7, [(DEFAULT_RATE_PACK, False)] * FEW_EXITS)
     first = {net.routes.find(2, 1_000).over[1] for _ in range(200)}
     assert len(first) == GUARDS
     again = Routes(net.graph, random.Random(7).randbytes, reputation=Reputation(saved_guards=None))
@@ -87,8 +105,23 @@ def test_first_hops_are_three_and_stay_the_same_over_restarts() -> None:
     assert {again.find(2, 1_000).over[1] for _ in range(200)} == first, "who comes back is a guard again"
 
 
+def test_there_are_more_first_hops_while_these_lead_to_few_exits() -> None:
+    exits = {bytes([first]): [bytes([first, number]) for number in range(5)] for first in range(6)}
+    guards = Guards()
+    assert guards.among([*exits], exits.__getitem__) == [*exits][:4], "20 exits"
+    exits[b"\x00"] = []
+    assert guards.among([*exits], exits.__getitem__) == [*exits][:5]
+
+
+def test_nobody_becomes_a_first_hop_by_inventing_exits() -> None:
+    there = [b"a", b"b", b"c", b"liar"]
+    invented = [bytes([number]) for number in range(200)]
+    honest = Guards().among(there, lambda key: invented if key == b"liar" else [key + bytes([n]) for n in range(6)])
+    assert honest == there[:3]
+
+
 def test_what_was_saved_of_guards_may_be_anything() -> None:
-    assert Guards("no json").among([b"a"]) == [b"a"]
+    assert Guards("no json").among([b"a"], lambda key: ()) == [b"a"]
     assert len(json.loads(Guards(json.dumps(["61"] * 50)).text)) == REMEMBERED
 
 

@@ -8,13 +8,15 @@ the first ones that are there are used.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final
 
 from masq.types import PublicKey
 
 GUARDS: Final = 3
-"""First hops in use."""
+"""First hops in use, or more while they lead to few exits."""
+FEW_EXITS: Final = 16
+"""Fewer exits than these are too easily guessed."""
 REMEMBERED: Final = 12
 """Guards that are remembered while they are away."""
 
@@ -26,15 +28,25 @@ class Guards:
         """`saved`: what `text` was."""
         self._taken: list[PublicKey] = _recalled(saved)
 
-    def among(self, there: Sequence[PublicKey]) -> list[PublicKey]:
-        """Those of `there`, first hops in the order in which they were drawn, that are our guards; some may be new."""
+    def among(
+        self, there: Sequence[PublicKey], beyond: Callable[[PublicKey], Collection[PublicKey]]
+    ) -> list[PublicKey]:
+        """Those of `there`, first hops in the order in which they were drawn, that are our guards; some may be new.
+        `beyond`: the exits that a first hop leads to. As a number of them is enough, whatever there is elsewhere,
+        nobody becomes a guard by inventing some."""
         standing = set(there)
-        guards = [key for key in self._taken if key in standing][:GUARDS]
-        for key in there:
-            if len(guards) >= GUARDS:
+        guards: list[PublicKey] = []
+        exits: set[PublicKey] = set()
+        for key in (
+            *(key for key in self._taken if key in standing),
+            *(key for key in there if key not in self._taken),
+        ):
+            if len(guards) >= GUARDS and len(exits) >= FEW_EXITS:
                 break
-            if key not in guards:
-                guards.append(key)
+            guards.append(key)
+            exits.update(beyond(key))
+        for key in guards:
+            if key not in self._taken:
                 self._take(key)
         return guards
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from masq.core.limits import (
+    ANCHORS,
     FRESH,
     KEPT_PLACES,
     MAX_DEGREE,
@@ -72,7 +73,8 @@ class Places:
         """Neighbors that no newcomer takes the place of: the longest there, and those that the operator named."""
         graph = self._graph
         full = {record.public_key for record in graph.full_neighbors(graph.root_key) if record.accepts_connections}
-        oldest = [key for key in self._own.since if key in full][:KEPT_PLACES]
+        count = ANCHORS if len(full) >= MAX_DEGREE else KEPT_PLACES
+        oldest = [key for key in self._own.since if key in full][:count]
         return {*oldest, *self._contacts.named()}
 
     def may_split(self, newcomer: NodeRecord, address: NodeAddress, now: float) -> bool:
@@ -139,8 +141,8 @@ class Places:
     def gives_way(self, newcomer: NodeRecord, address: NodeAddress, now: float) -> PublicKey | None:
         """The neighbor that parts from us for a newcomer which it introduced: both list each other, by their own word.
 
-        It would have the newcomer as a neighbor in any case, so that it gains nothing by it. And it has no place
-        free: else one newcomer could part it from all of its neighbors.
+        It would have the newcomer as a neighbor in any case, so that it gains nothing by it. And it lists more than it
+        has places for: else one newcomer could part it from all of its neighbors.
         """
         graph = self._graph
         if now - self._split_at < SPLIT_EVERY or not newcomer.accepts_connections:
@@ -151,7 +153,7 @@ class Places:
         for record in graph.full_neighbors(graph.root_key):
             key = record.public_key
             linked = key in newcomer.neighbors and newcomer.public_key in record.neighbors
-            if linked and key not in kept and sum(map(self._accepts, record.neighbors)) >= MAX_DEGREE:
+            if linked and key not in kept and sum(map(self._accepts, record.neighbors)) > MAX_DEGREE:
                 return key
         return None
 

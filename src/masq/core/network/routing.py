@@ -16,6 +16,7 @@ from typing import Final
 
 from masq.core.effects import Service
 from masq.core.failure import Cause, Failure, FailureError
+from masq.core.limits import MAX_DEGREE
 from masq.core.network.graph import Graph
 from masq.core.network.guards import Guards
 from masq.core.network.reputation import Reputation
@@ -123,6 +124,7 @@ class Routes:
         self.guards = Guards(self._reputation.saved_guards)
         self._revision = -1
         self._around: dict[PublicKey, list[NodeRecord]] = {}
+        self._exits: dict[tuple[PublicKey, int], frozenset[PublicKey]] = {}
 
     def pay_at_most(self, ceiling: Ceiling) -> None:
         """Another ceiling, for routes that are looked for from now on."""
@@ -137,7 +139,7 @@ class Routes:
         """
         if self._revision != self._graph.revision:
             self._revision = self._graph.revision
-            self._around = {}
+            self._around, self._exits = {}, {}
         near = frozenset(record.public_key for record in self._neighbors(self._graph.root_key)) if hops > 1 else ()
         search = _Search(hops, size, frozenset(avoid), extension, frozenset(near), None, 0)
         for compromise, countries, without in self._rules(search.near):
@@ -204,7 +206,7 @@ class Routes:
         left = search.hops - len(path)
         if not left:
             return self._within_price(path, search)
-        for record in self._drawn(path, at, left == 1, search):
+        for record in self._drawn(path, at, left, search):
             path.append(record)
             if self._extend(path, record, search):
                 return True
@@ -213,18 +215,20 @@ class Routes:
                 break
         return False
 
-    def _drawn(self, path: list[NodeRecord], at: NodeRecord, last: bool, search: _Search) -> list[NodeRecord]:
-        """Who may be the next hop, in an order drawn by weight."""
+    def _drawn(self, path: list[NodeRecord], at: NodeRecord, left: int, search: _Search) -> list[NodeRecord]:
+        """Who may be the next hop of `left`, in an order drawn by weight."""
+        last = left == 1
         around = self._neighbors(at.public_key)
         search.budget -= len(around) + 1
         there = [record for record in around if self._fits(record, path, last, search)]
         if len(there) > 1:
             # Who hears who we are is not chosen by price.
             prices = self._prices(there, last, search) if path or last else [1] * len(there)
-            there = self._shuffled(there, at, prices, search)
+            ways = self._ways(there, path, search) if left == 2 and path else [1] * len(there)
+            there = self._shuffled(there, at, prices, ways, search)
         if path or not there:
             return there
-        guards = self.guards.among([record.public_key for record in there])
+        guards = self.guards.among([record.public_key for record in there], lambda key: self._beyond(key, search))
         return sorted(there, key=lambda record: record.public_key not in guards)
 
     def _fits(self, record: NodeRecord, path: list[NodeRecord], last: bool, search: _Search) -> bool:
@@ -244,13 +248,35 @@ class Routes:
         here, there = self._graph.address(one.public_key), self._graph.address(other.public_key)
         return here is not None and there is not None and network_of(here.ip) == network_of(there.ip)
 
+    def _beyond(self, first: PublicKey, search: _Search) -> frozenset[PublicKey]:
+        """The exits that a first hop leads to; on long routes, the Nodes two hops behind it."""
+        steps = min(search.hops - 1, 2)
+        exits = self._exits.get((first, steps))
+        if exits is None:
+            edge = {first}
+            for _ in range(steps):
+                edge = {record.public_key for key in edge for record in self._neighbors(key)}
+            exits = self._exits[first, steps] = frozenset(edge) - search.near - {first}
+        return exits
+
+    def _ways(self, there: list[NodeRecord], path: list[NodeRecord], search: _Search) -> list[int]:
+        """How many exits each of these relays leads to: else the one exit behind a relay is drawn as often as all those
+        behind another. Counted as far as an honest Node has neighbors: nobody gains more by inventing some."""
+        counts = []
+        for relay in there:
+            path.append(relay)
+            count = sum(self._fits(record, path, True, search) for record in self._neighbors(relay.public_key))
+            counts.append(min(count, MAX_DEGREE - 1))
+            path.pop()
+        return counts
+
     @staticmethod
     def _prices(there: list[NodeRecord], last: bool, search: _Search) -> list[int]:
         answer = search.size * RESPONSE_RATIO
         return [record.rates.exit_charge(answer) if last else record.rates.routing_charge(answer) for record in there]
 
     def _shuffled(
-        self, there: list[NodeRecord], at: NodeRecord, prices: list[int], search: _Search
+        self, there: list[NodeRecord], at: NodeRecord, prices: list[int], ways: list[int], search: _Search
     ) -> list[NodeRecord]:
         """In a random order in which each comes first as often as its weight says."""
         ordered, middle = sorted(prices), len(prices) // 2
@@ -258,10 +284,10 @@ class Routes:
         drawn = memoryview(self._random(8 * len(there))).cast("Q")
         weigh, beside = self._reputation.weight, at.public_key
         ranked = []
-        for record, price, chance in zip(there, prices, drawn, strict=True):
+        for record, price, way, chance in zip(there, prices, ways, drawn, strict=True):
             # Nothing is gained by asking for less than half of those to choose from do. Above that, twice the price
             # halves the traffic.
-            weight = weigh(record, beside) * (usual / price if price > usual else 1.0)
+            weight = way * weigh(record, beside) * (usual / price if price > usual else 1.0)
             if search.extension is None and EXTENSION in record.extensions:
                 weight *= ABLE
             if self._graph.is_deserted(record.public_key):
