@@ -14,7 +14,7 @@ from tests.secure_ends import DEV, heard
 from tests.secure_ends import link as secure_end
 from tests.strategies import key_pair
 
-from masq.core.effects import Dial, Log, Prove, SaveConfig, Say, Tell, WriteLink
+from masq.core.effects import Dial, Log, NewIdentity, Prove, SaveConfig, Say, Tell, WriteLink
 from masq.core.limits import MAX_LISTED, Limits
 from masq.core.links.door import Door
 from masq.core.links.links import LinkArrival, Links, LinksEffect
@@ -166,6 +166,8 @@ class Ours:
         self.offences: list[Offence] = []
         self.asked: list[PublicKey] = []
         """Who was asked to prove its key."""
+        self.renewals = 0
+        """How often it asked for another identity."""
         self.linked: set[PublicKey] = set()
         """To whom a link stands."""
         self.saved: list[str] = []
@@ -276,6 +278,8 @@ class Ours:
                 self.said.append((effect.key, News.decode(effect.news)))
             elif isinstance(effect, Prove):
                 self.asked.append(effect.key)
+            elif isinstance(effect, NewIdentity):
+                self.renewals += 1
             else:
                 self.logs.append(effect)
         self._check()

@@ -72,7 +72,7 @@ complete -c masq -n '__fish_seen_subcommand_from run' -l data-directory -r -F -d
 complete -c masq -n '__fish_seen_subcommand_from run' -l config-file -r -F -d 'A TOML file with settings, of the same names'
 complete -c masq -n '__fish_seen_subcommand_from run' -l db-password -r -d 'The password that protects the books and keys of this Node on disk'
 complete -c masq -n '__fish_seen_subcommand_from run' -l db-password-file -r -F -d 'A file that holds db-password in its only line'
-complete -c masq -n '__fish_seen_subcommand_from run' -l new-public-key -r -f -a 'on off' -d 'on  take a new identity; off  insist on the stored one, which needs db-password'
+complete -c masq -n '__fish_seen_subcommand_from run' -l new-public-key -r -f -a 'on off' -d 'on  take a new identity; off  insist on the stored one, even if nobody takes it back; needs db-password'
 complete -c masq -n '__fish_seen_subcommand_from run' -l log-level -r -f -a 'off error warn info debug trace' -d 'How much is logged'
 complete -c masq -n '__fish_seen_subcommand_from run' -l log-format -r -f -a 'text json' -d 'How it is logged'
 complete -c masq -n '__fish_seen_subcommand_from run' -l log-file -r -F -d 'Where it is logged to  a file that only its owner can read, and that is put aside when it is full (log-size, log-files)'

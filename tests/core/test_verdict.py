@@ -91,6 +91,13 @@ def test_the_pace_of_a_shorter_use_is_of_an_hour_too() -> None:
         (PROCESS, ALONE, BOOKS, "no neighbor answers", "masq doctor"),
         (PROCESS, replace(ALONE, mode="standard"), BOOKS, "no neighbor answers", "masq descriptor"),
         (PROCESS, replace(ALONE, links=NODE.links), BOOKS, "none takes this one", "--neighbors"),
+        (
+            PROCESS,
+            replace(ALONE, links=NODE.links, overlooked="take another"),
+            BOOKS,
+            "remember its key",
+            "take another",
+        ),
         (replace(PROCESS, uptime=2.0), ALONE, BOOKS, "not work yet", "wait"),
         (
             PROCESS,
@@ -164,6 +171,11 @@ def test_a_node_that_serves_says_so() -> None:
 def test_books_that_can_not_be_saved_are_told() -> None:
     told = verdict(replace(PROCESS, warnings=("ip: not used", "books: the disk is full")), NODE, BOOKS)
     assert (told.works, told.advice) == (True, "books: the disk is full")
+
+
+def test_a_new_identity_is_told_with_who_has_to_know_it() -> None:
+    told = verdict(replace(PROCESS, warnings=("ip: not used", "identity: it has a new one")), NODE, BOOKS)
+    assert (told.works, told.advice) == (True, "identity: it has a new one")
 
 
 def test_without_a_network_nothing_is_promised() -> None:

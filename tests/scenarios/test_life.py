@@ -14,6 +14,7 @@ from masq.core.network.contacts import PATIENCE
 from masq.core.network.neighborhood import REASONS
 from masq.errors import SettingError
 from masq.shell import runtime
+from masq.shell.identity import VERSION_EPOCH, find_identity
 from masq.shell.store import Store
 from masq.sim.workloads.application import Application
 from masq.sim.workloads.browsing import Echo
@@ -194,16 +195,17 @@ def test_L17_B19_who_is_at_another_address_says_so_and_its_ports_stay() -> None:
 def test_L18_B1_a_kept_key_comes_back_with_a_version_above_all_before_whatever_the_clock_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock = runtime.VERSION_EPOCH + 1_000.0
-    monkeypatch.setattr("masq.shell.runtime.time.time", lambda: clock)
+    clock = VERSION_EPOCH + 1_000.0
+    monkeypatch.setattr("masq.shell.identity.time.time", lambda: clock)
     settings, last, known = valid(db_password="secret"), -1, None
     for put_back in (0.0, 0.0, 1.0, 10_000.0, -1e8):
         clock -= put_back
         store = Store.open(tmp_path, "secret")
-        keys, _, version = runtime._keys(settings, store)
+        identity = find_identity(settings, store)
+        version = identity.first_version
         store.close()
         assert version > last
-        assert known in (None, keys.public_key)
-        known = keys.public_key
+        assert known in (None, identity.keys.public_key)
+        known = identity.keys.public_key
         last = version + 50  # As many changes, in no time.
     assert last == 1_000 - 10_001 + 10**8 + 50, "most often the clock says it"

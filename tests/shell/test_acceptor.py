@@ -18,7 +18,7 @@ from masq.core.failure import Cause, Failure, FailureError
 from masq.core.network.own_record import Profile
 from masq.crypto import CryptDE
 from masq.errors import LocalError
-from masq.shell.acceptor import OPENING, Acceptor
+from masq.shell.acceptor import OPENING, Acceptor, listener_at
 from masq.shell.clients import REFUSED_AT_ONCE, Clients
 from masq.shell.journal import Journal
 from masq.shell.streams import Reader
@@ -80,7 +80,9 @@ def test_no_more_are_taken_in_than_there_is_room_for() -> None:
     async def work() -> None:
         own, there = turn(), set[Counting]()
         most = 3
-        acceptor = await Acceptor.at(own, "127.0.0.1", 0, lambda: Counting(there), lambda: most - len(there)).start()
+        acceptor = await Acceptor(
+            own, listener_at("127.0.0.1", 0), lambda: Counting(there), lambda: most - len(there)
+        ).start()
         clients = [socket.create_connection(acceptor.place) for _ in range(20)]
         try:
             await asyncio.sleep(0.3)
@@ -105,7 +107,7 @@ def test_no_more_are_taken_in_than_there_is_room_for() -> None:
 def test_where_no_descriptor_is_left_they_wait_in_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     async def work() -> None:
         own, there = turn(), set[Counting]()
-        acceptor = await Acceptor.at(own, "127.0.0.1", 0, lambda: Counting(there), lambda: 100).start()
+        acceptor = await Acceptor(own, listener_at("127.0.0.1", 0), lambda: Counting(there), lambda: 100).start()
         accept, tries = socket.socket.accept, []
 
         def scarce(self: socket.socket) -> Any:
@@ -137,7 +139,9 @@ def test_with_plenty_of_room_the_loop_takes_them_and_stops_in_time(
     async def work() -> None:
         own, there = turn(), set[Counting]()
         most = 150
-        acceptor = await Acceptor.at(own, "127.0.0.1", 0, lambda: Counting(there), lambda: most - len(there)).start()
+        acceptor = await Acceptor(
+            own, listener_at("127.0.0.1", 0), lambda: Counting(there), lambda: most - len(there)
+        ).start()
         clients = []
         try:
             assert acceptor._server is not None
@@ -199,7 +203,7 @@ def clients() -> Callable[[int], Clients]:
 def test_a_client_too_many_is_told_why_in_its_own_words(clients: Callable[[int], Clients]) -> None:
     async def work() -> None:
         entry = clients(2)
-        acceptor = await entry.listen("127.0.0.1", 0)
+        acceptor = await entry.listen(listener_at("127.0.0.1", 0))
         held = [await asyncio.open_connection(*acceptor.place) for _ in range(2)]
         await asyncio.sleep(0.1)
         answers = await asyncio.gather(*(says(acceptor.place, data) for data in [SOCKS, HTTP] * 10))
@@ -223,7 +227,7 @@ def test_who_says_nothing_does_not_keep_others_from_being_told(
 
     async def work() -> None:
         entry = clients(0)
-        acceptor = await entry.listen("127.0.0.1", 0)
+        acceptor = await entry.listen(listener_at("127.0.0.1", 0))
         silent = [await asyncio.open_connection(*acceptor.place) for _ in range(3 * REFUSED_AT_ONCE)]
         assert b"503" in await says(acceptor.place, HTTP)
         for _, writer in silent:

@@ -23,6 +23,7 @@ from masq.core.network.bans import Bans
 from masq.core.network.contacts import Contact, remembered
 from masq.core.network.neighborhood import Neighborhood
 from masq.core.network.own_record import Profile
+from masq.core.network.recognition import Identity
 from masq.core.network.reputation import Reputation
 from masq.core.network.routing import Ceiling, ExitWish, Routes
 from masq.core.node import Node, Parts, Rules
@@ -69,6 +70,7 @@ class NodeConfig:
     past_neighbors: str | None = None
     """What was saved of the neighbors of before, who are asked after those."""
     first_version: int = 0
+    identity: Identity = field(default_factory=Identity)
     scans: bool = True
     contract: Address = bytes(20)
     """The token contract of the chain: Nodes of other chains don't understand us."""
@@ -127,10 +129,20 @@ def build_node(config: NodeConfig, saved: SavedState, random: Random, now: float
         is_linked,
         random,
         lambda key, ip: links.secure_link(ip, key) is not None,
+        config.identity,
     )
     graph = neighborhood.graph
-    door = Door(config.limits, neighborhood.is_close, profile.diverse)
-    links = Links(keys, config.contract, port, profile.extensions, config.link_policy, random, config.limits, door)
+    links = Links(
+        keys,
+        config.contract,
+        port,
+        profile.extensions,
+        config.link_policy,
+        random,
+        config.limits,
+        Door(config.limits, neighborhood.is_close, profile.diverse),
+    )
+    neighborhood.recognition.standing = links.standing
     bans = Bans(config.bans, config.epoch)
 
     def secure_link_to(key: PublicKey) -> int | None:

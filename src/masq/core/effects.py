@@ -244,6 +244,11 @@ class SaveConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class NewIdentity:
+    """Nobody takes us with the key that we have: end as if told to, and begin again with another one."""
+
+
+@dataclass(frozen=True, slots=True)
 class Log:
     """A line for the log. `level` is error, warning, info or debug; equal `event`s may be rate-limited."""
 
@@ -257,5 +262,5 @@ SocketEffect = (
     Connect | Bind | Resolve | Resolved | SendDatagram | Accepted | WriteSocket | EndSocket | CloseSocket | Reading
 )
 InnerEffect = Tell | Say | Prove | Forward | SendFrame | Overrun | EndCircuit | Offence | Stated
-OuterEffect = LinkEffect | SocketEffect | SaveConfig | Log
+OuterEffect = LinkEffect | SocketEffect | SaveConfig | NewIdentity | Log
 Effect = OuterEffect | InnerEffect

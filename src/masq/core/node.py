@@ -818,6 +818,7 @@ class Node:
             disputed=sum(each.disputed for each in (self.statements, *(desk.statements for desk in self.desks))),
             links=self.links.view(),
             bans=self.bans.view(now),
+            overlooked=self.neighborhood.recognition.advice(now),
         )
 
     def audit(self) -> tuple[StatementView, ...]:

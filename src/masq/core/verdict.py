@@ -60,6 +60,9 @@ def _without_way(process: ProcessView, node: NodeView) -> tuple[bool, str, str |
     if node.routes.available:
         return True, "", None
     full = [neighbor for neighbor in node.neighbors if neighbor.full]
+    if node.overlooked:
+        words = "does not work: the Nodes of 0.9.1 that it asked remember its key, and take nobody back with one"
+        return False, words, node.overlooked
     if process.uptime < STARTING:
         found = f"{_count(len(full), 'neighbor')} so far" if full else "no neighbor has answered yet"
         return False, f"does not work yet: it looks for a route ({found})", "wait some seconds, then ask again"
@@ -150,7 +153,7 @@ def _warning(process: ProcessView, books: BooksView) -> str | None:
     if books.refused_by:
         nodes = _count(len(books.refused_by), "Node")
         return f"until it is paid, service is refused by {nodes}: {books.refused_by[0].advice}"
-    return next((text for text in process.warnings if text.startswith("books:")), None)
+    return next((text for text in process.warnings if text.startswith(("books:", "identity:"))), None)
 
 
 def _count(number: int, what: str) -> str:

@@ -178,6 +178,10 @@ class NodeView:
     disputed: int = _about("accounts whose other side claims more than we count: `masq audit`")
     links: tuple[LinkView, ...] = _about("connections to other Nodes")
     bans: tuple[BanView, ...] = _about("peers that something is held against")
+    overlooked: str | None = field(
+        default=None,
+        metadata={_DOC: "what to do about Nodes of 0.9.1 that remember its key, and overlook it; none: it isn't so"},
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -558,9 +558,9 @@ class Settings:
         "new-public-key",
         values.on_off,
         ON_OFF,
-        "on: take a new identity; off: insist on the stored one, which needs db-password.",
+        "on: take a new identity; off: insist on the stored one, even if nobody takes it back; needs db-password.",
         "Files and secrets",
-        default_help="the stored identity if there is one",
+        default_help="the stored identity if there is one, and a new one if Nodes of 0.9.1 overlook it",
     )
     log_level: LogLevel = _setting(
         "log-level",

@@ -28,6 +28,12 @@ AMPLE: Final = 3 * BACKLOG
 Protocol = Callable[[], asyncio.BaseProtocol]
 
 
+def listener_at(ip: str, port: int) -> sockets.socket:
+    """A socket that listens there; port 0: at any free one. OSError if nobody can."""
+    family = sockets.AF_INET6 if ":" in ip else sockets.AF_INET
+    return sockets.create_server((ip, port), family=family, backlog=BACKLOG)
+
+
 class Acceptor:
     """A listening socket. Each connection gets a protocol of its own."""
 
@@ -41,12 +47,6 @@ class Acceptor:
         self._closed = False
         self._server: asyncio.Server | None = None
         """The loop's own, while there is plenty of room. It has the same socket under another descriptor."""
-
-    @classmethod
-    def at(cls, turn: Turn, ip: str, port: int, protocol: Protocol, room: Callable[[], int]) -> Acceptor:
-        """OSError if nobody can listen there."""
-        family = sockets.AF_INET6 if ":" in ip else sockets.AF_INET
-        return cls(turn, sockets.create_server((ip, port), family=family, backlog=BACKLOG), protocol, room)
 
     async def start(self) -> Acceptor:
         self._listener.setblocking(False)

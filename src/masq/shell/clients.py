@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket as sockets
 from collections.abc import Sequence
 from typing import Final
 
@@ -86,9 +87,9 @@ class Clients:
         self._associations: dict[int, Association] = {}
         self._look_ups: dict[int, asyncio.Future[Addresses | Failure]] = {}
 
-    async def listen(self, ip: str, port: int) -> Acceptor:
-        """OSError if nobody can listen there."""
-        return await Acceptor.at(self.turn, ip, port, lambda: ClientConnection(self), self._room).start()
+    async def listen(self, listener: sockets.socket) -> Acceptor:
+        """Serve those who come to a socket that listens. The acceptor closes it."""
+        return await Acceptor(self.turn, listener, lambda: ClientConnection(self), self._room).start()
 
     def _room(self) -> int:
         """How many more may come. One that there is no place for is taken in as well, to be told so."""

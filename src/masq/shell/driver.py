@@ -30,6 +30,7 @@ from masq.core.effects import (
     Dial,
     EndSocket,
     Log,
+    NewIdentity,
     Reading,
     ReadLink,
     Resolve,
@@ -85,9 +86,17 @@ class DriverConfig:
 class Driver:
     """One Node on one event loop."""
 
-    def __init__(self, node: Node, store: Store, config: DriverConfig, fail: Callable[[LocalError], None]) -> None:
-        """`fail` is called with what makes going on impossible, such as a full disk."""
+    def __init__(
+        self,
+        node: Node,
+        store: Store,
+        config: DriverConfig,
+        fail: Callable[[LocalError], None],
+        renew: Callable[[], None],
+    ) -> None:
+        """`fail` is called with what makes going on impossible, such as a full disk; `renew` to have another key."""
         self.turn = Turn(node, self._perform, fail)
+        self._renew = renew
         self.journal = Journal(lambda: self.turn.now)
         self.links = NodeLinks(self.turn, config.bind_ip)
         reader = Reader(self.turn, config.package_data)
@@ -168,6 +177,8 @@ class Driver:
                 self.bank.save_config(name, value)
             case Log(level, event, detail):
                 self.journal.note(level, event, detail)
+            case NewIdentity():
+                self._renew()
             case WriteLink() | WriteSocket():
                 pass  # The turn has gathered them.
             case Save() | AskTerms() | SendPayments() | AskReceipts() | AskTransfers() | AskUse() | AskGone():

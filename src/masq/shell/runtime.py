@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
 from typing import Final
 
 from masq.chain.disperser import sign_disperse
@@ -32,12 +33,12 @@ from masq.core.network.own_record import Profile
 from masq.core.network.routing import Ceiling, ExitWish
 from masq.core.purses import NAME as PURSES
 from masq.core.verdict import verdict
-from masq.crypto import CryptDE, Keys, NullCryptDE
-from masq.errors import CryptoError, LocalError, SettingError
+from masq.crypto import Keys
+from masq.errors import LocalError, SettingError
 from masq.gateway.token import token_of
 from masq.settings import Settings
 from masq.settings.relations import needs_neighbors
-from masq.shell.acceptor import Acceptor
+from masq.shell.acceptor import listener_at
 from masq.shell.bank import BankConfig
 from masq.shell.books import open_books
 from masq.shell.commands import commands
@@ -45,6 +46,7 @@ from masq.shell.control import Command, ControlSocket
 from masq.shell.driver import Driver, DriverConfig
 from masq.shell.exit_policy import exit_policy
 from masq.shell.herald import proclaim
+from masq.shell.identity import Identity, another_identity, find_identity
 from masq.shell.log import configure, log
 from masq.shell.look_ups import LookUps
 from masq.shell.places import Place, country_of, find_place
@@ -61,10 +63,8 @@ STOP_TIMEOUT: Final = 1.5
 SAVE_TIMEOUT: Final = 6.0
 """Seconds that a slow disk has for what waits to be saved when the Node is told to end: then it ends by itself, before
 `docker stop` (10 s) or systemd (15 s) kills it."""
-VERSION_EPOCH: Final = 1_577_836_800
-"""Unix time from which record versions of a Node that keeps its key are counted: they only ever grow."""
-VERSIONS_OF_A_RUN: Final = 100
-"""Changes that a run may have made beyond one a second, or while the clock was wrong."""
+REST: Final = 1.0
+"""Seconds from the end of the links of one identity to the first ones of the next."""
 
 
 def run_node(sources: Sources) -> int:
@@ -103,38 +103,112 @@ async def _run(sources: Sources, window: socket.socket | None) -> int:
         store.close()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _House:
+    """What lasts as long as the process, whoever its Node is."""
+
+    store: Store
+    entry: socket.socket
+    window: socket.socket | None
+    limits: Limits
+    warnings: tuple[str, ...]
+    stop: Callable[[], None]
+    fail: Callable[[LocalError], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Begin:
+    """What a Node begins with: at first, or in place of one that has given up its key pair."""
+
+    sources: Sources
+    identity: Identity
+    place: Place
+    contacts: tuple[Contact, ...]
+    dns_port: int | None
+
+
 async def _run_with(sources: Sources, store: Store, window: socket.socket | None) -> int:
-    """Everything up, wait, everything down. Returns the exit status."""
-    stopping = asyncio.Event()
+    """Everything up, wait, everything down; all of it again, if the Node takes another key. Returns the exit status."""
+    over, stopping = asyncio.Event(), asyncio.Event()
     problem: list[LocalError] = []
+
+    def stop() -> None:
+        stopping.set()
+        over.set()
 
     def fail(error: LocalError) -> None:
         problem.append(error)
-        stopping.set()
+        stop()
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    async with AsyncExitStack() as services:
-        await _start(sources, store, stopping, fail, services, window)
-        await stopping.wait()
+        asyncio.get_running_loop().add_signal_handler(number, stop)
+    async with AsyncExitStack() as doors:
+        settings = sources.settings
+        identity = find_identity(settings, store)
+        place = find_place(settings, store)
+        if place.listener is not None:
+            doors.callback(place.listener.close)
+        house = _House(
+            store=store,
+            entry=_entry_socket(settings, doors),
+            window=_window_socket(settings, window, doors),
+            limits=Limits.of(raise_descriptors()),
+            warnings=_hold(place, doors),
+            stop=stop,
+            fail=fail,
+        )
+        begin = _Begin(
+            sources=sources,
+            identity=identity,
+            place=place,
+            contacts=_contacts(settings, identity.keys),
+            dns_port=settings.dns_port,
+        )
+        while not stopping.is_set():
+            over.clear()
+            async with AsyncExitStack() as services:
+                reloading, dns = await _start(house, begin, over.set, services)
+                await over.wait()
+                if not stopping.is_set():
+                    turn = reloading.driver.turn
+                    turn.carry(turn.node.serve_others(False, turn.now))
+            if not stopping.is_set():
+                begin = _as_another(begin, reloading, dns, store)
     if problem:
         print(f"masq: the Node stops: {problem[0]}", file=sys.stderr)
         return 1
     return 0
 
 
+def _as_another(before: _Begin, reloading: Reloading, dns: Endpoint | None, store: Store) -> _Begin:
+    """What a Node goes on with that has ended to take another key: where it is, whom it knew, and its settings stay."""
+    gc.unfreeze()
+    gc.collect()
+    node = reloading.driver.turn.node
+    # Whoever has not seen the old links end would take the end of those for that of the new ones (0.9.1 does).
+    due = asyncio.get_running_loop().time() + REST
+    known = node.neighborhood.contacts.by_ip.values()
+    profile = node.neighborhood.own.profile
+    return _Begin(
+        sources=reloading.sources,
+        identity=another_identity(before.identity, reloading.sources.settings, store),
+        place=replace(before.place, address=profile.address, country=profile.country),
+        contacts=tuple(Contact(each.key, each.address, due=due) for each in known),
+        dns_port=dns.port if dns else None,
+    )
+
+
 async def _start(
-    sources: Sources,
-    store: Store,
-    stopping: asyncio.Event,
-    fail: Callable[[LocalError], None],
-    services: AsyncExitStack,
-    window: socket.socket | None,
-) -> None:
-    """Start the Node and what serves around it; `services` ends all of it, in the opposite order."""
+    house: _House, begin: _Begin, renew: Callable[[], None], services: AsyncExitStack
+) -> tuple[Reloading, Endpoint | None]:
+    """Start the Node and what serves around it; `services` ends all of it, in the opposite order.
+
+    `renew` is called when it wants another key pair. Returned is what it goes on with then: its settings as they are,
+    and where look-ups are answered.
+    """
+    store, sources, identity, place = house.store, begin.sources, begin.identity, begin.place
     settings = sources.settings
     started = asyncio.get_running_loop().time()
-    keys, alias, first_version = _keys(settings, store)
     wallet = Wallet(settings.consuming_private_key) if settings.consuming_private_key else None
     further = tuple(Wallet(key) for key in settings.further_private_keys)
     saved, of_books = open_books(
@@ -142,20 +216,19 @@ async def _start(
     )
     for warning in of_books:
         log.warning("books", detail=warning)
-    place = find_place(settings, store)
-    of_place = _hold(place, services)
-    limits = Limits.of(raise_descriptors())
+    past_neighbors = _past_neighbors(settings, store)
     config = NodeConfig(
-        keys=keys,
-        alias=alias,
+        keys=identity.keys,
+        alias=identity.alias,
         mode=settings.neighborhood_mode,
         profile=_profile(settings, place),
         wallet=wallet,
         accountant=_accountant(settings, wallet),
         hops=settings.min_hops,
-        contacts=_contacts(settings, keys),
-        past_neighbors=_past_neighbors(settings, store),
-        first_version=first_version,
+        contacts=begin.contacts,
+        past_neighbors=past_neighbors,
+        first_version=identity.first_version,
+        identity=identity.seen(bool(remembered(past_neighbors))),
         scans=settings.scans,
         contract=settings.chain.contract,
         link_policy=settings.link_policy,
@@ -169,38 +242,40 @@ async def _start(
         statements=tuple(store.get(name) for name in SHARDS),
         further=tuple(_further(settings, store, each) for each in further),
         purses=store.get(PURSES),
-        limits=limits,
+        limits=house.limits,
     )
     driver = Driver(
         build_node(config, saved, os.urandom, started),
         store,
-        _driver_config(settings, place, wallet, further, limits),
-        fail,
+        _driver_config(settings, place, wallet, further, house.limits),
+        house.fail,
+        renew,
     )
-    services.push_async_callback(_stop, driver, fail)
-    entry = await _listen_for_clients(driver, settings)
+    services.push_async_callback(_stop, driver, house.fail)
+    entry = await driver.clients.listen(house.entry.dup())
     services.callback(entry.close)
-    dns_at = await _serve_dns(driver, settings, services)
-    looked_through = window_socket(settings, window)
+    dns_at = await _serve_dns(driver, settings.entry_ip, begin.dns_port, services)
+    of_identity = (identity.warning,) if identity.warning else ()
     status = Status(
         driver,
         started=started,
         chain=settings.chain.name,
-        descriptor=Descriptor(settings.chain, keys.fragment(), place.address),
+        descriptor=Descriptor(settings.chain, identity.keys.fragment(), place.address),
         entry=Endpoint(*entry.place),
         dns=dns_at,
-        window=url_of(looked_through) if looked_through else None,
+        window=url_of(house.window) if house.window else None,
         consuming_wallet=wallet.address if wallet else None,
         earning_wallet=settings.earning_wallet,
-        warnings=(*settings.warnings, *of_books, *of_place),
+        warnings=(*settings.warnings, *of_books, *house.warnings, *of_identity),
         directory=settings.data_directory,
     )
-    advertised = (place.address.ip,) if place.address else ()
-    orders = await _take_orders(driver, status, Reloading(sources, driver, advertised), store, stopping, services)
-    if looked_through is not None:
-        services.push_async_callback(Window(*orders, token_of(settings.data_directory)).hang(looked_through).close)
+    reloading = Reloading(sources, driver, (place.address.ip,) if place.address else ())
+    orders = await _take_orders(driver, status, reloading, store, house.stop, services)
+    if house.window is not None:
+        seen_at = house.window.dup()
+        services.push_async_callback(Window(*orders, token_of(settings.data_directory)).hang(seen_at).close)
     if place.listener is not None:
-        services.callback((await driver.links.listen(place.listener)).close)
+        services.callback((await driver.links.listen(place.listener.dup())).close)
     print(status.descriptor, flush=True)
     log.info("started", descriptor=str(status.descriptor), entry=str(status.entry))
     driver.start()
@@ -213,6 +288,7 @@ async def _start(
     # and gone.
     gc.freeze()
     gc.set_threshold(3_000, 10, 10)
+    return reloading, dns_at
 
 
 def _hold(place: Place, services: AsyncExitStack) -> tuple[str, ...]:
@@ -247,12 +323,12 @@ async def _take_orders(
     status: Status,
     reloading: Reloading,
     store: Store,
-    stopping: asyncio.Event,
+    stop: Callable[[], None],
     services: AsyncExitStack,
 ) -> tuple[Status, Reloading, Mapping[str, Command]]:
     """Answer this machine's user, at the control socket and by signals. Returns what a window shows."""
     path = reloading.sources.settings.data_directory / "masq.sock"
-    orders = commands(driver, status, reloading, store, stopping.set)
+    orders = commands(driver, status, reloading, store, stop)
     control = await ControlSocket(path, orders).start()
     services.callback(path.unlink, missing_ok=True)
     services.callback(control.close)
@@ -318,32 +394,6 @@ def _driver_config(
         max_bandwidth=settings.max_bandwidth,
         max_traffic_per_month=settings.max_traffic_per_month,
     )
-
-
-def _keys(settings: Settings, store: Store) -> tuple[Keys, Keys, int]:
-    """Main and alias key pair, and the first version of our record (protocol.md 3.6, 3.7)."""
-    contract = settings.chain.contract
-    if settings.fake_public_key:
-        null = NullCryptDE(settings.fake_public_key)
-        return null, null.alias(), 0
-    alias = CryptDE(contract, os.urandom)
-    stored = store.get("cryptde") if settings.db_password else None
-    if settings.new_public_key is False and not stored:
-        raise SettingError("new-public-key", "off needs a key pair stored earlier, and --db-password to read it")
-    if stored and not settings.new_public_key:
-        try:
-            keys = CryptDE.from_text(contract, os.urandom, stored)
-        except CryptoError as error:
-            raise LocalError(f"the stored key pair can't be used: {error}; start with --new-public-key on") from error
-        before = store.get("first_version") or "0"
-        version = max(int(time.time()) - VERSION_EPOCH, int(before) + VERSIONS_OF_A_RUN)
-        store.set("first_version", str(version))
-        return keys, alias, version
-    keys = CryptDE(contract, os.urandom)
-    if settings.db_password:
-        store.set("cryptde", keys.to_text())
-        store.set("first_version", "0")
-    return keys, alias, 0
 
 
 def _past_neighbors(settings: Settings, store: Store) -> str | None:
@@ -417,25 +467,36 @@ def dealing(settings: Settings) -> Dealing | None:
     return Dealing(settings.chain, settings.pay_many, settings.vouchers is VoucherPolicy.ASK)
 
 
-async def _listen_for_clients(driver: Driver, settings: Settings) -> Acceptor:
+def _entry_socket(settings: Settings, doors: AsyncExitStack) -> socket.socket:
+    """Where clients come. SettingError: the port is taken."""
     try:
-        return await driver.clients.listen(settings.entry_ip, settings.entry_port)
+        listener = listener_at(settings.entry_ip, settings.entry_port)
     except OSError as error:
         place, why = Endpoint(settings.entry_ip, settings.entry_port), os.strerror(error.errno or 0)
         raise SettingError("entry-port", f"can't listen at {place}: {why}; choose another one") from error
+    doors.callback(listener.close)
+    return listener
 
 
-async def _serve_dns(driver: Driver, settings: Settings, services: AsyncExitStack) -> Endpoint | None:
+def _window_socket(settings: Settings, there: socket.socket | None, doors: AsyncExitStack) -> socket.socket | None:
+    """Where its user looks, if there is a window."""
+    listener = window_socket(settings, there)
+    if listener is not None:
+        doors.callback(listener.close)
+    return listener
+
+
+async def _serve_dns(driver: Driver, ip: str, port: int | None, services: AsyncExitStack) -> Endpoint | None:
     """Answer look-ups, if that is wanted: where."""
-    if settings.dns_port is None:
+    if port is None:
         return None
     # Loaded by those alone who want it.
     from masq.shell.dns_server import serve_dns
 
     try:
-        server, port = await serve_dns(driver.clients.look_up, settings.entry_ip, settings.dns_port)
+        server, port = await serve_dns(driver.clients.look_up, ip, port)
     except OSError as error:
-        place = Endpoint(settings.entry_ip, settings.dns_port)
+        place = Endpoint(ip, port)
         raise SettingError("dns-port", f"can't listen at {place}: {error.strerror}; choose another one") from error
     services.callback(server.close)
-    return Endpoint(settings.entry_ip, port)
+    return Endpoint(ip, port)

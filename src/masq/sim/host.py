@@ -28,6 +28,7 @@ from masq.core.effects import (
     Dial,
     EndSocket,
     Log,
+    NewIdentity,
     Reading,
     ReadLink,
     Resolve,
@@ -84,6 +85,8 @@ class SimNode:
         self.bank = Bank(self.turn, owner, around.chain)
         self.further = [Bank(self.turn, owner, around.chain, number + 1) for number in range(len(owner.further))]
         self._note = around.note
+        self.again: Callable[[], object] = lambda: None
+        """Starts it anew, as its owner does after its end, with another key pair."""
 
     @property
     def alive(self) -> bool:
@@ -110,6 +113,13 @@ class SimNode:
         """The process ends without a word; its connections are closed by its machine."""
         self.turn.alive = False
         self.links.close_all()
+
+    def _renew(self) -> None:
+        """It ends in good order, and begins again as another one."""
+        if self.alive:
+            self.carry(self.node.stop(self.turn.now))
+            self.crash()
+            self.again()
 
     # --- what its user does: UnavailableError if it can't have it ---
 
@@ -149,11 +159,20 @@ class SimNode:
                 self.links.read(link, most)
             case SaveConfig(name, value):
                 self.bank.save_config(name, value)
+            case NewIdentity():
+                self._around.clock.later(self._renew)
             case Save():
                 self.bank.save(effect)
-            case AskTerms() | SendPayments() | AskReceipts() | AskTransfers() | AskUse() | AskGone():
-                self.bank.ask(effect)
-            case AskBacking() | AskBalances():
+            case (
+                AskTerms()
+                | SendPayments()
+                | AskReceipts()
+                | AskTransfers()
+                | AskUse()
+                | AskGone()
+                | AskBacking()
+                | AskBalances()
+            ):
                 self.bank.ask(effect)
             case OfPurse(purse, of_purse):
                 self.further[purse - 1].perform(of_purse)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Final
 
 from masq.chain.erc20 import sign_transfer
@@ -17,6 +18,7 @@ from masq.core.accountant.thresholds import DEFAULT_THRESHOLDS, PaymentThreshold
 from masq.core.build import FurtherWallet, NodeConfig, build_node
 from masq.core.network.contacts import Contact
 from masq.core.network.own_record import Profile
+from masq.core.network.recognition import Identity
 from masq.core.node import NodeEffect
 from masq.crypto import CryptDE
 from masq.sim.chain import SimulatedChain
@@ -32,6 +34,8 @@ from masq.types import CHAINS, DEFAULT_RATE_PACK, Address, LinkPolicy, Mode, Nod
 
 CHAIN: Final = CHAINS["dev"]
 PORT: Final = 6001
+VERSIONS_OF_A_RUN: Final = 100
+"""By so many a record's version is higher at each start with a key that was kept."""
 
 
 class World:
@@ -103,17 +107,23 @@ class World:
         replacing: SimNode | None = None,
         wallets: int = 1,
         confirmations: int = 0,
+        kept: bool = False,
+        fixed: bool = False,
+        changes: int = 0,
     ) -> SimNode:
         """A Node that joins by the descriptors of others, at an address of its own or at `ip`.
 
-        `replacing` starts a crashed one again from its memory. `wallets`: how many it pays with.
+        `replacing` starts a crashed one again from its memory; `kept`: with the key pair that it had. `wallets`: how
+        many it pays with. `fixed`: its user insists on the key; `changes`: how many it has given up.
         """
+        neighbors = tuple(neighbors)
         owner = replacing.owner if replacing else self._owner(ip, wallets)
         own_random = random.Random(self.random.getrandbits(64)).randbytes
         shared = self._shared
         keys, alias = shared.keys(CHAIN.contract, own_random), shared.keys(CHAIN.contract, own_random)
+        before = replacing.node if replacing and kept else None
         config = NodeConfig(
-            keys=keys,
+            keys=before.keys if before else keys,
             alias=alias,
             mode=mode,
             profile=_profile(owner, mode, rates),
@@ -122,6 +132,8 @@ class World:
             hops=hops,
             contacts=tuple(_contact(keys, peer) for peer in neighbors),
             past_neighbors=owner.memory.config.get("past_neighbors"),
+            first_version=before.neighborhood.graph.root.version + VERSIONS_OF_A_RUN if before else 0,
+            identity=Identity(remembered=kept, fixed=fixed, changes=changes),
             contract=CHAIN.contract,
             link_policy=LinkPolicy(link_policy),
             package_policy=PackagePolicy(package_policy),
@@ -143,6 +155,20 @@ class World:
             purses=owner.memory.config.get("purses"),
         )
         host = SimNode(self._around, build_node(config, owner.memory.state(), own_random, self.now), owner)
+        host.again = partial(
+            self.add,
+            neighbors,
+            mode=mode,
+            hops=hops,
+            rates=rates,
+            thresholds=thresholds,
+            scan_every=scan_every,
+            link_policy=link_policy,
+            package_policy=package_policy,
+            replacing=host,
+            confirmations=confirmations,
+            changes=changes + 1,
+        )
         if replacing:
             self.hosts[owner.number] = host
         else:

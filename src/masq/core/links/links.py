@@ -206,6 +206,12 @@ class Links:
         link = self.to(ip)
         return link.id if link and link.up and link.secure is not None and link.key == key else None
 
+    def standing(self, ip: str) -> tuple[bool, float] | None:
+        """Whether the link that carries what is sent to this address proves keys, and since when it stands. None: there
+        is none, or how it speaks isn't known yet."""
+        link = self.to(ip)
+        return (link.secure is not None, link.since) if link and link.up else None
+
     def view(self) -> tuple[LinkView, ...]:
         return tuple(
             LinkView(str(link.peer), str(link.speech), link.outbound, link.queued, link.dropped) for link in self

@@ -70,6 +70,8 @@ class Contacts:
         """Addresses of contacts that the operator gave: no event makes us forget these."""
         self._debuts: dict[str, tuple[float, PublicKey]] = {}
         """When we debuted to an address, and to whose: a key, or the first half of one."""
+        self.unanswered: dict[str, float] = {}
+        """Addresses that we debuted to and heard nothing of since, and since when."""
         self._random = random
         self._book = Book(random, own.profile.diverse)
         self._search_at = now + FIRST_SEARCH
@@ -269,6 +271,7 @@ class Contacts:
     def debut_to(self, key: PublicKey, address: NodeAddress, now: float, record: NodeRecord | None = None) -> Tell:
         """`record`: of that Node, if we were shown it: it says how to speak to it."""
         self._debuts[address.ip] = now, key
+        self.unanswered.setdefault(address.ip, now)
         self._book.tried(address.ip, now)
         secure = None if record is None else EXTENSION in record.extensions
         return Tell(key, address.endpoint, Gossip((self._own.shown(),)), secure)
@@ -281,6 +284,15 @@ class Contacts:
     def forget(self, now: float) -> None:
         """Debuts that no answer is expected to any more."""
         self._debuts = {ip: it for ip, it in self._debuts.items() if now - it[0] < SOLICITED}
+        self.unanswered = {ip: since for ip, since in self.unanswered.items() if ip in self._debuts}
+
+    def asked(self) -> list[str]:
+        """Addresses that we debuted to of late."""
+        return list(self._debuts)
+
+    def heard(self, ip: str) -> None:
+        """Something was said there, or its link has ended."""
+        self.unanswered.pop(ip, None)
 
     # --- over restarts ---
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from masq.core.effects import Log, Prove, SaveConfig, Say, Tell
+from masq.core.effects import Log, NewIdentity, Prove, SaveConfig, Say, Tell
 from masq.core.network.contacts import Contact, Contacts
 from masq.core.network.exchange import Exchange
 from masq.core.network.gossip import GossipKind, GossipRefused, classify, may_be_dialled, usable
@@ -13,6 +13,7 @@ from masq.core.network.joining import Joining
 from masq.core.network.own_record import OwnRecord, Profile
 from masq.core.network.partners import Partners, Says
 from masq.core.network.places import IsLinked, Places
+from masq.core.network.recognition import Identity, Recognition
 from masq.core.network.rounds import Rounds
 from masq.core.network.speakers import Speakers, check_speaker
 from masq.core.network.visitors import Visitors
@@ -37,7 +38,7 @@ REASONS: Final = {
     GossipFailure.UNKNOWN: "for a reason unknown",
 }
 
-NeighborhoodEffect = Tell | Say | Prove | SaveConfig | Log | Offence
+NeighborhoodEffect = Tell | Say | Prove | SaveConfig | NewIdentity | Log | Offence
 
 
 class Neighborhood:
@@ -54,6 +55,7 @@ class Neighborhood:
         is_linked: IsLinked = lambda key, ip, but: False,
         random: Random = bytes,
         says: Says = lambda key, ip: False,
+        identity: Identity = Identity(),
     ) -> None:
         """`radius`: how many hops of gossip are believed, at least 3. `first_version`: above any used before."""
         own = OwnRecord(keys, profile, first_version, now)
@@ -73,6 +75,7 @@ class Neighborhood:
             own.graph, self.contacts, self._hearsay, self._partners, self._visitors.may_show, self._radius, random
         )
         self._whereabouts = Whereabouts(own, self.contacts)
+        self.recognition = Recognition(own, self.contacts, identity)
         self._culled = now
 
     # --- inputs ---
@@ -87,6 +90,7 @@ class Neighborhood:
 
         `sender`: the key that the link proved; empty over JSON, where the address is all that is known.
         """
+        self.contacts.heard(source.ip)
         if isinstance(message, GossipFailure):
             return self._failed(message, source, now, sender)
         message = usable(message, self.graph)
@@ -169,6 +173,7 @@ class Neighborhood:
     def link_lost(self, ip: str, now: float) -> list[NeighborhoodEffect]:
         """The last link to this IP address ended, or none could be made."""
         graph = self.graph
+        self.contacts.heard(ip)
         self._whereabouts.left(ip)
         is_contact = self.contacts.lost(ip, now)
         key = graph.at(ip)
@@ -199,12 +204,13 @@ class Neighborhood:
             self.contacts.forget(now)
             self._hearsay.forget(now)
             self._partners.prune()
-        return [*self._rounds.tick(now), *self._exchange.tick(now), *self.contacts.tick(now)]
+        due = [*self._rounds.tick(now), *self._exchange.tick(now), *self.contacts.tick(now)]
+        return [*due, *self.recognition.tick(now)]
 
     def next_wake(self, now: float) -> float:
         """When `tick` has something to do, if nothing happens before."""
         times = [now + 10.0, *self._rounds.wakes(), *self.contacts.wakes(now)]
-        times += [*self._places.split_wakes(), *self._exchange.wakes()]
+        times += [*self._places.split_wakes(), *self._exchange.wakes(), *self.recognition.wakes()]
         return max(now, min(times))
 
     # --- what others ask ---
