@@ -5,9 +5,13 @@ from __future__ import annotations
 import pytest
 from tests.simulation.circuit_worlds import client
 
+from masq.sim.host import SimNode
+from masq.sim.workloads.application import Application
 from masq.sim.workloads.browsing import Download, Echo
 from masq.sim.world import World
 
+KINDS = pytest.mark.parametrize("policy", [{"link_policy": "masq"}, {"package_policy": "masq"}], ids=["json", "secure"])
+SIZE = 2 * 1024 * 1024
 SOON = 5.0
 """Virtual seconds to the end of a small download."""
 
@@ -21,7 +25,7 @@ def network(seed: int, policy: dict[str, str]) -> World:
 
 
 @pytest.mark.parametrize("position", [2, 3])
-@pytest.mark.parametrize("policy", [{"link_policy": "masq"}, {"package_policy": "masq"}], ids=["json", "secure"])
+@KINDS
 def test_a_stream_that_begins_after_a_node_of_the_route_has_died_takes_another(
     policy: dict[str, str], position: int
 ) -> None:
@@ -39,3 +43,71 @@ def test_a_stream_that_begins_after_a_node_of_the_route_has_died_takes_another(
         assert world.run_until(lambda one=after: len(one.received) == 20, SOON), after.reason  # type: ignore[misc]
         *_, latest = user.node.package_entry
         assert gone.node.keys.public_key not in latest.way.route.over
+
+
+def route(world: World, user: SimNode) -> list[SimNode]:
+    """The Nodes of the way that the user's streams go now, from its own to the exit."""
+    before = client(user, "files.test", 80, b"20\n", "group")
+    assert world.run_until(lambda: len(before.received) == 20, SOON)
+    (way,) = user.node.package_entry._shared.values()
+    by_key = {host.node.keys.public_key: host for host in world.hosts}
+    return [by_key[key] for key in way.route.over]
+
+
+def eight(world: World, user: SimNode) -> list[Application]:
+    """Streams whose bytes are under way at all Nodes of a route."""
+    streams = [client(user, "files.test", 80, b"%d\n" % SIZE, "group") for _ in range(8)]
+    world.run(3.0)
+    assert 0 < max(len(each.received) for each in streams) < SIZE
+    return streams
+
+
+def assert_none_stands_still(world: World, streams: list[Application]) -> None:
+    assert world.run_until(lambda: all(len(each.received) == SIZE or each.failure for each in streams), 60)
+
+
+@KINDS
+def test_no_stream_stands_still_when_two_relays_lose_their_link(policy: dict[str, str]) -> None:
+    """They find each other again within a second, and nobody learns whose packages were lost."""
+    world = network(191, policy)
+    user = world.hosts[6]
+    _, one, other, _ = route(world, user)
+    other.links.bandwidth = 1_000_000
+    streams = eight(world, user)
+    for wire in [wire for wire in one.links if wire.other.owner is other.links]:
+        wire.cut()
+    assert_none_stands_still(world, streams)
+    assert any(each.failure for each in streams)
+    other.links.bandwidth = None
+    after = client(user, "files.test", 80, b"20\n", "group")
+    assert world.run_until(lambda: len(after.received) == 20, 2 * SOON)
+
+
+@KINDS
+@pytest.mark.parametrize("position", [1, 2, 3])
+def test_no_stream_stands_still_when_a_node_of_the_route_dies(policy: dict[str, str], position: int) -> None:
+    world = network(191, policy)
+    user = world.hosts[6]
+    way = route(world, user)
+    way[min(position, 2)].links.bandwidth = 1_000_000
+    streams = eight(world, user)
+    way[position].crash()
+    assert_none_stands_still(world, streams)
+
+
+@KINDS
+def test_a_server_that_takes_its_time_is_asked_once(policy: dict[str, str]) -> None:
+    asked: list[Application] = []
+
+    class Slow(Application):
+        def begun(self) -> None:
+            asked.append(self)
+
+    world = network(191, policy)
+    world.servers["slow.test", 80] = Slow
+    user = world.hosts[6]
+    waiting = client(user, "slow.test", 80, b"POST /", "group")
+    world.run(50.0)
+    (server,) = asked
+    server.send(b"page")
+    assert world.run_until(lambda: waiting.received == b"page", SOON)

@@ -330,7 +330,7 @@ def test_a_stream_is_closed_after_two_hours_without_a_byte() -> None:
     one = asker.served()
     asker.now = 100.0
     asker.served(b"x", OTHER)
-    assert asker.exit.tick(IDLE) == []
+    assert only(CloseSocket, asker.exit.tick(IDLE)) == []
     effects = asker.effects(asker.exit.tick(IDLE + 1))
     assert only(CloseSocket, effects) == [CloseSocket(one)]
     assert refusal(effects) == ("nothing was sent any more", StreamEnd.DONE)
@@ -341,9 +341,9 @@ def test_of_a_half_closed_stream_a_quiet_rest_is_closed_as_an_end_and_not_as_a_f
     asker = Originator()
     socket = asker.served()
     asker.asks(b"", last=True)
-    assert asker.exit.tick(QUIET_FOR) == []
+    assert only(CloseSocket, asker.exit.tick(QUIET_FOR)) == []
     effects = asker.effects(asker.exit.tick(QUIET_FOR + 1))
-    assert said(effects) == [(0, b"", True, WINDOW)]
+    assert said(effects) == [(1, b"", True, WINDOW)]
     assert effects[-1] == CloseSocket(socket)
 
 
@@ -361,7 +361,7 @@ def test_a_half_closed_stream_that_waits_for_somebody_is_given_more_time() -> No
     socket = asker.served()
     asker.asks(b"", last=True)
     asker.exit.congested(socket)
-    assert asker.exit.tick(STALLED_FOR) == []
+    assert only(CloseSocket, asker.exit.tick(STALLED_FOR)) == []
     assert only(CloseSocket, asker.exit.tick(STALLED_FOR + 1))
 
 
@@ -386,7 +386,7 @@ def test_bytes_of_either_side_keep_a_stream(whose: str) -> None:
         asker.asks(b"more")
     else:
         asker.server_says(b"page")
-    assert asker.exit.tick(IDLE + 1) == []
+    assert only(CloseSocket, asker.exit.tick(IDLE + 1)) == []
 
 
 def test_ids_of_sockets_are_not_used_twice() -> None:

@@ -56,11 +56,12 @@ def test_before_the_server_is_reached_there_is_no_new_credit_and_then_at_once() 
     assert said(asker.connects()) == [(0, b"", False, 2 * WINDOW)]
 
 
-def test_when_the_server_has_ended_nobody_is_given_credit() -> None:
+def test_a_server_that_has_ended_may_read_on_and_so_there_is_new_credit() -> None:
     asker = Originator()
     socket = asker.served()
     asker.effects(asker.exit.ended(socket, 1.0))
-    assert said(asker.asks(bytes(WINDOW))) == []
+    assert said(asker.asks(bytes(WINDOW))) == [(1, b"", True, 2 * WINDOW + 5)]
+    assert said(asker.asks(bytes(WINDOW), last=True)) == [], "who says no more needs none"
 
 
 @pytest.mark.parametrize("reached", [True, False])

@@ -19,7 +19,7 @@ from masq.core.failure import (
     printable,
 )
 from masq.core.network.routing import Route, Routes
-from masq.core.packages.flow import MAX_HELD, ONE_READ, WINDOW, Incoming, Outgoing, shared_window
+from masq.core.packages.flow import MAX_HELD, ONE_READ, WINDOW, Incoming, Losses, Outgoing, shared_window
 from masq.core.packages.unanswered import PATIENCE, Unanswered
 from masq.core.purses import Purses
 from masq.core.sockets import OwnSockets, Sockets
@@ -43,6 +43,8 @@ ANSWER_WITHIN: Final = 12.0
 STALE_FOR: Final = 1.0
 """The same, of a way over Nodes that are linked no more."""
 
+UNLINKED: Final = "Nodes of its route are linked no more"
+
 SERVER_FIRST: Final = 0.03
 """Seconds after which a stream is opened at the exit though the client has said nothing: the server may speak first."""
 
@@ -63,6 +65,10 @@ class Way:
     used: float
     purse: int = 0
     """The number of the consuming wallet that pays."""
+    heard: float = float("-inf")
+    """When anything came over it last."""
+    fallen: float | None = None
+    """Since when Nodes of it are linked no more, as far as we know."""
 
     @property
     def first(self) -> PublicKey:
@@ -94,6 +100,7 @@ class EntryStream:
     """When the first packet went the way that it goes now."""
     incoming: Incoming = field(default_factory=Incoming)
     outgoing: Outgoing = field(default_factory=Outgoing)
+    losses: Losses = field(default_factory=Losses)
     attempt: Attempt = field(default_factory=Attempt)
     granted: int = WINDOW
     congested: bool = False
@@ -215,7 +222,7 @@ class PackageEntry:
         way = self._ways.get(return_id)
         if way is None:
             return [Log("info", "unknown_return_route", "an answer over a route that is forgotten was dropped")]
-        way.used = now
+        way.used = way.heard = now
         size = 0 if isinstance(message, DnsResolveFailed) else len(message.packet.data)
         self._owe(way, size, way.route.relays_back, payload_size)
         stream = self._streams.get(message.stream_key)
@@ -255,6 +262,9 @@ class PackageEntry:
 
     def tick(self, now: float) -> list[EntryEffect]:
         effects: list[EntryEffect] = []
+        for way in {id(stream.way): stream.way for stream in self._streams.values()}.values():
+            fallen = self._hops and not self._routes.stands(way.route)
+            way.fallen = (now if way.fallen is None else way.fallen) if fallen else None
         for stream in list(self._streams.values()):
             if stream.way.has_credit and not stream.outgoing.next and now - stream.opened >= SERVER_FIRST:
                 effects += self._emit(stream, b"", False, stream.granted, now)
@@ -265,6 +275,11 @@ class PackageEntry:
                 effects += self._close(stream, None, now)
             elif failure := self._overdue(stream, now):
                 effects += self._again(stream, failure, now)
+            elif failure := self._lost(stream, now):
+                effects += self._close(stream, failure, now)
+            elif self._hops and stream.way.has_credit and stream.losses.unsure(stream.outgoing, now):
+                # Not as the last one, though it may be behind that: an exit that has forgotten the stream says so then.
+                effects += self._emit(stream, b"", False, stream.granted, now)
         in_use = {id(stream.way) for stream in self._streams.values()}
         self._ways = {
             number: way for number, way in self._ways.items() if id(way) in in_use or now - way.used < ROUTE_MEMORY
@@ -294,15 +309,25 @@ class PackageEntry:
         """Why nothing will come the way of a stream any more, if an answer should have come by now.
 
         An exit of ours says that the server is reached. One of 0.9.1 says nothing until the server does, which may
-        take as long as it likes, but for a TLS hello.
+        take as long as it likes, but for a TLS hello. What waits behind others' data on the same way isn't overdue.
         """
         way, waited = stream.way, now - stream.asked
         if not self._hops or not stream.outgoing.next or stream.attempt.unanswered is None:
             return None
-        if waited >= STALE_FOR and not self._routes.stands(way.route):
-            return Failure(Cause.UNREACHABLE, SOME_HOP, "Nodes of its route are linked no more")
-        if waited >= ANSWER_WITHIN and (way.has_credit or stream.attempt.greets):
+        if waited >= STALE_FOR and way.fallen is not None:
+            return Failure(Cause.UNREACHABLE, SOME_HOP, UNLINKED)
+        silent = min(waited, now - way.heard) if way.has_credit else waited
+        if silent >= ANSWER_WITHIN and (way.has_credit or stream.attempt.greets):
             return Failure(Cause.SILENT, way.exit)
+        return None
+
+    def _lost(self, stream: EntryStream, now: float) -> Failure | None:
+        """Why a stream that was answered can't go on, if something of it was lost on the way."""
+        way = stream.way
+        if stream.losses.lost(stream.incoming, now):
+            return Failure(Cause.PACKET_LOST, SOME_HOP)
+        if way.fallen is not None and now - max(way.fallen, way.heard) >= ANSWER_WITHIN:
+            return Failure(Cause.UNREACHABLE, SOME_HOP, UNLINKED)
         return None
 
     def _way(self, group: str, now: float, avoid: tuple[PublicKey, ...]) -> Way:
@@ -375,6 +400,7 @@ class PackageEntry:
                     return self._again(stream, failure, now)
                 return self._close(stream, _told(stream, message, Cause.CLOSED), now)
             stream.outgoing.limit = max(stream.outgoing.limit or 0, message.window)
+        ended = stream.incoming.ended
         try:
             data = stream.incoming.push(message.packet)
         except MalformedError as error:
@@ -394,7 +420,7 @@ class PackageEntry:
                     words = "the client reads too slowly, and this exit (0.9.1) can't be told to wait"
                     return self._close(stream, Failure(Cause.SLOW_READER, CLIENT, words), now)
             effects += [WriteSocket(stream.socket, data), *self._grant(stream, now)]
-        if stream.incoming.ended:
+        if stream.incoming.ended and not ended:
             if stream.outgoing.ended or not stream.way.has_credit:
                 self._remove(stream)
                 effects.append(CloseSocket(stream.socket))
@@ -439,17 +465,22 @@ class PackageEntry:
                 way = self._way(stream.group, now, ())  # The same exit again, if there is no other, as 0.9.1 does.
         except UnavailableError:
             return self._close(stream, failure, now)
-        self._give_up(stream)
-        stream.way, stream.heard = way, False
-        ended = stream.outgoing.ended
-        stream.incoming = Incoming()
-        stream.outgoing = Outgoing(limit=WINDOW if way.has_credit else None)
         effects: list[EntryEffect] = []
+        ended = stream.outgoing.ended
+        if failure.cause is Cause.SILENT and stream.way.has_credit:
+            effects += self._emit(stream, b"", True, 0, now)  # One that is only slow serves nobody any more.
+        self._give_up(stream)
+        del self._streams[stream.key]
+        stream.key = self._random(20)  # It may be the same exit, which has begun to answer.
+        self._streams[stream.key] = stream
+        stream.way, stream.heard = way, False
+        stream.incoming, stream.losses = Incoming(), Losses()
+        stream.outgoing = Outgoing(limit=WINDOW if way.has_credit else None)
         for data in again:
             effects += self._emit(stream, data, False, stream.granted, now)
         if ended:
             effects += self._emit(stream, b"", True, stream.granted, now)
-        return effects
+        return effects + self._may_read(stream)
 
     def _close(self, stream: EntryStream, failure: Failure | None, now: float) -> list[EntryEffect]:
         effects = [] if failure is None and stream.outgoing.ended else self._stop_exit(stream, now)

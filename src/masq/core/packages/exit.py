@@ -11,7 +11,7 @@ from typing import Final
 from masq.core.effects import CloseSocket, Connect, EndSocket, Forward, Log, Reading, WriteSocket
 from masq.core.failure import END_CODES, SERVER, Cause, Failure
 from masq.core.limits import QUIET_FOR, QUIET_UNDER_PRESSURE, STALLED_FOR, Limits
-from masq.core.packages.flow import MAX_HELD, WINDOW, Incoming, Outgoing, shared_window
+from masq.core.packages.flow import MAX_HELD, WINDOW, Incoming, Losses, Outgoing, shared_window
 from masq.core.sockets import OwnSockets, Sockets
 from masq.core.tab import Tab
 from masq.crypto import Keys
@@ -26,6 +26,7 @@ IDLE: Final = 7_200.0
 
 FORGOTTEN: Final = Failure(Cause.UNKNOWN, detail="the exit does not know this stream any more")
 NAMELESS: Final = Failure(Cause.NOT_RESOLVED, detail="no host name came with the first packet")
+LOST: Final = "a packet was lost on the way"
 TOO_MANY: Final = Failure(Cause.OVERLOADED, detail="too many streams at this exit")
 
 ExitEffect = Connect | WriteSocket | EndSocket | CloseSocket | Reading | Forward | Log
@@ -49,6 +50,7 @@ class ExitStream:
     connected: bool = False
     incoming: Incoming = field(default_factory=Incoming)
     outgoing: Outgoing = field(default_factory=Outgoing)
+    losses: Losses = field(default_factory=Losses)
     early: deque[bytes] = field(default_factory=deque)
     """Data that came before the server was connected."""
     held: int = 0
@@ -121,25 +123,7 @@ class PackageExit:
             effects = []
             stream.next_key, stream.hops, stream.payer = hop.next_key, package.hops, payer
             stream.originator_key = request.originator_key
-        stream.active = now
-        if data:
-            self._bill(stream, len(data))
-        if request.window == 0:
-            self._remove(stream)
-            return [*effects, CloseSocket(stream.socket)]
-        if request.window is not None:
-            stream.outgoing.limit = max(stream.outgoing.limit or 0, request.window)
-        try:
-            ready = stream.incoming.push(request.packet)
-        except MalformedError as error:
-            return effects + self._abort(stream, Failure(Cause.PACKET_LOST, detail=str(error)))
-        if ready:
-            effects += self._to_server(stream, ready)
-            if stream.key not in self._streams:
-                return effects
-        if stream.incoming.ended and stream.connected:
-            effects += self._no_more_from_client(stream)
-        return effects + self._may_read(stream)
+        return effects + self._arrived(stream, request, now)
 
     def neighbor_lost(self, key: PublicKey) -> list[ExitEffect]:
         """The next Node of ways back is gone: their streams end."""
@@ -228,19 +212,53 @@ class PackageExit:
         return effects
 
     def tick(self, now: float) -> list[ExitEffect]:
-        """Streams that nobody has a use for are closed: of which one direction is over, soon."""
+        """Streams that nobody has a use for are closed: of which one direction is over, soon. So are those of which
+        something was lost; and those that are silent say something, so that it is noticed at the other end."""
         pressed = self._limits.pressed(len(self._streams))
         quiet_for = QUIET_UNDER_PRESSURE if pressed else QUIET_FOR
-        idle = [stream for stream in self._streams.values() if now - stream.active > _may_rest(stream, quiet_for)]
         effects: list[ExitEffect] = []
-        for stream in idle:
-            if stream.incoming.ended and stream.credits:
-                effects += self.ended(stream.socket, now)  # Told as a failure, it would be tried again elsewhere.
-            else:
-                effects += self._abort(stream, Failure(Cause.CLOSED, detail="nothing was sent any more"))
+        for stream in list(self._streams.values()):
+            if now - stream.active > _may_rest(stream, quiet_for):
+                if stream.incoming.ended and stream.credits:
+                    effects += self.ended(stream.socket, now)  # Told as a failure, it would be tried again elsewhere.
+                else:
+                    effects += self._abort(stream, Failure(Cause.CLOSED, detail="nothing was sent any more"))
+            elif stream.losses.lost(stream.incoming, now):
+                effects += self._abort(stream, Failure(Cause.PACKET_LOST, detail=LOST))
+            elif self._speaks(stream, now):
+                effects += self._respond(stream, b"", last=stream.outgoing.ended)
         return effects
 
     # --- inside ---
+
+    def _arrived(self, stream: ExitStream, request: ClientRequest, now: float) -> list[ExitEffect]:
+        data, window = request.packet.data, request.window
+        if data or request.packet.last or window is None or window > (stream.outgoing.limit or 0):
+            stream.active = now  # What is said only to be heard keeps no stream.
+        if data:
+            self._bill(stream, len(data))
+        if window == 0:
+            self._remove(stream)
+            return [CloseSocket(stream.socket)]
+        if window is not None:
+            stream.outgoing.limit = max(stream.outgoing.limit or 0, window)
+        ended = stream.incoming.ended
+        try:
+            ready = stream.incoming.push(request.packet)
+        except MalformedError as error:
+            return self._abort(stream, Failure(Cause.PACKET_LOST, detail=str(error)))
+        effects = self._to_server(stream, ready) if ready else []
+        if stream.key not in self._streams:
+            return effects
+        if stream.incoming.ended and not ended and stream.connected:
+            effects += self._no_more_from_client(stream)
+        return effects + self._may_read(stream)
+
+    def _speaks(self, stream: ExitStream, now: float) -> bool:
+        """Whether an empty packet is due: that a server is reached which takes its time, or behind what was said."""
+        if not stream.credits or not stream.connected or stream.payer is None:
+            return False
+        return stream.losses.unsure(stream.outgoing, now) or not stream.outgoing.next
 
     def _to_server(self, stream: ExitStream, data: bytes) -> list[ExitEffect]:
         if stream.congested or not stream.connected:
@@ -255,14 +273,14 @@ class PackageExit:
 
     def _grant(self, stream: ExitStream) -> list[ExitEffect]:
         """Credit for the originator, once half of what it had is used up and the server keeps pace."""
-        if not stream.credits or stream.congested or not stream.connected or stream.outgoing.ended:
+        if not stream.credits or stream.congested or not stream.connected or stream.incoming.ended:
             return []
         window = shared_window(len(self._streams))
         limit = stream.incoming.received + window
         if limit - stream.granted < window // 2:
             return []
         stream.granted = limit
-        return self._respond(stream, b"")
+        return self._respond(stream, b"", last=stream.outgoing.ended)
 
     def _may_read(self, stream: ExitStream) -> list[ExitEffect]:
         on = not stream.outgoing.blocked and stream.next_key not in self._congested
@@ -337,7 +355,8 @@ def _may_rest(stream: ExitStream, quiet_for: float) -> float:
     """Seconds that a stream may stand without a byte."""
     if stream.incoming.ended == stream.outgoing.ended:
         return IDLE
-    waits = stream.congested or not stream.connected or stream.outgoing.blocked or not stream.reading
+    unread = not stream.outgoing.ended and (stream.outgoing.blocked or not stream.reading)
+    waits = stream.congested or not stream.connected or unread
     return STALLED_FOR if waits else quiet_for
 
 

@@ -1,4 +1,4 @@
-"""One direction of a stream: packets put in order, and credit that bounds what is buffered (protocol.md 14.2)."""
+"""One direction of a stream: packets put in order, credit that bounds what is buffered, losses (protocol.md 14.2)."""
 
 from __future__ import annotations
 
@@ -18,6 +18,11 @@ nobody can stop them one by one."""
 MAX_HELD: Final = 4 * 1024 * 1024
 """Bytes held for a slow reader, or behind a gap, where the other end knows no credit."""
 MAX_GAP: Final = 1024
+LOST_AFTER: Final = 12.0
+"""Seconds that packets wait for the one before them: it isn't slower than they are, but by links that change."""
+ASIDE: Final = (6.0, 30.0)
+"""Seconds after its last packet at which an end says an empty one. A link that has swallowed that packet is known to be
+lost by then, and stands again most often; if not, at the second."""
 
 
 def shared_window(streams: int) -> int:
@@ -35,6 +40,11 @@ class Incoming:
     ended: bool = False
     _early: dict[int, SequencedPacket] = field(default_factory=dict)
     _held: int = 0
+
+    @property
+    def waits(self) -> bool:
+        """Whether packets wait for one before them."""
+        return bool(self._early)
 
     def push(self, packet: SequencedPacket) -> bytes:
         """The bytes that can be delivered now. MalformedError if too much waits behind a gap."""
@@ -80,3 +90,38 @@ class Outgoing:
         self.sent += len(data)
         self.ended = self.ended or last
         return packet
+
+
+@dataclass(slots=True)
+class Losses:
+    """Lets one end of a stream notice that packets were lost. Both are asked every few seconds.
+
+    Nobody tells: 0.9.1 has no word for it, and who has lost a link may not know whose packages went with it. Packets
+    that come later tell: so there always is a later one.
+    """
+
+    _expected: int = -1
+    _since: float = 0.0
+    """Since when the packet of that number is waited for."""
+    _next: int = 0
+    _said: float = 0.0
+    """When it was seen that the packet before that number was said."""
+    _asides: int = 0
+
+    def lost(self, incoming: Incoming, now: float) -> bool:
+        """Whether a packet has been missing for too long."""
+        if not incoming.waits or incoming.expected != self._expected:
+            self._expected, self._since = incoming.expected, now
+            return False
+        return now - self._since >= LOST_AFTER
+
+    def unsure(self, outgoing: Outgoing, now: float) -> bool:
+        """Whether an empty packet is due, as the last one may be lost and nothing was said since: to be said, then."""
+        if outgoing.next != self._next:
+            self._next, self._said, self._asides = outgoing.next, now, 0
+            return False
+        if not self._next or self._asides == len(ASIDE) or now - self._said < ASIDE[self._asides]:
+            return False
+        self._asides += 1
+        self._next += 1
+        return True
