@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.simulation.circuit_worlds import client
 
+from masq.core.effects import Log
 from masq.sim.host import SimNode
 from masq.sim.workloads.application import Application
 from masq.sim.workloads.browsing import Download, Echo
@@ -93,6 +94,17 @@ def test_no_stream_stands_still_when_a_node_of_the_route_dies(policy: dict[str, 
     streams = eight(world, user)
     way[position].crash()
     assert_none_stands_still(world, streams)
+
+
+@KINDS
+def test_many_streams_at_once_lose_nothing_at_a_slow_relay(policy: dict[str, str]) -> None:
+    world = network(191, policy)
+    user = world.hosts[6]
+    way = route(world, user)
+    way[1].links.bandwidth = 4_000_000
+    streams = [client(user, "files.test", 80, b"%d\n" % SIZE, "group") for _ in range(20)]
+    assert world.run_until(lambda: all(len(each.received) == SIZE for each in streams), 60)
+    assert not [log for log in way[1].logs if isinstance(log, Log) and log.event == "queue_full"]
 
 
 @KINDS

@@ -8,7 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from masq.core.packages.flow import MAX_GAP, MAX_HELD, MAX_TOGETHER, WINDOW, Incoming, Outgoing, shared_window
+from masq.core.links.links import MAX_QUEUE, MAX_ROUTE
+from masq.core.packages.flow import (
+    MAX_GAP,
+    MAX_HELD,
+    MAX_TOGETHER,
+    ONE_READ,
+    WINDOW,
+    Incoming,
+    Outgoing,
+    shared_window,
+)
 from masq.errors import MalformedError
 from masq.wire.message import SequencedPacket
 
@@ -162,3 +172,8 @@ def test_a_streams_share_is_between_64_kib_and_a_mib(streams: int) -> None:
 @pytest.mark.parametrize(("streams", "window"), [(0, WINDOW), (4, WINDOW), (5, 838_860), (64, 65_536), (1_000, 65_536)])
 def test_up_to_four_streams_have_a_mib_each_and_more_share_four(streams: int, window: int) -> None:
     assert shared_window(streams) == window
+
+
+def test_a_relay_has_room_for_the_credit_of_sixty_streams_that_begin_at_once() -> None:
+    credit = sum(shared_window(number) for number in range(1, 61))
+    assert 2 * (credit + 60 * ONE_READ // 2) < MAX_ROUTE < MAX_QUEUE

@@ -36,8 +36,9 @@ MAX_FLOW: Final = 5 * 1024 * 1024
 """Bytes that may wait for a circuit at one link: its credit, and what its cells have around it."""
 WIDE_FLOW: Final = 20 * 1024 * 1024
 """The same for one whose window suits a long and wide way, as far as MAX_QUEUE has room for others as large."""
-MAX_ROUTE: Final = 16 * 1024 * 1024
-"""Bytes that may wait for the packages of one route at one link: `shared_window`, twice as long on the wire."""
+MAX_ROUTE: Final = 48 * 1024 * 1024
+"""Bytes that may wait for the packages of one route at one link, where who sends them can't be told to wait: what sixty
+streams have that begin at once (`shared_window`), and half of ONE_READ each beyond it, twice as long on the wire."""
 MAX_QUEUE: Final = 64 * 1024 * 1024
 """Bytes that may wait at all links: what a Node lends to slow readers of others."""
 BATCH: Final = 256 * 1024
