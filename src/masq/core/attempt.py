@@ -9,6 +9,9 @@ from masq.types import PublicKey
 
 RETRIES: Final = 3
 """Further ways that a stream is tried over when one fails."""
+DETOURS: Final = 8
+"""Ways more that may prove not to be open: that is told at once, and no server has heard of it. Where many Nodes end at
+the same moment, several in a row do."""
 HARMLESS: Final = (b"\x16\x03", b"GET ", b"HEAD ", b"OPTIONS ", b"TRACE ")
 """What begins so may be said to a server twice: a TLS hello, and methods that change nothing (RFC 9110 9.2.1)."""
 MAX_UNANSWERED: Final = 256 * 1024
@@ -23,6 +26,7 @@ class Attempt:
     """What the client has said, as long as nothing was answered; None once it can't be said again."""
     size: int = 0
     retries: int = RETRIES
+    detours: int = DETOURS
     tried: set[PublicKey] = field(default_factory=set)
     """Exits that have failed."""
     doubted: tuple[PublicKey, ...] = ()
@@ -63,11 +67,15 @@ class Attempt:
         """It works, for what can be begun again at any time."""
         self.retries = RETRIES
 
-    def again(self, exit: PublicKey | None) -> list[bytes] | None:
-        """What has to be said over another way; None if there is to be none. `exit`: one that has failed, if any."""
+    def again(self, exit: PublicKey | None, never_open: bool = False) -> list[bytes] | None:
+        """What has to be said over another way; None if there is to be none. `exit`: one that has failed, if any.
+        `never_open`: the way didn't lead to its exit."""
         if not self.open:
             return None
-        self.retries -= 1
+        if never_open and self.detours:
+            self.detours -= 1
+        else:
+            self.retries -= 1
         if exit is not None:
             self.tried.add(exit)
         return list(self.unanswered or ())

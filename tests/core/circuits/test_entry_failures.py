@@ -17,7 +17,7 @@ from tests.core.circuits.entry_ends import (
     started,
 )
 
-from masq.core.attempt import MAX_UNANSWERED, RETRIES
+from masq.core.attempt import DETOURS, MAX_UNANSWERED, RETRIES
 from masq.core.circuits.blame import BLAME_LIFE
 from masq.core.effects import (
     CloseSocket,
@@ -215,6 +215,26 @@ def test_after_some_exits_the_client_is_told_what_the_last_one_said() -> None:
         words = f"{name_of(nodes.pairs[-1].public_key)} is tired"
         effects = entry.hears(nodes.cell((1, END, encode_end(StreamEnd.POLICY, words))))
     assert effects == [CloseSocket(socket, Failure(Cause.POLICY, place(ways[RETRIES], 2), words))]
+
+
+def test_ways_that_are_not_open_are_passed_by_without_using_up_those_over_other_exits() -> None:
+    """Where a third of the Nodes ends at once, several in a row are so."""
+    ways = [Nodes() for _ in range(DETOURS + RETRIES + 2)]
+    entry, _, socket = started(b"GET /", *ways)
+    effects: list[object] = []
+    for nodes in ways[: DETOURS + RETRIES + 1]:
+        assert others(effects) == []
+        entry.hears(nodes.control(0, {"failed": CLOSE_TEXTS[Close.UNREACHABLE], "detail": ""}))
+        effects = entry.hears(nodes.close())
+    assert effects == [CloseSocket(socket, Failure(Cause.UNREACHABLE, place(ways[DETOURS + RETRIES], 0)))]
+    entry, _, socket = started(b"GET /", *ways)
+    for nodes in ways[:DETOURS]:
+        entry.hears(nodes.control(0, {"failed": CLOSE_TEXTS[Close.UNREACHABLE], "detail": ""}))
+        entry.hears(nodes.close())
+    for nodes in ways[DETOURS : DETOURS + RETRIES]:
+        entry.hears(nodes.cell((1, END, encode_end(StreamEnd.NOT_CONNECTED, "no answer"))))
+    last = ways[DETOURS + RETRIES]
+    assert others(entry.hears(last.cell((1, DATA, b"here")))) == [WriteSocket(socket, b"here")]
 
 
 def test_a_reason_without_words_or_an_unknown_one_is_told_too() -> None:

@@ -566,7 +566,8 @@ class CircuitEntry:
         own = stream.circuit
         assert own
         _detach(own, stream)
-        again = stream.attempt.again(own.route.exit.key if exit_failed else None)
+        never_open = failure.cause is Cause.UNREACHABLE and not own.pulse.good
+        again = stream.attempt.again(own.route.exit.key if exit_failed else None, never_open)
         if again is None:
             return self._give_up(stream, failure)
         fresh = OwnStream(
