@@ -9,7 +9,7 @@ from tests.attacks.stranger import at, invented, record_of
 from tests.network_ends import Ours, Peer, peers, told_keys
 from tests.simulation.mesh_growth import components, grow, neighbors_of
 
-from masq.core.limits import KEPT_PLACES, MAX_DEGREE, SPLIT_WITHIN
+from masq.core.limits import ANCHORS, MAX_DEGREE, SPLIT_WITHIN
 from masq.core.network.own_record import EXTENSIONS
 from masq.types import PublicKey
 from masq.wire.message import GossipRecord
@@ -69,7 +69,7 @@ def test_11_newcomers_in_a_row_get_no_place_of_an_anchor(
 ) -> None:
     """B12."""
     ours = full_node(*named)
-    anchors = {peer.key for peer in (*HONEST[:KEPT_PLACES], *named)}
+    anchors = {peer.key for peer in (*HONEST[:ANCHORS], *named)}
     hostile = {peer.key for peer in attack(ours, 20, parts=parts)}
     got = len(hostile & set(ours.full))
     tell(f"20 newcomers through splits, {len(named)} neighbors named: {got} of {len(ours.full)} places")
@@ -91,6 +91,21 @@ def test_11_who_made_room_is_asked_again_when_those_it_was_made_for_leave(parts:
     for peer in lost:
         tells_all(ours, peer, ours.key, *crowd(peer), version=2_000)
     assert set(ours.full) == {peer.key for peer in HONEST}
+
+
+def test_11_those_that_took_up_one_newcomer_do_not_all_part_from_it_at_once() -> None:
+    """It would be alone, debut to the same ones, and be taken up and left again, without end."""
+    ours = full_node()
+    newcomer = peers(1, 500)[0]
+    for version in (1, 2):
+        ours.hears(newcomer, said(newcomer, version=version), proven=newcomer)
+    ours.hears(newcomer, said(newcomer, ours.key, version=3), proven=newcomer)
+    assert len(ours.full) == MAX_DEGREE + 1
+    ours.waits(0.1)
+    ours.waits(SPLIT_WITHIN * (1 + ours.key[0] / 255) - 0.5)
+    assert len(ours.full) == MAX_DEGREE + 1
+    ours.waits(1.0)
+    assert len(ours.full) == MAX_DEGREE
 
 
 def test_11_a_neighbor_gives_way_to_no_newcomer_where_there_is_room() -> None:
@@ -131,7 +146,7 @@ def test_11_a_mesh_whose_newcomers_all_leave_again_is_as_it_was(tell: Callable[[
     after = {host.number: len(neighbors_of(world, host)) for host in honest}
     fewer = {number: (before[number], after[number]) for number in before if after[number] < min(3, before[number])}
     tell(f"8 newcomers, of whom {taken} got a place of one Node, left: {sum(before.values())}, {sum(after.values())}")
-    assert taken <= MAX_DEGREE - KEPT_PLACES
+    assert taken <= MAX_DEGREE - ANCHORS
     assert components(world) == [len(honest)]
     assert not fewer
     assert after[victim.number] >= before[victim.number]

@@ -43,6 +43,9 @@ class Places:
         self._split_at = float("-inf")
         self._crowded_since: float | None = None
         """Since when there are more full neighbors than places."""
+        self._bears_crowds = SPLIT_WITHIN * (1 + self._graph.root_key[0] / 255)
+        """Seconds of that until one of them has to go: each Node has its own, as those that took up the same newcomer
+        would else part from it in the same moment, and take it up again."""
 
     def has_place(self, record: NodeRecord, address: NodeAddress | None, now: float, chosen: bool) -> bool:
         """Whether there is a place for one more neighbor. For a visitor a place is made, if one that came before it
@@ -104,7 +107,7 @@ class Places:
             self._crowded_since = None
         elif self._crowded_since is None:
             self._crowded_since = now
-        elif now - self._crowded_since >= SPLIT_WITHIN:
+        elif now - self._crowded_since >= self._bears_crowds:
             self._crowded_since = None
             self._part_from_one(full, now)
         for newcomer in self._gone():
@@ -135,8 +138,9 @@ class Places:
         return [key for key in self._between if key not in self._graph.root.neighbors]
 
     def split_wakes(self) -> list[float]:
-        since = [*self._splits.values(), *([] if self._crowded_since is None else [self._crowded_since])]
-        return [*(each + SPLIT_WITHIN for each in since), *([0.0] if self._gone() else [])]
+        crowded = [] if self._crowded_since is None else [self._crowded_since + self._bears_crowds]
+        splits = [since + SPLIT_WITHIN for since in self._splits.values()]
+        return [*splits, *crowded, *([0.0] if self._gone() else [])]
 
     def gives_way(self, newcomer: NodeRecord, address: NodeAddress, now: float) -> PublicKey | None:
         """The neighbor that parts from us for a newcomer which it introduced: both list each other, by their own word.
