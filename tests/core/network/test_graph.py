@@ -13,6 +13,7 @@ from tests.network_ends import ROOT, Peer, graph_of, peers
 from masq.core.network.graph import ISOLATED_GRACE
 from masq.types import NodeAddress, RatePack
 from masq.wire.message import NodeRecord
+from masq.wire.news import id_of
 
 ALPHA, BETA, GAMMA, DELTA = peers(4)
 ELSEWHERE = NodeAddress("10.9.9.9", (6001,))
@@ -282,6 +283,20 @@ class AnyChanges(RuleBasedStateMachine):
         for key, record in records.items():
             full = [other for other in sorted(record.neighbors) if key in getattr(records.get(other), "neighbors", ())]
             assert [other.public_key for other in self.graph.full_neighbors(key)] == full
+
+    @invariant()
+    def what_is_derived_is_as_the_records_say(self) -> None:
+        records = {known.record.public_key: known.record for known in self.graph}
+        listed = {ROOT.key}.union(*(record.neighbors for record in records.values()))
+        assert self.graph.listed() == listed
+        assert self.graph.size == len(listed | records.keys())
+        reached = {ROOT.key}
+        for radius in range(4):
+            assert self.graph.within(radius) == reached
+            reached |= {other for key in reached if key in records for other in records[key].neighbors}
+        for peer in (ROOT, *peers(4)):
+            called = self.graph.called(id_of(peer.key))
+            assert (called and called.record) == records.get(peer.key)
 
 
 AnyChanges.TestCase.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)

@@ -54,7 +54,7 @@ class Exchange:
         self._asked: dict[bytes, tuple[PublicKey, float]] = {}
         """Records that were asked for, of whom, and when."""
         self._peers_at = float("-inf")
-        self._reach: dict[bytes, PublicKey] = {}
+        self._reach: frozenset[bytes] = frozenset()
         self._reach_at = -1
         """The revision of the graph for which it holds."""
 
@@ -112,8 +112,8 @@ class Exchange:
         """Send what is wanted, as far as we know it and there isn't too much of it."""
         if not news.wanted:
             return []
-        known = {id_of(each.record.public_key): each.record for each in self._graph}
-        found = [known[id] for id in dict.fromkeys(news.wanted) if id in known and partner.records.take(now)]
+        known = [known.record for id in dict.fromkeys(news.wanted) if (known := self._graph.called(id))]
+        found = [record for record in known if partner.records.take(now)]
         for record in found:
             partner.has[id_of(record.public_key)] = record.version
         return self._partners.records(sender, found)
@@ -138,25 +138,22 @@ class Exchange:
 
     def _wanted(self, partner: Partner) -> list[tuple[bytes, bool]]:
         """Of what it offers, what we lack and nobody was asked for; and whether we know nothing of that Node yet."""
-        graph, reach = self._graph, self._within_reach()
+        graph, reach, offers = self._graph, self._within_reach(), partner.offers
         wanted = []
-        for id, version in list(partner.offers.items()):
-            key = reach.get(id)
-            if key is None:
-                continue
-            known = graph.record(key)
-            if key == graph.root_key or (known is not None and known.version >= version):
-                del partner.offers[id]
+        for id in [id for id in offers if id in reach]:
+            known, version = graph.called(id), offers[id]
+            if known is not None and (known.record is graph.root or known.record.version >= version):
+                del offers[id]
                 partner.has[id] = max(version, partner.has.get(id, -1))
             elif id not in self._asked:
                 wanted.append((id, known is None))
         return wanted
 
-    def _within_reach(self) -> dict[bytes, PublicKey]:
-        """Keys within the radius, by their ids."""
+    def _within_reach(self) -> frozenset[bytes]:
+        """Ids of the keys within the radius."""
         if self._reach_at != self._graph.revision:
             self._reach_at = self._graph.revision
-            self._reach = {id_of(key): key for key in self._graph.within(self._radius)}
+            self._reach = frozenset(map(id_of, self._graph.within(self._radius)))
         return self._reach
 
     def _peers(self, sender: PublicKey, partner: Partner, ip: str, now: float) -> list[Say]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from masq.types import NodeAddress, PublicKey
 from masq.wire.message import NodeRecord
+from masq.wire.news import id_of
 
 ISOLATED_GRACE: Final = 30.0
 """Seconds that a record nobody lists is kept."""
@@ -31,17 +32,18 @@ class Graph:
 
     def __init__(self, root: NodeRecord, address: NodeAddress | None, now: float) -> None:
         self.root_key: PublicKey = root.public_key
-        self._known: dict[PublicKey, Known] = {root.public_key: Known(root, address, now)}
+        self._root = Known(root, address, now)
+        self._known: dict[PublicKey, Known] = {root.public_key: self._root}
+        self._by_id: dict[bytes, Known] = {id_of(root.public_key): self._root}
         self._by_ip: dict[str, PublicKey] = {address.ip: root.public_key} if address else {}
         self.revision = 0
         """Changes with every change of a record: what was derived from the graph is stale then."""
         self._full: dict[PublicKey, list[NodeRecord]] = {}
         self._deserted: dict[PublicKey, bool] = {}
-        self._full_at = 0
-        """The revision for which both hold."""
-        self._size = 1
-        self._size_at = 0
-        """The revision for which `_size` holds."""
+        self._within: dict[int, frozenset[PublicKey]] = {}
+        self._listed: frozenset[PublicKey] | None = None
+        self._size: int | None = None
+        """What was derived from the graph as it is."""
 
     def __contains__(self, key: PublicKey) -> bool:
         return key in self._known
@@ -55,8 +57,8 @@ class Graph:
     @property
     def size(self) -> int:
         """How many Nodes are known, or listed by one that is: the network is at least so large."""
-        if self._size_at != self.revision:
-            self._size, self._size_at = len(self.listed() | self._known.keys()), self.revision
+        if self._size is None:
+            self._size = len(self.listed() | self._known.keys())
         return self._size
 
     @property
@@ -66,11 +68,15 @@ class Graph:
 
     @property
     def root(self) -> NodeRecord:
-        return self._known[self.root_key].record
+        return self._root.record
 
     @property
     def root_address(self) -> NodeAddress | None:
-        return self._known[self.root_key].address
+        return self._root.address
+
+    def called(self, id: bytes) -> Known | None:
+        """The Node that neighbors of ours call so (protocol.md 16): of two, the one that was known first."""
+        return self._by_id.get(id)
 
     def record(self, key: PublicKey) -> NodeRecord | None:
         known = self._known.get(key)
@@ -87,10 +93,11 @@ class Graph:
     def add(self, record: NodeRecord, address: NodeAddress | None, now: float, source: bytes = b"") -> None:
         """Add or replace a Node. `source`: the neighbor on whose word; empty if it spoke for itself."""
         self.forget(record.public_key)
-        self._known[record.public_key] = Known(record, None, now, source)
+        known = self._known[record.public_key] = Known(record, None, now, source)
+        self._by_id.setdefault(id_of(record.public_key), known)
         if address:
             self.learn_address(record.public_key, address)
-        self.revision += 1
+        self._changed()
 
     def known_by(self, source: bytes) -> int:
         """How many records are known on the word of this neighbor."""
@@ -106,7 +113,7 @@ class Graph:
         known.record, known.updated = record, now
         if address and not known.address:
             self.learn_address(record.public_key, address)
-        self.revision += 1
+        self._changed()
         return None
 
     def learn_address(self, key: PublicKey, address: NodeAddress) -> None:
@@ -135,18 +142,24 @@ class Graph:
     def forget(self, key: PublicKey) -> None:
         if key in self._known and key != self.root_key:
             self.forget_address(key)
-            del self._known[key]
-            self.revision += 1
+            known = self._known.pop(key)
+            if self._by_id.get(id_of(key)) is known:
+                del self._by_id[id_of(key)]
+            self._changed()
 
     def set_root(self, record: NodeRecord) -> None:
-        known = self._known[self.root_key]
-        self._known[self.root_key] = replace(known, record=record)
-        self.revision += 1
+        self._root.record = record
+        self._changed()
 
     def move_root(self, address: NodeAddress) -> None:
         """We are somewhere else: who was known there is so no more."""
         self._place(self.root_key, address)
+        self._changed()
+
+    def _changed(self) -> None:
         self.revision += 1
+        self._full, self._deserted, self._within = {}, {}, {}
+        self._listed = self._size = None
 
     # --- neighbors ---
 
@@ -156,7 +169,6 @@ class Graph:
         return bool(a and b and other in a.record.neighbors and one in b.record.neighbors)
 
     def full_neighbors(self, key: PublicKey) -> list[NodeRecord]:
-        self._forget_derived()
         full = self._full.get(key)
         if full is None:
             known = self._known.get(key)
@@ -167,7 +179,6 @@ class Graph:
     def is_deserted(self, key: PublicKey) -> bool:
         """Whether two and more of those that a Node lists, and that we know, don't list it: it may be gone, and unable
         to say so."""
-        self._forget_derived()
         deserted = self._deserted.get(key)
         if deserted is None:
             known = self._known.get(key)
@@ -175,10 +186,6 @@ class Graph:
             left = sum(each is not None and key not in each.record.neighbors for each in lists)
             deserted = self._deserted[key] = left >= DESERTED
         return deserted
-
-    def _forget_derived(self) -> None:
-        if self._full_at != self.revision:
-            self._full, self._deserted, self._full_at = {}, {}, self.revision
 
     def degree(self, key: PublicKey) -> int:
         """Gossip degree: accepting full neighbors, and listed keys that we hold no record of (neighborhood.md 1.3)."""
@@ -188,22 +195,27 @@ class Graph:
         accepting = sum(record.accepts_connections for record in self.full_neighbors(key))
         return accepting + sum(other not in self._known for other in known.record.neighbors)
 
-    def listed(self) -> set[PublicKey]:
+    def listed(self) -> frozenset[PublicKey]:
         """All keys that somebody lists, and the root."""
-        keys = {self.root_key}
-        for known in self._known.values():
-            keys |= known.record.neighbors
-        return keys
+        if self._listed is None:
+            lists = (known.record.neighbors for known in self._known.values())
+            self._listed = frozenset((self.root_key,)).union(*lists)
+        return self._listed
 
-    def within(self, radius: int) -> set[PublicKey]:
+    def within(self, radius: int) -> frozenset[PublicKey]:
         """The root, and all keys that it reaches over so many lists: known, or listed by somebody that is."""
-        reached = {self.root_key}
-        edge = {self.root_key}
+        within = self._within.get(radius)
+        if within is None:
+            within = self._within[radius] = self._reached(radius)
+        return within
+
+    def _reached(self, radius: int) -> frozenset[PublicKey]:
+        reached = edge = {self.root_key}
         for _ in range(radius):
             lists = [known.record.neighbors for key in edge if (known := self._known.get(key))]
             edge = set[PublicKey]().union(*lists) - reached
-            reached |= edge
-        return reached
+            reached = reached | edge
+        return frozenset(reached)
 
     def cull(self, now: float, radius: int) -> list[PublicKey]:
         """Forget Nodes that the root can't reach over `radius` lists, after a grace; returns their keys.

@@ -85,7 +85,8 @@ class Hearsay:
         trusted = speaker is not None and (
             speaker in graph.root.neighbors or self._contacts.solicited(source.ip, now, speaker)
         )
-        left = self.belief.left(self._teller(speaker, source), now)
+        is_new = any(key not in graph for key in reached)
+        left = self.belief.left(self._teller(speaker, source), now) if is_new else 0
         taken = []
         for key, item in reached.items():
             known = graph.record(key)

@@ -55,6 +55,9 @@ class Partners:
         self._graph = own.graph
         self._says = says
         self._by_key: dict[PublicKey, Partner] = {}
+        self._tellable: list[tuple[bytes, int]] = []
+        self._tellable_at = -1
+        """The revision of the graph for which it holds."""
 
     def __contains__(self, key: PublicKey) -> bool:
         return key in self._by_key
@@ -126,12 +129,17 @@ class Partners:
 
     def _offers(self, key: PublicKey, partner: Partner) -> tuple[tuple[bytes, int], ...]:
         """Records that somebody lists, and that a neighbor has not, or in an older version."""
-        graph, listed = self._graph, self._graph.listed()
-        offers = []
-        for known in graph:
-            other = known.record.public_key
-            id = id_of(other)
-            news = partner.has.get(id, -1) < known.record.version
-            if news and other != key and other != graph.root_key and other in listed:
-                offers.append((id, known.record.version))
-        return tuple(offers)
+        has, its_own = partner.has, id_of(key)
+        return tuple((id, version) for id, version in self._all() if has.get(id, -1) < version and id != its_own)
+
+    def _all(self) -> list[tuple[bytes, int]]:
+        """All records that somebody lists, but for our own. Derived once per revision of the graph."""
+        graph = self._graph
+        if self._tellable_at != graph.revision:
+            self._tellable_at = graph.revision
+            listed = graph.listed()
+            records = [known.record for known in graph if known.record.public_key in listed]
+            self._tellable = [
+                (id_of(record.public_key), record.version) for record in records if record is not graph.root
+            ]
+        return self._tellable
