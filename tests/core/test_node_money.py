@@ -289,6 +289,7 @@ def test_a_clock_that_jumps_is_told() -> None:
 def test_the_next_wake_is_the_earliest_of_all_parts() -> None:
     one = Nodes().add()
     assert one.node.next_wake(0.0) <= 5.0
+    assert one.node.next_wake(4.0) <= 5.0, "inputs in between put nothing off"
     one.node.accountant.charge(True, b"c" * 20, 5, 0.0)
     assert one.node.next_wake(0.0) == 1.0
     (save,) = money(one.node.tick(1.0))

@@ -44,7 +44,7 @@ from masq.core.links.links import GOSSIP_FLOW, Link, Links, LinksEffect, LinkUp,
 from masq.core.network.bans import Bans
 from masq.core.network.neighborhood import Neighborhood
 from masq.core.network.reputation import Reputation
-from masq.core.network.routing import Ceiling, ExitWish, Routes
+from masq.core.network.routing import Ceiling, ExitWish, Route, Routes
 from masq.core.offence import Offence, Rule
 from masq.core.packages.entry import PackageEntry
 from masq.core.packages.exit import PackageExit
@@ -153,6 +153,8 @@ class Node:
         """Of the further consuming wallets."""
         self._spelling = parts.spelling
         self._route_revision = -1
+        self._route: Route | None = None
+        """The last one that was found when it was looked whether there is one, unless what is wanted has changed."""
         self.has_route = False
         self._why_not: str | None = None
         self._compromise: str | None = None
@@ -198,7 +200,7 @@ class Node:
 
     def next_wake(self, now: float) -> float:
         return min(
-            now + HOUSEKEEPING,
+            self._housekept + HOUSEKEEPING,
             self.neighborhood.next_wake(now),
             self.package_entry.next_wake(now),
             self.links.next_wake(now),
@@ -720,11 +722,13 @@ class Node:
         if not self.hops or self._route_revision == graph.revision:
             return []
         self._route_revision = graph.revision
+        if self._route is not None and self.routes.finds_again(self._route):
+            return []
         try:
-            route = self.routes.find(self.hops, ROUTE_CHECK)
+            route = self._route = self.routes.find(self.hops, ROUTE_CHECK)
             found, self._why_not, self._compromise = True, None, route.compromise or None
         except UnavailableError as error:
-            found, self._why_not, self._compromise = False, str(error), None
+            found, self._why_not, self._compromise, self._route = False, str(error), None, None
         effects: list[NodeEffect] = []
         self.neighborhood.contacts.tell_route(found, now)
         if found != self.has_route:
@@ -746,7 +750,7 @@ class Node:
         """Other prices that our user will pay: for a route, and wei in an hour (None: any)."""
         self.routes.pay_at_most(ceiling)
         self.accountant.budget.per_hour = per_hour
-        self._route_revision = -1
+        self._route_revision, self._route = -1, None
 
     def pay_gas(self, share: GasShare) -> None:
         """Another share of a payment that its gas may cost."""
@@ -756,7 +760,7 @@ class Node:
     def exit_in(self, wish: ExitWish) -> None:
         """Other countries for exits: new streams take new routes, those that there are go on."""
         self.routes.exits = wish
-        self._route_revision = -1
+        self._route_revision, self._route = -1, None
         self.own_circuits.renew(leave=False)
         self.package_entry.renew()
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
 from masq.core.network.graph import Graph
 from masq.core.network.guards import FEW_EXITS, GUARDS, REMEMBERED, Guards
 from masq.core.network.reputation import Reputation
-from masq.core.network.routing import Ceiling, Routes
+from masq.core.network.routing import Ceiling, ExitWish, Routes
 from masq.crypto import CryptDE
 from masq.errors import UnavailableError
 from masq.types import CHAINS, DEFAULT_RATE_PACK, NodeAddress, RatePack
@@ -140,3 +141,41 @@ def test_another_ceiling_counts_for_the_next_route() -> None:
         net.routes.find(1, 1000)
     net.routes.pay_at_most(Ceiling())
     assert net.routes.find(1, 1000)
+
+
+def test_a_route_is_found_again_as_long_as_nothing_on_its_way_has_changed_for_the_worse() -> None:
+    net = Net(1, ALIKE, ALIKE, ALIKE)
+    route = net.routes.find(3, 1_000)
+    assert net.routes.finds_again(route)
+    net.routes.pay_at_most(Ceiling(RatePack(0, 0, 0, 0)))
+    assert not net.routes.finds_again(route), "it is too dear"
+    net.routes.pay_at_most(Ceiling())
+    net.routes.exits = ExitWish((frozenset({"DE"}),))
+    assert not net.routes.finds_again(route), "its exit is elsewhere"
+    net.routes.exits = ExitWish()
+    relay = net.graph.record(route.over[2])
+    assert relay
+    net.graph.update(replace(relay, routes_data=False, version=1), None, 0.0)
+    assert not net.routes.finds_again(route), "a relay serves no more"
+    net.graph.update(replace(relay, neighbors=frozenset(), version=2), None, 0.0)
+    assert not net.routes.finds_again(route), "it has no neighbors any more"
+    net.graph.forget(relay.public_key)
+    assert not net.routes.finds_again(route), "nobody knows it"
+
+
+def test_a_compromise_is_not_found_again_but_looked_for() -> None:
+    net = Net(1, ALIKE)
+    route = net.routes.find(1, 1_000)
+    assert net.routes.finds_again(route)
+    assert not net.routes.finds_again(replace(route, compromise="an exit that is a neighbor"))
+
+
+def test_a_route_whose_exit_is_our_neighbor_by_now_is_not_found_again() -> None:
+    net = Net(1, ALIKE, ALIKE)
+    route = net.routes.find(2, 1_000)
+    root, exit = net.graph.root, net.graph.record(route.exit.key)
+    assert exit
+    net.graph.set_root(replace(root, neighbors=root.neighbors | {exit.public_key}))
+    net.graph.update(replace(exit, neighbors=exit.neighbors | {root.public_key}, version=1), None, 0.0)
+    assert not net.routes.finds_again(route)
+    assert net.routes.find(2, 1_000).exit.key != route.exit.key

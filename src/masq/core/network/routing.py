@@ -158,6 +158,23 @@ class Routes:
             one == other or (full(one, other) and not self._banned(other)) for one, other in itertools.pairwise(way)
         )
 
+    def finds_again(self, route: Route) -> bool:
+        """Whether a route that was drawn without a compromise could be drawn once more: then there is one."""
+        hops, graph = len(route.over) - 1, self._graph
+        is_near = hops > 1 and graph.is_full(graph.root_key, route.exit.key)
+        near = frozenset([route.exit.key] if is_near else [])
+        countries = frozenset[str]().union(*self.exits.groups) or None
+        search = _Search(hops, 0, frozenset(), None, near, countries, 0)
+        path: list[NodeRecord] = []
+        for key in route.over[1:]:
+            record = graph.record(key)
+            if record is None or not record.routes_data or not self._affordable(record):
+                return False
+            if not self._fits(record, path, len(path) == hops - 1, search):
+                return False
+            path.append(record)
+        return not route.compromise and self.stands(route)
+
     def zero_hop(self) -> Route:
         """The route of a Node that is its own exit: from itself to itself and back."""
         root = self._graph.root
