@@ -175,7 +175,18 @@ def test_the_degree_counts_accepting_full_neighbors_and_unknown_ones() -> None:
 
 def test_listed_are_all_that_somebody_lists_and_the_root() -> None:
     graph = graph_of(ROOT.record(ALPHA.key), ALPHA.shown(BETA.key), GAMMA.shown())
-    assert graph.listed() == {ROOT.key, ALPHA.key, BETA.key}
+    assert [graph.is_listed(peer.key) for peer in (ROOT, ALPHA, BETA, GAMMA)] == [True, True, True, False]
+
+
+def test_news_are_what_has_changed_or_is_newly_listed_since_the_latest_last() -> None:
+    graph = graph_of(ROOT.record(ALPHA.key), ALPHA.shown(BETA.key), BETA.shown(), GAMMA.shown())
+    assert [record.public_key for record in graph.news_since(-1)][-2:] == [ALPHA.key, BETA.key]
+    before = graph.revision
+    assert graph.news_since(before) == []
+    graph.update(ALPHA.record(BETA.key, GAMMA.key, version=2), None, 0.0)
+    assert [record.public_key for record in graph.news_since(before)] == [GAMMA.key, ALPHA.key]
+    graph.forget(ALPHA.key)
+    assert graph.news_since(before) == [], "alpha is gone, and nobody lists gamma any more"
 
 
 # --- forgetting ---
@@ -288,7 +299,8 @@ class AnyChanges(RuleBasedStateMachine):
     def what_is_derived_is_as_the_records_say(self) -> None:
         records = {known.record.public_key: known.record for known in self.graph}
         listed = {ROOT.key}.union(*(record.neighbors for record in records.values()))
-        assert self.graph.listed() == listed
+        assert {key for key in (ROOT.key, *(peer.key for peer in peers(4))) if self.graph.is_listed(key)} == listed
+        assert {record.public_key for record in self.graph.news_since(-1)} == listed & records.keys()
         assert self.graph.size == len(listed | records.keys())
         reached = {ROOT.key}
         for radius in range(4):

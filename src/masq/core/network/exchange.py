@@ -53,6 +53,8 @@ class Exchange:
         self._random = random
         self._asked: dict[bytes, tuple[PublicKey, float]] = {}
         """Records that were asked for, of whom, and when."""
+        self._settled = 0
+        """How many of them came, or did not."""
         self._peers_at = float("-inf")
         self._reach: frozenset[bytes] = frozenset()
         self._reach_at = -1
@@ -103,6 +105,7 @@ class Exchange:
 
         Who offers and doesn't send is asked after all others: it would keep from us what they have.
         """
+        self._settled += 1
         if sender in self._partners:
             partner = self._partners.of(sender)
             partner.offers.pop(id, None)
@@ -120,16 +123,21 @@ class Exchange:
 
     def want(self, now: float) -> list[Say]:
         """Ask for what is offered, and within reach: each of one neighbor."""
-        for id, (_, then) in list(self._asked.items()):
-            if now - then >= ANSWER_WITHIN:
-                self._settle(id, self._asked.pop(id)[0], 1)
+        while self._asked:
+            id, (sender, then) = next(iter(self._asked.items()))
+            if now - then < ANSWER_WITHIN:
+                break
+            del self._asked[id]
+            self._settle(id, sender, 1)
         effects: list[Say] = []
         for sender, partner in self._partners.items():
-            wanted = self._wanted(partner) if partner.offers else []
-            if not wanted:
+            if not partner.offers or partner.sought == (self._graph.revision, self._settled):
                 continue
+            wanted = self._wanted(partner)
             unknown = [id for id, is_new in wanted if is_new]
             refused = set(unknown[self._hearsay.belief.left(sender, now) :] if unknown else ())
+            if not refused:  # Who isn't believed so much now may be in a while.
+                partner.sought = self._graph.revision, self._settled
             ids = tuple(id for id, _ in wanted if id not in refused)
             self._asked.update((id, (sender, now)) for id in ids)
             if ids:

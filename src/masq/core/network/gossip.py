@@ -164,12 +164,12 @@ def standard_for(graph: Graph, target: PublicKey, withheld: Collection[PublicKey
     to = graph.record(target)
     if to is None:
         return None
-    listed = graph.listed() & graph.within(SHOWN_FAR)
+    near = graph.within(SHOWN_FAR)
     items = [GossipRecord(graph.root, graph.root_address if graph.root.accepts_connections else None)]
     for known in graph:
         record = known.record
         key = record.public_key
-        if key in (target, graph.root_key) or key not in listed or key in withheld:
+        if key in (target, graph.root_key) or key not in near or not graph.is_listed(key) or key in withheld:
             continue
         shown = record.accepts_connections and key in to.neighbors
         items.append(GossipRecord(record, known.address if shown else None))

@@ -38,12 +38,18 @@ class Graph:
         self._by_ip: dict[str, PublicKey] = {address.ip: root.public_key} if address else {}
         self.revision = 0
         """Changes with every change of a record: what was derived from the graph is stale then."""
+        self._lists: dict[PublicKey, frozenset[PublicKey]] = {}
+        """Whom each Node lists."""
+        self._listed: dict[PublicKey, int] = {root.public_key: 1}
+        """All keys that somebody lists, and the root; how many do."""
+        self._news: dict[PublicKey, int] = {}
+        """The revision at which each record changed last, or somebody more listed it; the latest ones last."""
         self._full: dict[PublicKey, list[NodeRecord]] = {}
         self._deserted: dict[PublicKey, bool] = {}
         self._within: dict[int, frozenset[PublicKey]] = {}
-        self._listed: frozenset[PublicKey] | None = None
         self._size: int | None = None
         """What was derived from the graph as it is."""
+        self._relist(root)
 
     def __contains__(self, key: PublicKey) -> bool:
         return key in self._known
@@ -58,7 +64,7 @@ class Graph:
     def size(self) -> int:
         """How many Nodes are known, or listed by one that is: the network is at least so large."""
         if self._size is None:
-            self._size = len(self.listed() | self._known.keys())
+            self._size = len(self._listed.keys() | self._known.keys())
         return self._size
 
     @property
@@ -97,7 +103,7 @@ class Graph:
         self._by_id.setdefault(id_of(record.public_key), known)
         if address:
             self.learn_address(record.public_key, address)
-        self._changed()
+        self._relist(record)
 
     def known_by(self, source: bytes) -> int:
         """How many records are known on the word of this neighbor."""
@@ -113,7 +119,7 @@ class Graph:
         known.record, known.updated = record, now
         if address and not known.address:
             self.learn_address(record.public_key, address)
-        self._changed()
+        self._relist(record)
         return None
 
     def learn_address(self, key: PublicKey, address: NodeAddress) -> None:
@@ -146,10 +152,13 @@ class Graph:
             if self._by_id.get(id_of(key)) is known:
                 del self._by_id[id_of(key)]
             self._changed()
+            for other in self._lists.pop(key):
+                self._unlist(other)
+            del self._news[key]
 
     def set_root(self, record: NodeRecord) -> None:
         self._root.record = record
-        self._changed()
+        self._relist(record)
 
     def move_root(self, address: NodeAddress) -> None:
         """We are somewhere else: who was known there is so no more."""
@@ -158,21 +167,53 @@ class Graph:
 
     def _changed(self) -> None:
         self.revision += 1
-        self._full, self._deserted, self._within = {}, {}, {}
-        self._listed = self._size = None
+        self._full, self._deserted, self._within, self._size = {}, {}, {}, None
+
+    def _relist(self, record: NodeRecord) -> None:
+        """A record is new: so is whom it lists."""
+        self._changed()
+        key, lists = record.public_key, record.neighbors
+        before = self._lists.get(key, frozenset())
+        self._lists[key] = lists
+        for other in before - lists:
+            self._unlist(other)
+        for other in lists - before:
+            self._listed[other] = self._listed.get(other, 0) + 1
+        for other in sorted(lists - before):
+            if other in self._known:
+                self._note(other)
+        self._note(key)
+
+    def _unlist(self, key: PublicKey) -> None:
+        self._listed[key] -= 1
+        if not self._listed[key]:
+            del self._listed[key]
+
+    def _note(self, key: PublicKey) -> None:
+        self._news.pop(key, None)
+        self._news[key] = self.revision
+
+    def news_since(self, revision: int) -> list[NodeRecord]:
+        """Records that have changed since then, or that somebody more lists; without those that nobody does."""
+        found = []
+        for key in reversed(self._news):
+            if self._news[key] <= revision:
+                break
+            if key in self._listed:
+                found.append(self._known[key].record)
+        return found[::-1]
 
     # --- neighbors ---
 
     def is_full(self, one: PublicKey, other: PublicKey) -> bool:
         """Whether each lists the other: only such links carry traffic."""
-        a, b = self._known.get(one), self._known.get(other)
-        return bool(a and b and other in a.record.neighbors and one in b.record.neighbors)
+        lists = self._lists
+        return other in lists.get(one, ()) and one in lists.get(other, ())
 
     def full_neighbors(self, key: PublicKey) -> list[NodeRecord]:
         full = self._full.get(key)
         if full is None:
-            known = self._known.get(key)
-            listed = sorted(known.record.neighbors) if known else []
+            listed = sorted(self._lists.get(key, ()))
             full = self._full[key] = [self._known[other].record for other in listed if self.is_full(key, other)]
         return full
 
@@ -181,10 +222,8 @@ class Graph:
         to say so."""
         deserted = self._deserted.get(key)
         if deserted is None:
-            known = self._known.get(key)
-            lists = (self._known.get(other) for other in (known.record.neighbors if known else ()))
-            left = sum(each is not None and key not in each.record.neighbors for each in lists)
-            deserted = self._deserted[key] = left >= DESERTED
+            lists = [self._lists[other] for other in self._lists.get(key, ()) if other in self._lists]
+            deserted = self._deserted[key] = sum(key not in each for each in lists) >= DESERTED
         return deserted
 
     def degree(self, key: PublicKey) -> int:
@@ -195,12 +234,9 @@ class Graph:
         accepting = sum(record.accepts_connections for record in self.full_neighbors(key))
         return accepting + sum(other not in self._known for other in known.record.neighbors)
 
-    def listed(self) -> frozenset[PublicKey]:
-        """All keys that somebody lists, and the root."""
-        if self._listed is None:
-            lists = (known.record.neighbors for known in self._known.values())
-            self._listed = frozenset((self.root_key,)).union(*lists)
-        return self._listed
+    def is_listed(self, key: PublicKey) -> bool:
+        """Whether anybody lists a key; the root is listed always."""
+        return key in self._listed
 
     def within(self, radius: int) -> frozenset[PublicKey]:
         """The root, and all keys that it reaches over so many lists: known, or listed by somebody that is."""
@@ -210,12 +246,12 @@ class Graph:
         return within
 
     def _reached(self, radius: int) -> frozenset[PublicKey]:
-        reached = edge = {self.root_key}
+        lists = self._lists
+        reached = edge = frozenset((self.root_key,))
         for _ in range(radius):
-            lists = [known.record.neighbors for key in edge if (known := self._known.get(key))]
-            edge = set[PublicKey]().union(*lists) - reached
-            reached = reached | edge
-        return frozenset(reached)
+            edge = edge.union(*[lists[key] for key in edge if key in lists]) - reached
+            reached |= edge
+        return reached
 
     def cull(self, now: float, radius: int) -> list[PublicKey]:
         """Forget Nodes that the root can't reach over `radius` lists, after a grace; returns their keys.

@@ -26,6 +26,10 @@ class Partner:
     """Versions that it has, or was offered; never more than there are records known."""
     offers: dict[bytes, int] = field(default_factory=dict)
     """Versions that it has offered, and that we don't have."""
+    looked: int = -1
+    """The revision of the graph up to which it was offered what is new."""
+    sought: tuple[int, int] = (-1, -1)
+    """The revision at which its offers were looked through, and how many answers had come; earlier if more is new."""
     follows: bool = False
     """Whether it wants to be told."""
     asked: float = float("-inf")
@@ -43,6 +47,7 @@ class Partner:
         """It offers a record that we don't have. Of too many the oldest offers are forgotten."""
         self.offers.pop(id, None)
         self.offers[id] = version
+        self.sought = -1, -1
         if len(self.offers) > MAX_KNOWN:
             del self.offers[next(iter(self.offers))]
 
@@ -55,9 +60,6 @@ class Partners:
         self._graph = own.graph
         self._says = says
         self._by_key: dict[PublicKey, Partner] = {}
-        self._tellable: list[tuple[bytes, int]] = []
-        self._tellable_at = -1
-        """The revision of the graph for which it holds."""
 
     def __contains__(self, key: PublicKey) -> bool:
         return key in self._by_key
@@ -101,7 +103,7 @@ class Partners:
         """It wants to be told of all that there is."""
         partner = self.of(key)
         partner.follows, partner.answered = True, now
-        partner.has = {}
+        partner.has, partner.looked = {}, -1
         return self.say(key, self._news(key, partner, False))
 
     def ask(self, key: PublicKey, now: float) -> list[Say]:
@@ -129,17 +131,12 @@ class Partners:
 
     def _offers(self, key: PublicKey, partner: Partner) -> tuple[tuple[bytes, int], ...]:
         """Records that somebody lists, and that a neighbor has not, or in an older version."""
-        has, its_own = partner.has, id_of(key)
-        return tuple((id, version) for id, version in self._all() if has.get(id, -1) < version and id != its_own)
-
-    def _all(self) -> list[tuple[bytes, int]]:
-        """All records that somebody lists, but for our own. Derived once per revision of the graph."""
-        graph = self._graph
-        if self._tellable_at != graph.revision:
-            self._tellable_at = graph.revision
-            listed = graph.listed()
-            records = [known.record for known in graph if known.record.public_key in listed]
-            self._tellable = [
-                (id_of(record.public_key), record.version) for record in records if record is not graph.root
-            ]
-        return self._tellable
+        has, graph = partner.has, self._graph
+        news = graph.news_since(partner.looked)
+        partner.looked = graph.revision
+        return tuple(
+            (id, record.version)
+            for record in news
+            if has.get(id := id_of(record.public_key), -1) < record.version
+            and record.public_key not in (key, graph.root_key)
+        )
