@@ -40,7 +40,7 @@ from masq.core.effects import (
 )
 from masq.core.failure import BUDGET, NO_WALLET, Cause, Failure, FailureError
 from masq.core.limits import BOX_COST, OPEN_COST
-from masq.core.links.links import GOSSIP_FLOW, Link, Links, LinksEffect, LinkUp, Written
+from masq.core.links.links import GOSSIP_FLOW, Link, Links, LinksEffect, LinkSpeech, LinkUp, Written
 from masq.core.network.bans import Bans
 from masq.core.network.neighborhood import Neighborhood
 from masq.core.network.reputation import Reputation
@@ -173,7 +173,8 @@ class Node:
         effects = self._carry(self.neighborhood.tick(now), now)
         effects += self._carry(self.package_entry.tick(now), now)
         effects += self._carry(self.circuit_entry.tick(now), now)
-        effects += self.flush(now)
+        if self.flush_due <= now:
+            effects += self.flush(now)
         dead, due = self.links.tick(now)
         effects += due
         for link in dead:
@@ -213,7 +214,8 @@ class Node:
     @property
     def flush_due(self) -> float:
         """When `flush` has something to do. The driver calls it once all that has happened by then was told."""
-        return min(self.circuit_entry.departures.due, self.circuit_exit.departures.due)
+        ours, theirs = self.circuit_entry.departures.due, self.circuit_exit.departures.due
+        return min(theirs, ours)
 
     def flush(self, now: float) -> list[NodeEffect]:
         """Send what was gathered: small messages for one circuit share a cell."""
@@ -254,13 +256,15 @@ class Node:
                     # Frames lie side by side in `data`: what comes of all of them is carried out together.
                     frames += self._circuit_frame(link, arrival, now)
                     continue
-                effects += [*self._settled(answers, now), *self._carry(frames, now)]
-                frames.clear()
-                answers.clear()
+                if answers or frames:
+                    effects += [*self._settled(answers, now), *self._carry(frames, now)]
+                    frames.clear()
+                    answers.clear()
                 effects += self._on_link(entry, arrival, now)
                 if self.links.get(link) is None:
                     return effects  # It was too much of the same.
-            effects += [*self._settled(answers, now), *self._carry(frames, now)]
+            if answers or frames:
+                effects += [*self._settled(answers, now), *self._carry(frames, now)]
         except PeerError as error:
             # A handshake that fails gets no word of explanation on the wire.
             effects += [*self._settled(answers, now), *self._carry(frames, now)]
@@ -334,6 +338,8 @@ class Node:
 
     def _upgrade_links(self, now: float) -> list[NodeEffect]:
         """Neighbors that we speak JSON to though they know secure links: the one with the lower key dials."""
+        if all(link.speech is not LinkSpeech.JSON for link in self.links):
+            return []
         graph = self.neighborhood.graph
         effects: list[NodeEffect] = []
         for record in graph.full_neighbors(graph.root_key):

@@ -293,7 +293,8 @@ class Links:
         """Links that are dead and to be closed by the Node, and what else is due."""
         dead: list[int] = []
         effects: list[LinksEffect] = []
-        self._json_until = {ip: until for ip, until in self._json_until.items() if until > now}
+        if self._json_until:
+            self._json_until = {ip: until for ip, until in self._json_until.items() if until > now}
         stalled = now - self._looked > LOOK + STALLED
         self._looked = now
         for link in list(self._links.values()):
@@ -328,12 +329,14 @@ class Links:
     def next_wake(self, now: float) -> float:
         due = now + LOOK
         for link in self._links.values():
+            if link.up and link.secure is not None:
+                silence_ends = _silence_ends(link)
+                if silence_ends < due:
+                    due = silence_ends
+            elif link.connected and link.speech is LinkSpeech.TRY:
+                due = min(due, link.since + TRY_FOR)
             if link.resting:
                 due = min(due, now + REST)
-            if link.connected and link.speech is LinkSpeech.TRY:
-                due = min(due, link.since + TRY_FOR)
-            elif link.up and link.secure is not None:
-                due = min(due, _silence_ends(link))
         return max(now, due)
 
     # --- what strangers may do ---
@@ -630,12 +633,14 @@ class Links:
         """
         spare = []
         for link in self._links.values():
-            kept = link.outbound or self._door.is_close(link.peer.ip, link.key)
-            written_to = kept and self._by_ip.get(link.peer.ip) == link.id
-            if link.carried or link.secure is None or not link.secure.up or written_to:
+            if link.carried or link.secure is None or not link.secure.up:
                 link.carried, link.idle = False, now
             elif now - link.idle >= SPARE_FOR:
-                spare.append(link.id)
+                kept = link.outbound or self._door.is_close(link.peer.ip, link.key)
+                if kept and self._by_ip.get(link.peer.ip) == link.id:
+                    link.idle = now  # It is the one that is written to.
+                else:
+                    spare.append(link.id)
         return spare
 
     def crowded(self, link: int) -> bool:

@@ -83,6 +83,8 @@ class Contacts:
         self._losses = float("-inf"), float("-inf")
         """When the last two neighbors were lost."""
         self._saved: frozenset[PublicKey] = frozenset()
+        self._remembered = -1
+        """The revision of the graph at which these were all that there were."""
 
     # --- who there is ---
 
@@ -161,13 +163,12 @@ class Contacts:
         full = self._full()
         if full >= MAX_DEGREE:
             return []
-        few, keys = full < WANTED_NEIGHBORS, self._known_halves(now)
-        return [
-            contact
-            for contact in self.by_ip.values()
-            if few or not contact.answered or (keys is not None and contact.key[:32] not in keys)
-            if self._graph.at(contact.address.ip) not in self._graph.root.neighbors
-        ]
+        listed = self._graph.root.neighbors
+        there = [contact for contact in self.by_ip.values() if self._graph.at(contact.address.ip) not in listed]
+        if not there or full < WANTED_NEIGHBORS:
+            return there
+        keys = self._known_halves(now)
+        return [each for each in there if not each.answered or (keys is not None and each.key[:32] not in keys)]
 
     def tick(self, now: float) -> list[Tell]:
         debuts = []
@@ -298,9 +299,12 @@ class Contacts:
 
     def remember(self) -> list[SaveConfig]:
         """Neighbors to begin with when we are started again, if they are others than before."""
+        if self._graph.revision == self._remembered:
+            return []
         full = [r for r in self._graph.full_neighbors(self._graph.root_key) if r.accepts_connections]
         keys = frozenset(record.public_key for record in full)
         if keys == self._saved or not keys:
+            self._remembered = self._graph.revision
             return []
         lines = []
         for record in full:

@@ -48,6 +48,7 @@ class Graph:
         self._deserted: dict[PublicKey, bool] = {}
         self._within: dict[int, frozenset[PublicKey]] = {}
         self._size: int | None = None
+        self._whole: bool | None = None
         """What was derived from the graph as it is."""
         self._relist(root)
 
@@ -70,7 +71,9 @@ class Graph:
     @property
     def is_whole(self) -> bool:
         """Whether everybody who is listed is known: then there is nobody else in this part of the network."""
-        return self.size == len(self._known)
+        if self._whole is None:
+            self._whole = self._listed.keys() <= self._known.keys()
+        return self._whole
 
     @property
     def root(self) -> NodeRecord:
@@ -167,7 +170,8 @@ class Graph:
 
     def _changed(self) -> None:
         self.revision += 1
-        self._full, self._deserted, self._within, self._size = {}, {}, {}, None
+        self._full, self._deserted, self._within = {}, {}, {}
+        self._size = self._whole = None
 
     def _relist(self, record: NodeRecord) -> None:
         """A record is new: so is whom it lists."""

@@ -56,7 +56,7 @@ class Rounds:
     def _due(self, dirty_since: float) -> float:
         """Soon after the first change, and not too often where a round tells somebody everything."""
         soon = max(dirty_since + ROUND_DELAY, self._last + NEWS_EVERY)
-        if all(map(self._partners.speaks, self._own.graph.root.neighbors)):
+        if soon >= self._last + ROUND_EVERY or all(map(self._partners.speaks, self._own.graph.root.neighbors)):
             return soon
         return max(soon, self._last + ROUND_EVERY)
 
