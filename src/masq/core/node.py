@@ -727,8 +727,8 @@ class Node:
         graph = self.neighborhood.graph
         if not self.hops or self._route_revision == graph.revision:
             return []
-        self._route_revision = graph.revision
-        if self._route is not None and self.routes.finds_again(self._route):
+        before, self._route_revision = self._route_revision, graph.revision
+        if self._route is not None and self.routes.finds_again(self._route, before):
             return []
         try:
             route = self._route = self.routes.find(self.hops, ROUTE_CHECK)

@@ -146,28 +146,32 @@ def test_another_ceiling_counts_for_the_next_route() -> None:
 def test_a_route_is_found_again_as_long_as_nothing_on_its_way_has_changed_for_the_worse() -> None:
     net = Net(1, ALIKE, ALIKE, ALIKE)
     route = net.routes.find(3, 1_000)
-    assert net.routes.finds_again(route)
+    before = net.graph.revision
+    assert net.routes.finds_again(route, -1)
+    assert net.routes.finds_again(route, before)
     net.routes.pay_at_most(Ceiling(RatePack(0, 0, 0, 0)))
-    assert not net.routes.finds_again(route), "it is too dear"
+    assert not net.routes.finds_again(route, -1), "it is too dear"
     net.routes.pay_at_most(Ceiling())
     net.routes.exits = ExitWish((frozenset({"DE"}),))
-    assert not net.routes.finds_again(route), "its exit is elsewhere"
+    assert not net.routes.finds_again(route, -1), "its exit is elsewhere"
     net.routes.exits = ExitWish()
     relay = net.graph.record(route.over[2])
     assert relay
     net.graph.update(replace(relay, routes_data=False, version=1), None, 0.0)
-    assert not net.routes.finds_again(route), "a relay serves no more"
+    assert not net.routes.finds_again(route, -1), "a relay serves no more"
     net.graph.update(replace(relay, neighbors=frozenset(), version=2), None, 0.0)
-    assert not net.routes.finds_again(route), "it has no neighbors any more"
+    assert not net.routes.finds_again(route, -1), "it has no neighbors any more"
+    assert not net.routes.finds_again(route, before)
     net.graph.forget(relay.public_key)
-    assert not net.routes.finds_again(route), "nobody knows it"
+    assert not net.routes.finds_again(route, net.graph.revision), "it is gone"
+    assert not net.routes.finds_again(route, -1), "nobody knows it"
 
 
 def test_a_compromise_is_not_found_again_but_looked_for() -> None:
     net = Net(1, ALIKE)
     route = net.routes.find(1, 1_000)
-    assert net.routes.finds_again(route)
-    assert not net.routes.finds_again(replace(route, compromise="an exit that is a neighbor"))
+    assert net.routes.finds_again(route, -1)
+    assert not net.routes.finds_again(replace(route, compromise="an exit that is a neighbor"), 10**6)
 
 
 def test_a_route_whose_exit_is_our_neighbor_by_now_is_not_found_again() -> None:
@@ -177,5 +181,5 @@ def test_a_route_whose_exit_is_our_neighbor_by_now_is_not_found_again() -> None:
     assert exit
     net.graph.set_root(replace(root, neighbors=root.neighbors | {exit.public_key}))
     net.graph.update(replace(exit, neighbors=exit.neighbors | {root.public_key}, version=1), None, 0.0)
-    assert not net.routes.finds_again(route)
+    assert not net.routes.finds_again(route, -1)
     assert net.routes.find(2, 1_000).exit.key != route.exit.key

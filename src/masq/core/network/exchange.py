@@ -53,12 +53,10 @@ class Exchange:
         self._random = random
         self._asked: dict[bytes, tuple[PublicKey, float]] = {}
         """Records that were asked for, of whom, and when."""
-        self._settled = 0
-        """How many of them came, or did not."""
         self._peers_at = float("-inf")
         self._reach: frozenset[bytes] = frozenset()
-        self._reach_at = -1
-        """The revision of the graph for which it holds."""
+        self._within: frozenset[PublicKey] = frozenset()
+        """The keys that these are of."""
 
     def hear(self, news: News, source: Endpoint, now: float, sender: PublicKey) -> list[Say | Log]:
         """News of the Node that proved this key. GossipRefused if a signature in it isn't valid."""
@@ -105,11 +103,14 @@ class Exchange:
 
         Who offers and doesn't send is asked after all others: it would keep from us what they have.
         """
-        self._settled += 1
         if sender in self._partners:
             partner = self._partners.of(sender)
             partner.offers.pop(id, None)
             partner.failed = max(0, partner.failed + failed)
+        known = self._graph.called(id)
+        for _, other in self._partners.items():
+            if id in other.offers and (known is None or other.offers[id] > known.record.version):
+                other.sought = False
 
     def _serve(self, news: News, partner: Partner, sender: PublicKey, now: float) -> list[Say]:
         """Send what is wanted, as far as we know it and there isn't too much of it."""
@@ -130,14 +131,14 @@ class Exchange:
             del self._asked[id]
             self._settle(id, sender, 1)
         effects: list[Say] = []
+        self._look_around()
         for sender, partner in self._partners.items():
-            if not partner.offers or partner.sought == (self._graph.revision, self._settled):
+            if partner.sought or not partner.offers:
                 continue
             wanted = self._wanted(partner)
             unknown = [id for id, is_new in wanted if is_new]
             refused = set(unknown[self._hearsay.belief.left(sender, now) :] if unknown else ())
-            if not refused:  # Who isn't believed so much now may be in a while.
-                partner.sought = self._graph.revision, self._settled
+            partner.sought = not refused  # Who isn't believed so much now may be in a while.
             ids = tuple(id for id, _ in wanted if id not in refused)
             self._asked.update((id, (sender, now)) for id in ids)
             if ids:
@@ -146,7 +147,7 @@ class Exchange:
 
     def _wanted(self, partner: Partner) -> list[tuple[bytes, bool]]:
         """Of what it offers, what we lack and nobody was asked for; and whether we know nothing of that Node yet."""
-        graph, reach, offers = self._graph, self._within_reach(), partner.offers
+        graph, reach, offers = self._graph, self._reach, partner.offers
         wanted = []
         for id in [id for id in offers if id in reach]:
             known, version = graph.called(id), offers[id]
@@ -157,12 +158,13 @@ class Exchange:
                 wanted.append((id, known is None))
         return wanted
 
-    def _within_reach(self) -> frozenset[bytes]:
-        """Ids of the keys within the radius."""
-        if self._reach_at != self._graph.revision:
-            self._reach_at = self._graph.revision
-            self._reach = frozenset(map(id_of, self._graph.within(self._radius)))
-        return self._reach
+    def _look_around(self) -> None:
+        """See who is within the radius. If others are than before, there may be more to find in all offers."""
+        within = self._graph.within(self._radius)
+        if within is not self._within:
+            self._within, self._reach = within, frozenset(map(id_of, within))
+            for _, partner in self._partners.items():
+                partner.sought = False
 
     def _peers(self, sender: PublicKey, partner: Partner, ip: str, now: float) -> list[Say]:
         """A few addresses of Nodes that it isn't likely to know: of those that we have heard of, and of neighbors."""

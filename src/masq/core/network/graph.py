@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -46,7 +46,7 @@ class Graph:
         """The revision at which each record changed last, or somebody more listed it; the latest ones last."""
         self._full: dict[PublicKey, list[NodeRecord]] = {}
         self._deserted: dict[PublicKey, bool] = {}
-        self._within: dict[int, frozenset[PublicKey]] = {}
+        self._within: dict[int, tuple[frozenset[PublicKey], frozenset[PublicKey]]] = {}
         self._size: int | None = None
         self._whole: bool | None = None
         """What was derived from the graph as it is."""
@@ -154,7 +154,7 @@ class Graph:
             known = self._known.pop(key)
             if self._by_id.get(id_of(key)) is known:
                 del self._by_id[id_of(key)]
-            self._changed()
+            self._changed(key)
             for other in self._lists.pop(key):
                 self._unlist(other)
             del self._news[key]
@@ -166,17 +166,19 @@ class Graph:
     def move_root(self, address: NodeAddress) -> None:
         """We are somewhere else: who was known there is so no more."""
         self._place(self.root_key, address)
-        self._changed()
-
-    def _changed(self) -> None:
         self.revision += 1
-        self._full, self._deserted, self._within = {}, {}, {}
+
+    def _changed(self, key: PublicKey) -> None:
+        """Forget what was derived from whom a Node lists."""
+        self.revision += 1
+        self._full, self._deserted = {}, {}
         self._size = self._whole = None
+        self._within = {radius: within for radius, within in self._within.items() if key not in within[1]}
 
     def _relist(self, record: NodeRecord) -> None:
         """A record is new: so is whom it lists."""
-        self._changed()
         key, lists = record.public_key, record.neighbors
+        self._changed(key)
         before = self._lists.get(key, frozenset())
         self._lists[key] = lists
         for other in before - lists:
@@ -196,6 +198,11 @@ class Graph:
     def _note(self, key: PublicKey) -> None:
         self._news.pop(key, None)
         self._news[key] = self.revision
+
+    def unchanged(self, keys: Iterable[PublicKey], revision: int) -> bool:
+        """Whether none of these Nodes has changed since a revision."""
+        news = self._news
+        return all(news.get(key, revision + 1) <= revision for key in keys)
 
     def news_since(self, revision: int) -> list[NodeRecord]:
         """Records that have changed since then, or that somebody more lists; without those that nobody does."""
@@ -243,19 +250,23 @@ class Graph:
         return key in self._listed
 
     def within(self, radius: int) -> frozenset[PublicKey]:
-        """The root, and all keys that it reaches over so many lists: known, or listed by somebody that is."""
+        """The root, and all keys that it reaches over so many lists: known, or listed by somebody that is. The very
+        same set as long as nothing about it changes."""
         within = self._within.get(radius)
         if within is None:
             within = self._within[radius] = self._reached(radius)
-        return within
+        return within[0]
 
-    def _reached(self, radius: int) -> frozenset[PublicKey]:
+    def _reached(self, radius: int) -> tuple[frozenset[PublicKey], frozenset[PublicKey]]:
+        """All keys within a radius, and those of them whose lists count."""
         lists = self._lists
+        inner: frozenset[PublicKey] = frozenset()
         reached = edge = frozenset((self.root_key,))
         for _ in range(radius):
+            inner = reached
             edge = edge.union(*[lists[key] for key in edge if key in lists]) - reached
             reached |= edge
-        return reached
+        return reached, inner
 
     def cull(self, now: float, radius: int) -> list[PublicKey]:
         """Forget Nodes that the root can't reach over `radius` lists, after a grace; returns their keys.

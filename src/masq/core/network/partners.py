@@ -28,8 +28,8 @@ class Partner:
     """Versions that it has offered, and that we don't have."""
     looked: int = -1
     """The revision of the graph up to which it was offered what is new."""
-    sought: tuple[int, int] = (-1, -1)
-    """The revision at which its offers were looked through, and how many answers had come; earlier if more is new."""
+    sought: bool = False
+    """Whether its offers were looked through since there may be more to find in them."""
     follows: bool = False
     """Whether it wants to be told."""
     asked: float = float("-inf")
@@ -47,7 +47,7 @@ class Partner:
         """It offers a record that we don't have. Of too many the oldest offers are forgotten."""
         self.offers.pop(id, None)
         self.offers[id] = version
-        self.sought = -1, -1
+        self.sought = False
         if len(self.offers) > MAX_KNOWN:
             del self.offers[next(iter(self.offers))]
 
@@ -131,12 +131,12 @@ class Partners:
 
     def _offers(self, key: PublicKey, partner: Partner) -> tuple[tuple[bytes, int], ...]:
         """Records that somebody lists, and that a neighbor has not, or in an older version."""
-        has, graph = partner.has, self._graph
+        has, offers, graph = partner.has, partner.offers, self._graph
         news = graph.news_since(partner.looked)
         partner.looked = graph.revision
         return tuple(
             (id, record.version)
             for record in news
-            if has.get(id := id_of(record.public_key), -1) < record.version
-            and record.public_key not in (key, graph.root_key)
+            if max(has.get(id := id_of(record.public_key), -1), offers.get(id, -1)) < record.version
+            if record.public_key not in (key, graph.root_key)
         )

@@ -158,9 +158,14 @@ class Routes:
             one == other or (full(one, other) and not self._banned(other)) for one, other in itertools.pairwise(way)
         )
 
-    def finds_again(self, route: Route) -> bool:
-        """Whether a route that was drawn without a compromise could be drawn once more: then there is one."""
+    def finds_again(self, route: Route, revision: int) -> bool:
+        """Whether a route that was drawn without a compromise could be drawn once more: then there is one.
+
+        `revision`: of the graph, when it could.
+        """
         hops, graph = len(route.over) - 1, self._graph
+        if graph.unchanged(route.over, revision) and not any(map(self._banned, route.over[1:])):
+            return not route.compromise
         is_near = hops > 1 and graph.is_full(graph.root_key, route.exit.key)
         near = frozenset([route.exit.key] if is_near else [])
         countries = frozenset[str]().union(*self.exits.groups) or None
