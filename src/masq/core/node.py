@@ -170,13 +170,14 @@ class Node:
 
     def tick(self, now: float) -> list[NodeEffect]:
         """Does what is due; to be called at `next_wake`, or whenever."""
-        effects = self._carry(self.neighborhood.tick(now), now)
-        effects += self._carry(self.package_entry.tick(now), now)
-        effects += self._carry(self.circuit_entry.tick(now), now)
+        effects: list[NodeEffect] = []
+        for tick in (self.neighborhood.tick, self.package_entry.tick, self.circuit_entry.tick):
+            if due := tick(now):
+                effects += self._carry(due, now)
         if self.flush_due <= now:
             effects += self.flush(now)
-        dead, due = self.links.tick(now)
-        effects += due
+        dead, pings = self.links.tick(now)
+        effects += pings
         for link in dead:
             effects += [CloseLink(link), *self.link_closed(link, now)]
         if now - self._housekept >= HOUSEKEEPING:

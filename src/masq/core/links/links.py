@@ -300,6 +300,9 @@ class Links:
         for link in list(self._links.values()):
             if not link.connected:
                 continue
+            standing = link.up and link.secure is not None and not link.resting and not link.unfinished
+            if standing and now < _silence_ends(link):
+                continue  # So it is most often.
             if self._overdue(link, now):
                 dead.append(link.id)
             elif link.speech is LinkSpeech.TRY and now - link.since >= TRY_FOR:

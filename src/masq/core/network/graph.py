@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -86,6 +86,10 @@ class Graph:
     def called(self, id: bytes) -> Known | None:
         """The Node that neighbors of ours call so (protocol.md 16): of two, the one that was known first."""
         return self._by_id.get(id)
+
+    def ids(self) -> Collection[bytes]:
+        """What neighbors of ours call the Nodes that are known."""
+        return self._by_id.keys()
 
     def record(self, key: PublicKey) -> NodeRecord | None:
         known = self._known.get(key)

@@ -104,8 +104,11 @@ class OwnRecord:
 
     def unconfirmed(self, now: float, confirm: float) -> list[PublicKey]:
         """Whom we have listed for longer than `confirm` seconds, and who doesn't list us."""
-        for key in self.graph.root.neighbors:
-            if not self.graph.is_full(self.graph.root_key, key):  # Also who listed us once, and does no more.
+        graph = self.graph
+        if not self.listed and len(graph.full_neighbors(graph.root_key)) == len(graph.root.neighbors):
+            return []
+        for key in graph.root.neighbors:
+            if not graph.is_full(graph.root_key, key):  # Also who listed us once, and does no more.
                 self.listed.setdefault(key, now)
         late = []
         for key, since in sorted(self.listed.items()):

@@ -86,7 +86,7 @@ class Partners:
         graph = self._graph
         for key in [key for key in self._by_key if key not in graph.root.neighbors and key not in self._own.parted]:
             del self._by_key[key]
-        known = {id_of(known.record.public_key) for known in graph}
+        known = graph.ids()
         for partner in self._by_key.values():
             partner.has = {id: version for id, version in partner.has.items() if id in known}
 

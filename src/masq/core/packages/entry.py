@@ -261,6 +261,8 @@ class PackageEntry:
         return effects
 
     def tick(self, now: float) -> list[EntryEffect]:
+        if not self._streams and not self._ways and not self._shared:
+            return []
         effects: list[EntryEffect] = []
         for way in {id(stream.way): stream.way for stream in self._streams.values()}.values():
             fallen = self._hops and not self._routes.stands(way.route)
@@ -288,6 +290,8 @@ class PackageEntry:
         return effects
 
     def next_wake(self, now: float) -> float:
+        if not self._streams:
+            return now + 10.0
         waiting = [
             stream.opened + SERVER_FIRST
             for stream in self._streams.values()
