@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from masq.errors import MalformedError
 from masq.types import NodeAddress, PublicKey
@@ -28,8 +27,7 @@ def id_of(key: PublicKey) -> bytes:
     return key[:ID]
 
 
-@dataclass(frozen=True, slots=True)
-class News:
+class News(NamedTuple):
     """One message. Everything in it may be missing."""
 
     records: tuple[NodeRecord, ...] = ()

@@ -108,7 +108,7 @@ class Exchange:
             partner.offers.pop(id, None)
             partner.failed = max(0, partner.failed + failed)
         known = self._graph.called(id)
-        for _, other in self._partners.items():
+        for other in self._partners:
             if id in other.offers and (known is None or other.offers[id] > known.record.version):
                 other.sought = False
 
@@ -132,6 +132,8 @@ class Exchange:
             self._settle(id, sender, 1)
         effects: list[Say] = []
         self._look_around()
+        if all(partner.sought or not partner.offers for partner in self._partners):
+            return []
         for sender, partner in self._partners.items():
             if partner.sought or not partner.offers:
                 continue
@@ -163,7 +165,7 @@ class Exchange:
         within = self._graph.within(self._radius)
         if within is not self._within:
             self._within, self._reach = within, frozenset(map(id_of, within))
-            for _, partner in self._partners.items():
+            for partner in self._partners:
                 partner.sought = False
 
     def _peers(self, sender: PublicKey, partner: Partner, ip: str, now: float) -> list[Say]:

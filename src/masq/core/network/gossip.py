@@ -140,19 +140,14 @@ def patch(gossip: Gossip, graph: Graph, radius: int, aware: bool = False) -> dic
     seen = {graph.root_key}
     edge = graph.root.neighbors
     for _ in range(radius):
-        following: set[PublicKey] = set()
-        for key in sorted(edge):
-            if key in seen:
-                continue
-            seen.add(key)
-            item_or_none = best.get(key)
-            record = graph.record(key) if aware else None
-            if item_or_none is not None:
-                reached[key] = item_or_none
-                record = item_or_none.record
-            if record is not None:
-                following |= record.neighbors
-        edge = frozenset(following)
+        edge = edge - seen
+        seen |= edge
+        told = edge & best.keys()
+        reached.update((key, best[key]) for key in sorted(told))
+        lists = [best[key].record.neighbors for key in told]
+        if aware:
+            lists += [record.neighbors for key in edge - told if (record := graph.record(key))]
+        edge = frozenset[PublicKey]().union(*lists)
     return reached
 
 

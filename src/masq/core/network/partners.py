@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from masq.core.effects import Say
@@ -68,6 +68,9 @@ class Partners:
         """All of them, who keeps to what it offers before who doesn't."""
         return sorted(self._by_key.items(), key=lambda each: each[1].failed)
 
+    def __iter__(self) -> Iterator[Partner]:
+        return iter(self._by_key.values())
+
     def speaks(self, key: PublicKey) -> bool:
         """Whether a Node can be told differences now. All others are told everything, as 0.9.1 is."""
         record, address = self._graph.record(key), self._graph.address(key)
@@ -75,7 +78,10 @@ class Partners:
         return knows and address is not None and self._says(key, address.ip)
 
     def of(self, key: PublicKey) -> Partner:
-        return self._by_key.setdefault(key, Partner())
+        partner = self._by_key.get(key)
+        if partner is None:
+            partner = self._by_key[key] = Partner()
+        return partner
 
     def forget(self, key: PublicKey) -> None:
         """Its link is another one, or none: what was under way is lost."""
@@ -97,7 +103,7 @@ class Partners:
         if asks:
             partner.asked = now
         news = self._news(key, partner, asks)
-        return [] if news == News() else self.say(key, news)
+        return self.say(key, news) if any(news) else []
 
     def everything(self, key: PublicKey, now: float) -> list[Say]:
         """It wants to be told of all that there is."""
