@@ -135,7 +135,7 @@ def drop_every_fifth(host: SimNode) -> None:
 
 @pytest.mark.parametrize("how", [swallow, drop_every_fifth])
 def test_a_relay_that_drops_is_found_avoided_longer_each_time_and_remembered(how: object) -> None:
-    world = network(31, 20)
+    world = network(34, 20)
     user = world.hosts[0]
     client(user, "files.test", 80, b"2000\n")
     thief = hop_of(world, circuit_of(user), 1)
