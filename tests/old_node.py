@@ -72,6 +72,8 @@ class OldNode:
         """Keys by IP address; an address that came with an update is not among them (1.2)."""
         self.overlooked = 0
         """Debuts of known Nodes, which count for nothing (2.1, last row)."""
+        self.heard: list[Gossip] = []
+        """All gossip that came, in its order."""
         self.hangs = False
         """Whether it takes connections, and does nothing else."""
         self._contacts: list[tuple[PublicKey, Endpoint]] = []
@@ -149,6 +151,7 @@ class OldNode:
                 message = decode_message(self.keys.open(package.payload))
                 self._by_ip[stream.peer.ip] = stream.id
                 if isinstance(message, Gossip):
+                    self.heard.append(message)
                     self._hears(message, stream.peer)
         return self._taken()
 

@@ -142,7 +142,7 @@ def build_node(config: NodeConfig, saved: SavedState, random: Random, now: float
         config.limits,
         Door(config.limits, neighborhood.is_close, profile.diverse),
     )
-    neighborhood.recognition.standing = links.standing
+    neighborhood.recognition.standing, neighborhood.contacts.pending = links.standing, links.pending
     bans = Bans(config.bans, config.epoch)
 
     def secure_link_to(key: PublicKey) -> int | None:

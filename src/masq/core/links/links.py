@@ -213,6 +213,11 @@ class Links:
         link = self.to(ip)
         return (link.secure is not None, link.since) if link and link.up else None
 
+    def pending(self, ip: str) -> bool:
+        """Whether what is sent to this address waits for its link to stand, or to be known for what it speaks."""
+        link = self.to(ip)
+        return link is not None and not link.up
+
     def view(self) -> tuple[LinkView, ...]:
         return tuple(
             LinkView(str(link.peer), str(link.speech), link.outbound, link.queued, link.dropped) for link in self

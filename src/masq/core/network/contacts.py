@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Final
@@ -72,6 +72,8 @@ class Contacts:
         """When we debuted to an address, and to whose: a key, or the first half of one."""
         self.unanswered: dict[str, float] = {}
         """Addresses that we debuted to and heard nothing of since, and since when."""
+        self.pending: Callable[[str], bool] = lambda ip: False
+        """Whether a link to an address has yet to stand: what was said there waits until then."""
         self._random = random
         self._book = Book(random, own.profile.diverse)
         self._search_at = now + FIRST_SEARCH
@@ -175,7 +177,8 @@ class Contacts:
         for contact in self.wanted(now):
             if now >= contact.due:
                 _postpone(contact, now)
-                debuts.append(self.debut_to(contact.key, contact.address, now))
+                if not self.pending(contact.address.ip):
+                    debuts.append(self.debut_to(contact.key, contact.address, now))
         return debuts + self._search(now)
 
     def wakes(self, now: float) -> list[float]:
