@@ -17,7 +17,7 @@ from tests.strategies import key_pair
 from masq.core.effects import Dial, Log, NewIdentity, Prove, SaveConfig, Say, Tell, WriteLink
 from masq.core.limits import MAX_LISTED, Limits
 from masq.core.links.door import Door
-from masq.core.links.links import LinkArrival, Links, LinksEffect
+from masq.core.links.links import LinkArrival, Links, Written
 from masq.core.network.contacts import Contact
 from masq.core.network.gossip import GossipKind, classify
 from masq.core.network.graph import Graph
@@ -310,7 +310,7 @@ def links(own: CryptDE = ROOT.keys, policy: LinkPolicy = LinkPolicy.AUTO, close:
 
 def arrive(ours: Links, id: int, data: bytes, now: float = 0.0) -> tuple[list[LinkArrival], bytes]:
     """What arrives, and what is answered."""
-    effects: list[LinksEffect] = []
+    effects: list[Written] = []
     arrivals = list(ours.received(id, memoryview(bytearray(data)), now, effects))
     known = ours.get(id)
     if known is not None and known.secure is None and arrivals:

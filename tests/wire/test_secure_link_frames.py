@@ -19,6 +19,8 @@ from masq.errors import CryptoError, MalformedError, PeerError
 from masq.wire import cbor, noise
 from masq.wire.package import Package
 from masq.wire.secure_link import (
+    FLOW,
+    MAX_HOLDS,
     MAX_PACKAGE,
     FrameType,
 )
@@ -41,7 +43,7 @@ def test_an_empty_frame_or_package_ends_the_link(plain: bytes) -> None:
 
 def test_frames_of_unknown_types_and_of_any_size_arrive_as_they_are() -> None:
     rogue, victim = rogue_and_victim()
-    for type in (0x00, 0x03, 0x14, 0x22, 0x7F, 0xFF, FrameType.HELLO, FrameType.CELL):
+    for type in (0x00, 0x04, 0x14, 0x22, 0x7F, 0xFF, FrameType.HELLO, FrameType.CELL):
         for size in (0, 1, 65_518):
             frame = rogue.frame(bytes((type,)) + bytes(size))
             assert heard(victim, frame) == [as_heard(type, bytes(size))]
@@ -124,3 +126,16 @@ def test_keys_change_in_each_direction_by_itself_and_both_ends_stay_together(mon
             assert heard(one, back) == [as_heard(FrameType.CELL, body)]
     with pytest.raises(CryptoError):
         heard(other, there)
+
+
+def test_what_holds_packages_back_names_a_route_and_is_bounded() -> None:
+    one, other = joined()
+    flows = [number.to_bytes(FLOW, "big") for number in range(MAX_HOLDS + 10)]
+    assert heard(other, bytes(one.hold(flows[0], True) + one.hold(flows[0], False))) == []
+    assert other.take_holds() == [(flows[0], True), (flows[0], False)]
+    assert other.take_holds() == []
+    for size in (0, 1, FLOW, FLOW + 2, 65_518):
+        assert heard(other, bytes(one.frame(FrameType.HOLD, bytes(size)))) == []
+    assert other.take_holds() == []
+    heard(other, b"".join(bytes(one.hold(flow, True)) for flow in flows))
+    assert len(other.take_holds()) == MAX_HOLDS

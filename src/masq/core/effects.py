@@ -16,6 +16,9 @@ from masq.wire.circuit import Addresses, Close
 from masq.wire.message import Gossip, GossipFailure
 from masq.wire.package import Package
 
+Flow = bytes | int
+"""What shares a bound and takes turns with others: a circuit's id, or the first element of a package's route."""
+
 
 @dataclass(frozen=True, slots=True)
 class Service:
@@ -190,6 +193,14 @@ class Forward:
     flow: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Packages of one of our own routes have to wait, or may come again."""
+
+    flow: Flow
+    on: bool
+
+
 class SendFrame(NamedTuple):
     """Send a circuit's frame over a secure link: it is sealed where it lies."""
 
@@ -261,6 +272,6 @@ LinkEffect = Dial | WriteLink | CloseLink | ReadLink
 SocketEffect = (
     Connect | Bind | Resolve | Resolved | SendDatagram | Accepted | WriteSocket | EndSocket | CloseSocket | Reading
 )
-InnerEffect = Tell | Say | Prove | Forward | SendFrame | Overrun | EndCircuit | Offence | Stated
+InnerEffect = Tell | Say | Prove | Forward | Hold | SendFrame | Overrun | EndCircuit | Offence | Stated
 OuterEffect = LinkEffect | SocketEffect | SaveConfig | NewIdentity | Log
 Effect = OuterEffect | InnerEffect

@@ -27,6 +27,7 @@ from masq.core.effects import (
     EndCircuit,
     EndSocket,
     Forward,
+    Hold,
     Log,
     OuterEffect,
     Overrun,
@@ -40,7 +41,8 @@ from masq.core.effects import (
 )
 from masq.core.failure import BUDGET, NO_WALLET, Cause, Failure, FailureError
 from masq.core.limits import BOX_COST, OPEN_COST
-from masq.core.links.links import GOSSIP_FLOW, Link, Links, LinksEffect, LinkSpeech, LinkUp, Written
+from masq.core.links.links import GOSSIP_FLOW, Link, Links, LinkSpeech, LinkUp, Written
+from masq.core.links.pressure import OURSELVES, Source
 from masq.core.network.bans import Bans
 from masq.core.network.neighborhood import Neighborhood
 from masq.core.network.reputation import Reputation
@@ -71,7 +73,7 @@ from masq.wire.message import Spelling
 from masq.wire.news import News
 from masq.wire.noise import TAG
 from masq.wire.package import Package, single_hop
-from masq.wire.secure_link import BODY, Frame, FrameType, new_frame
+from masq.wire.secure_link import BODY, FLOW, Frame, FrameType, new_frame
 
 ROUTE_CHECK: Final = 10_000
 """Bytes of the imagined request with which a Node looks whether it has a route."""
@@ -176,8 +178,9 @@ class Node:
                 effects += self._carry(due, now)
         if self.flush_due <= now:
             effects += self.flush(now)
-        dead, pings = self.links.tick(now)
-        effects += pings
+        dead, of_links = self.links.tick(now)
+        if of_links:
+            effects += self._carry(of_links, now)
         for link in dead:
             effects += [CloseLink(link), *self.link_closed(link, now)]
         if now - self._housekept >= HOUSEKEEPING:
@@ -232,7 +235,7 @@ class Node:
         return link, self._carry(effects, now)
 
     def dialled(self, link: int, now: float) -> list[NodeEffect]:
-        return list(self.links.dialled(link, now))
+        return self._carry(self.links.dialled(link, now), now)
 
     def dial_failed(self, link: int, reason: str, now: float) -> list[NodeEffect]:
         entry = self.links.get(link)
@@ -248,7 +251,7 @@ class Node:
         if entry is None:
             return [CloseLink(link)]
         effects: list[NodeEffect] = []
-        answers: list[LinksEffect] = []
+        answers: list[Written] = []
         """What the link says itself, before anything else: it is sealed already, what comes of frames is not yet."""
         frames: list[Effect] = []
         try:
@@ -273,12 +276,14 @@ class Node:
             effects += self._judge(Offence(Rule.MALFORMED, entry.peer.ip, detail=str(error)), now)
         return effects
 
-    def _settled(self, answers: list[LinksEffect], now: float) -> list[NodeEffect]:
+    def _settled(self, answers: list[Written], now: float) -> list[NodeEffect]:
         """What links want done of themselves; one that holds too much of an unfinished frame ends."""
         effects: list[NodeEffect] = []
         for answer in answers:
             if isinstance(answer, CloseLink):
                 effects += self._end_link(answer.link, now)
+            elif isinstance(answer, Hold | Overrun):
+                effects += self._carry((answer,), now)
             else:
                 effects.append(answer)
         return effects
@@ -307,7 +312,9 @@ class Node:
             if not link.close:
                 return effects + self._malformed(link, error, now)
             return [*effects, Log("info", "package_dropped", f"from {link.peer}: {error}")]
-        return effects + self._arrived(opened, link.peer, now, link.key if link.secure is not None else b"")
+        source = Source(link.id, package.hops[0][:FLOW])
+        sender = link.key if link.secure is not None else b""
+        return effects + self._arrived(opened, link.peer, now, sender, source)
 
     def _news(self, link: Link, body: bytes, now: float) -> list[NodeEffect]:
         """What a Node of ours tells of the network. MalformedError if it makes no sense."""
@@ -362,7 +369,7 @@ class Node:
 
     def link_drained(self, link: int, now: float) -> list[NodeEffect]:
         """The driver can take more. It asks again until it gets nothing or is full."""
-        effects: list[NodeEffect] = list(self.links.drained(link))
+        effects = self._carry(self.links.drained(link), now)
         if effects:
             return effects
         free = [*self.circuit_entry.link_free(link), *self.circuit_exit.link_free(link)]
@@ -370,7 +377,7 @@ class Node:
 
     def link_closed(self, link: int, now: float) -> list[NodeEffect]:
         ip, again = self.links.closed(link, now)
-        effects: list[NodeEffect] = list(again)
+        effects = self._carry(again, now)
         effects += self._carry(self.circuit_entry.link_lost(link, now), now)
         effects += self._carry(self.circuits.link_lost(link), now)
         effects += self._release(link, now)
@@ -577,8 +584,14 @@ class Node:
     # --- inside ---
 
     def _arrived(
-        self, arrival: PackageArrival, source: Endpoint, now: float, sender: PublicKey = b""
+        self,
+        arrival: PackageArrival,
+        source: Endpoint,
+        now: float,
+        sender: PublicKey = b"",
+        stopped_at: Source | None = None,
     ) -> list[NodeEffect]:
+        """`stopped_at`: where more of them are stopped, if they came over a link."""
         match arrival:
             case Relayed(forward, payer, size):
                 if not self.rules.relays or self.circuits.closed:
@@ -586,7 +599,8 @@ class Node:
                 if self._refuses(payer):
                     return [_delinquent(payer, source)]
                 self.tab.earn(payer, self.rules.rates.routing_charge(size))
-                return self._carry([forward], now)
+                sent = self._forward(forward, now, stopped_at)
+                return sent + self._carry((), now)
             case ForExit(request, hop, package, payer):
                 if not self.rules.exits or self.circuits.closed:
                     return [Log("info", "package_dropped", f"from {source}: this Node is no exit")]
@@ -610,7 +624,7 @@ class Node:
     def _carry(self, effects: Iterable[Effect | AccountantEffect], now: float) -> list[NodeEffect]:
         """Hand on what concerns a sibling; the rest is for the driver."""
         out: list[NodeEffect] = []
-        overrun: list[Overrun] = []
+        overrun: list[Overrun | Hold] = []
         for effect in effects:
             if isinstance(effect, SendFrame):
                 _part(self.links.send_frame(*effect), out, overrun)
@@ -624,6 +638,9 @@ class Node:
             out += self._book(now)
         # Only now: what was still to be sent for these circuits must not follow their end.
         for each in overrun:
+            if isinstance(each, Hold):
+                out += self._handed_on(each, now)
+                continue
             ended = [
                 *self.circuit_entry.overrun(each.link, each.circuit, now),
                 *self.circuits.overrun(each.link, each.circuit),
@@ -634,9 +651,13 @@ class Node:
     def _handed_on(self, effect: Effect | AccountantEffect, now: float) -> list[NodeEffect]:
         """What comes of one that is rarer than cells and bytes of streams: itself, if it is for the driver."""
         if isinstance(effect, Forward):
-            return self._forward(effect.key, effect.package, effect.flow, now)
+            return self._forward(effect, now)
         if isinstance(effect, _TOLD):
             return self._tell(effect, now) if isinstance(effect, Tell) else self._say(effect, now)
+        if isinstance(effect, Hold):
+            of_clients, of_servers = self.package_entry, self.package_exit
+            held = [*of_clients.hold(effect.flow, effect.on), *of_servers.hold(effect.flow, effect.on)]
+            return self._carry(held, now)
         if isinstance(effect, Prove):
             return [*self.links.upgrade(effect.endpoint, effect.key, now)]
         if isinstance(effect, EndCircuit):
@@ -708,7 +729,9 @@ class Node:
         frame[BODY:-TAG] = say.news
         return self._carry(self.links.send_frame(link, frame, GOSSIP_FLOW), now)
 
-    def _forward(self, key: PublicKey, package: Package, flow: bytes, now: float) -> list[NodeEffect]:
+    def _forward(self, forward: Forward, now: float, source: Source | None = None) -> list[NodeEffect]:
+        """`source`: where more of these packages are stopped; None: at our own entry and exit."""
+        key, package, flow = forward.key, forward.package, forward.flow
         if key == self.keys.public_key:
             try:
                 return self._arrived(self.package_relay.arrive(package), Endpoint("0.0.0.0", 0), now)
@@ -718,7 +741,8 @@ class Node:
         if address is None:
             return [Log("info", "package_dropped", "the next Node of a route is not known, or its address isn't")]
         known = self._speaks_securely(key)
-        return self._carry(self.links.send(address.endpoint, key, package, flow, known, now), now)
+        stopped_at = source or Source(OURSELVES, flow)
+        return self._carry(self.links.send(address.endpoint, key, package, flow, known, now, stopped_at), now)
 
     def _speaks_securely(self, key: PublicKey) -> bool | None:
         record = self.neighborhood.graph.record(key)
@@ -885,10 +909,10 @@ class Node:
         )
 
 
-def _part(effects: list[Written], out: list[NodeEffect], overrun: list[Overrun]) -> None:
+def _part(effects: list[Written], out: list[NodeEffect], overrun: list[Overrun | Hold]) -> None:
     """Most often there is one effect, and it is a write."""
     for effect in effects:
-        if isinstance(effect, Overrun):
+        if isinstance(effect, Overrun | Hold):
             overrun.append(effect)
         else:
             out.append(effect)

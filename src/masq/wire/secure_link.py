@@ -21,10 +21,16 @@ LENGTH: Final = 2
 """Bytes before the ciphertext of a frame or handshake message."""
 BODY: Final = LENGTH + 1
 """Where the body of a frame begins, after length and type."""
-PING_FRAME: Final = BODY + 8 + TAG
+PING: Final = 8
+"""Bytes of what a PING asks to be told again."""
+PING_FRAME: Final = BODY + PING + TAG
 """Bytes of a PING or PONG."""
 MAX_PONGS: Final = 4
 """PINGs that are answered of one read: an honest peer sends the next once the last was answered."""
+FLOW: Final = 32
+"""Bytes of the first element of a package's route that tell a route from others."""
+MAX_HOLDS: Final = 256
+"""HOLDs that are kept of one read."""
 MAX_PACKAGE: Final = 16 * 1024 * 1024
 MAX_ADDRESS: Final = 45
 """Characters of an IP address."""
@@ -35,6 +41,7 @@ MAX_HANDSHAKE: Final = 4_096
 class FrameType(IntEnum):
     HELLO = 0x01
     PACKAGE = 0x02
+    HOLD = 0x03
     OPEN = 0x10
     CELL = 0x11
     CONTROL = 0x12
@@ -44,7 +51,7 @@ class FrameType(IntEnum):
     PONG = 0x21
 
 
-_OF_THE_LINK: Final = frozenset(map(int, (FrameType.PACKAGE, FrameType.PING, FrameType.PONG)))
+_OF_THE_LINK: Final = frozenset(map(int, (FrameType.PACKAGE, FrameType.HOLD, FrameType.PING, FrameType.PONG)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +116,7 @@ class SecureLink:
         self._pings: list[bytes] = []
         """To be answered: sealed as late as can be, as frames are numbered in the order in which they are written."""
         self._heard = 0
+        self._holds: list[bytes] = []
 
     @property
     def up(self) -> bool:
@@ -137,6 +145,11 @@ class SecureLink:
         """How many messages have come since this was asked last."""
         heard, self._heard = self._heard, 0
         return heard
+
+    def take_holds(self) -> list[tuple[bytes, bool]]:
+        """Routes whose packages the peer can't take now, or can again."""
+        holds, self._holds = self._holds, []
+        return [(hold[:FLOW], bool(hold[FLOW])) for hold in holds]
 
     def take_answer(self) -> bytes:
         pings, self._pings = self._pings, []
@@ -175,8 +188,14 @@ class SecureLink:
                 package = self._package_piece(message[BODY:-TAG])
                 if package is not None:
                     yield package
-            elif kind == FrameType.PING and len(message) == PING_FRAME and self._answers_one_more:
-                self._pings.append(bytes(message[BODY:-TAG]))
+            else:
+                self._of_the_link(kind, bytes(message[BODY:-TAG]))
+
+    def _of_the_link(self, kind: int, body: bytes) -> None:
+        if kind == FrameType.PING and len(body) == PING and self._answers_one_more:
+            self._pings.append(body)
+        elif kind == FrameType.HOLD and len(body) == FLOW + 1 and len(self._holds) < MAX_HOLDS:
+            self._holds.append(body)
 
     def _messages(self, data: memoryview) -> Iterator[memoryview]:
         """Whole messages, with their length: where they lie in `data`, but for one whose beginning came before."""
@@ -280,6 +299,10 @@ class SecureLink:
         wire[0], wire[1] = size >> 8, size & 0xFF
         view = memoryview(wire)
         self._out.encrypt_into(view[LENGTH:-TAG], view[LENGTH:])
+
+    def hold(self, flow: bytes, on: bool) -> bytearray:
+        """The frame that asks the peer for no more packages of a route, or for them again."""
+        return self.frame(FrameType.HOLD, flow + bytes((on,)))
 
     def package(self, package: Package) -> bytes:
         """The frames that carry a package of 0.9.1, which need not be sealed to the neighbor once more."""

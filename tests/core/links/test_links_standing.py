@@ -21,8 +21,8 @@ from masq.core.links.links import (
     STALLED,
     TRY_FOR,
     Links,
-    LinksEffect,
     LinkUp,
+    Written,
 )
 from masq.crypto import NullCryptDE
 from masq.errors import PeerError
@@ -446,7 +446,7 @@ def test_frames_packages_and_proofs_come_as_what_they_are() -> None:
     ours = links()
     end = visited(ours, ALPHA)
     both = bytes(end.theirs.frame(FrameType.CELL, b"\0\0\0\1body")) + end.theirs.package(PACKAGE)
-    effects: list[LinksEffect] = []
+    effects: list[Written] = []
     found = []
     for arrival in ours.received(end.id, memoryview(bytearray(both)), 1.0, effects):
         found.append(bytes(arrival.body) if hasattr(arrival, "body") else arrival)

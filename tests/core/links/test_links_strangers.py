@@ -22,7 +22,7 @@ from masq.core.limits import (
     Limits,
 )
 from masq.core.links.door import Door
-from masq.core.links.links import Links, LinksEffect
+from masq.core.links.links import Links, Written
 from masq.errors import PeerError
 from masq.types import LinkPolicy
 from masq.wire.package import Package
@@ -37,8 +37,8 @@ def accepted(ours: Links, peer: Peer, now: float = 0.0) -> int:
     return id
 
 
-def hears(ours: Links, id: int, data: bytes, now: float = 0.0) -> list[LinksEffect]:
-    effects: list[LinksEffect] = []
+def hears(ours: Links, id: int, data: bytes, now: float = 0.0) -> list[Written]:
+    effects: list[Written] = []
     list(ours.received(id, memoryview(bytearray(data)), now, effects))
     return effects
 

@@ -13,7 +13,7 @@ from tests.secure_ends import DEV, Rogue, greeting, heard, keys, link
 
 from masq.core.effects import CloseLink, Dial, ReadLink, WriteLink
 from masq.core.limits import UNKNOWN_FOR, Limits
-from masq.core.links.links import REMEMBER_JSON, TRY_FOR, LinkArrival, Links, LinksEffect, LinkUp, Written
+from masq.core.links.links import REMEMBER_JSON, TRY_FOR, LinkArrival, Links, LinkUp, Written
 from masq.crypto import CryptDE
 from masq.errors import PeerError
 from masq.types import Endpoint, LinkPolicy
@@ -41,7 +41,7 @@ def accepted(ours: Links, peer: Endpoint = PEER, now: float = 0.0) -> int:
 
 def arrived(ours: Links, id: int, data: bytes, now: float = 0.0) -> tuple[list[LinkArrival], bytes]:
     """What arrives, and what is answered."""
-    effects: list[LinksEffect] = []
+    effects: list[Written] = []
     arrivals = list(ours.received(id, memoryview(bytearray(data)), now, effects))
     known = ours.get(id)
     if known is not None and known.secure is None and arrivals:
@@ -78,7 +78,7 @@ def tried(ours: Links, peer: CryptDE, now: float = 0.0) -> int:
     return id
 
 
-def assert_falls_back(ours: Links, peer: CryptDE, id: int, effects: list[LinksEffect], now: float) -> int:
+def assert_falls_back(ours: Links, peer: CryptDE, id: int, effects: list[Written], now: float) -> int:
     """The attempt is closed, JSON is dialled instead, and what waited is written: the new link."""
     close, dial = effects
     assert close == CloseLink(id)
@@ -127,7 +127,7 @@ def test_a_secure_link_is_told_by_its_first_byte(size: int) -> None:
 
 def test_what_only_begins_like_a_secure_link_is_none_and_gets_no_answer() -> None:
     ours = links(keys())
-    effects: list[LinksEffect] = []
+    effects: list[Written] = []
     with pytest.raises(PeerError):
         list(ours.received(accepted(ours), memoryview(bytearray(b"Mozilla")), 0.0, effects))
     assert [effect for effect in effects if not isinstance(effect, ReadLink)] == []
@@ -163,7 +163,7 @@ def test_what_comes_before_the_proof_is_neither_handed_on_nor_answered(plain: by
     id = accepted(ours)
     _, second = arrived(ours, id, rogue.first(greeting(rogue.keys.public_key)))
     rogue.hear_second(second)
-    effects: list[LinksEffect] = []
+    effects: list[Written] = []
     with pytest.raises(PeerError):
         next(ours.received(id, memoryview(bytearray(rogue.frame(plain))), 0.0, effects))
     assert [effect for effect in effects if not isinstance(effect, ReadLink)] == []
@@ -172,7 +172,7 @@ def test_what_comes_before_the_proof_is_neither_handed_on_nor_answered(plain: by
 def test_a_handshake_that_fails_gets_no_answer_though_its_first_message_was_good() -> None:
     own = keys()
     ours = links(own)
-    effects: list[LinksEffect] = []
+    effects: list[Written] = []
     with pytest.raises(PeerError):
         data = link(keys()).dial(own.public_key) + bytes(20)
         list(ours.received(accepted(ours), memoryview(bytearray(data)), 0.0, effects))
@@ -235,7 +235,7 @@ def test_who_is_to_speak_securely_is_never_spoken_json_to(policy: str, known: bo
 
 def test_with_policy_secure_json_is_refused_without_an_answer() -> None:
     ours = links(keys(), "secure")
-    effects: list[LinksEffect] = []
+    effects: list[Written] = []
     with pytest.raises(PeerError):
         next(ours.received(accepted(ours), memoryview(bytearray(JSON)), 0.0, effects))
     assert [effect for effect in effects if not isinstance(effect, ReadLink)] == []

@@ -9,7 +9,7 @@ from tests.network_ends import ROOT, Ours, Peer, dialled, links, peers, visited
 
 from masq.core.effects import Dial, ReadLink, Tell
 from masq.core.limits import MAX_DEGREE, MAX_LISTED, MAX_PASSES
-from masq.core.links.links import LinksEffect
+from masq.core.links.links import Written
 from masq.core.network.gossip import may_be_dialled
 from masq.core.network.neighborhood import CONFIRM
 from masq.types import NodeAddress, RatePack
@@ -28,7 +28,7 @@ def test_a_pong_is_written_in_the_order_in_which_it_was_sealed() -> None:
     ours = links()
     end = visited(ours, ALPHA)
     data = bytes(end.theirs.frame(FrameType.PING, bytes(8))) + end.theirs.package(PACKAGE)
-    out: list[LinksEffect] = []
+    out: list[Written] = []
     order: list[object] = []
     for arrival in ours.received(end.id, memoryview(bytearray(data)), 1.0, out):
         # As the Node does: what the link itself answered goes first, then what comes of the arrival.

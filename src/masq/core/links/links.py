@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from masq.core.effects import CloseLink, Dial, Log, Overrun, ReadLink, WriteLink
+from masq.core.effects import CloseLink, Dial, Flow, Hold, Log, Overrun, ReadLink, WriteLink
 from masq.core.limits import (
     BYTE_COST,
     FRAME_COST,
@@ -24,6 +24,7 @@ from masq.core.limits import (
     Limits,
 )
 from masq.core.links.door import Door
+from masq.core.links.pressure import OURSELVES, Change, Pressure, Source
 from masq.core.view import LinkView
 from masq.crypto import CryptDE, Keys, Random
 from masq.errors import CryptoError, PeerError
@@ -37,7 +38,7 @@ MAX_FLOW: Final = 5 * 1024 * 1024
 WIDE_FLOW: Final = 20 * 1024 * 1024
 """The same for one whose window suits a long and wide way, as far as MAX_QUEUE has room for others as large."""
 MAX_ROUTE: Final = 48 * 1024 * 1024
-"""Bytes that may wait for the packages of one route at one link, where who sends them can't be told to wait: what sixty
+"""Bytes that may wait for the packages of one route at one link, though it was stopped where it comes from: what sixty
 streams have that begin at once (`shared_window`), and half of ONE_READ each beyond it, twice as long on the wire."""
 MAX_QUEUE: Final = 64 * 1024 * 1024
 """Bytes that may wait at all links: what a Node lends to slow readers of others."""
@@ -65,16 +66,18 @@ SLOWEST: Final = 1_000_000
 """Bytes per second of what was sent before the PING, that it has as much longer for."""
 LOOK: Final = 5.0
 """Seconds from one look at all links to the next, at most."""
+STUCK_FOR: Final = 60.0
+"""Seconds in which nothing of what a link has brought may get on, before that is dropped for the rest of it to come."""
+MAX_HELD: Final = 1_024
+"""Routes that a peer may hold back."""
 STALLED: Final = 1.0
 """Seconds beyond that: it was us who weren't there, and nobody is judged for it."""
 
-Flow = bytes | int
-"""What shares a bound and takes turns with others: a circuit's id, or the first element of a package's route."""
 GOSSIP_FLOW: Final = b""
 """The flow of a Node's own talk."""
 
 LinksEffect = Dial | WriteLink | ReadLink | CloseLink | Log
-Written = LinksEffect | Overrun
+Written = LinksEffect | Hold | Overrun
 """What comes of writing: most often a write."""
 
 
@@ -124,6 +127,10 @@ class Link:
     """What waits, by flow; the flow that is served next comes first."""
     fresh: dict[Flow, None] = field(default_factory=dict)
     """Flows that had nothing waiting until just now: they are served before those that always have."""
+    held: set[Flow] = field(default_factory=set)
+    """Routes whose packages the peer can't take now."""
+    parked: dict[Flow, deque[Waiting]] = field(default_factory=dict)
+    """What waits for those."""
     waiting: dict[Flow, int] = field(default_factory=dict)
     queued: int = 0
     dropped: int = 0
@@ -149,6 +156,9 @@ class Link:
     """Bytes of a frame whose end has not come, and since when there are any."""
     resting: bool = False
     """Whether it isn't read, as it has made us work, or wait, enough."""
+    behind: int = 0
+    behind_since: float = 0.0
+    """Bytes that wait of full routes which it brings packages of, and since when not fewer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +202,7 @@ class Links:
         self._links: dict[int, Link] = {}
         self._by_ip: dict[str, int] = {}
         self._json_until: dict[str, float] = {}
+        self._pressure = Pressure()
         self._queued = 0
         self._next = 1
         self._looked = float("inf")
@@ -229,7 +240,7 @@ class Links:
 
     # --- connections ---
 
-    def accept(self, peer: Endpoint, now: float) -> tuple[int | None, list[LinksEffect]]:
+    def accept(self, peer: Endpoint, now: float) -> tuple[int | None, list[Written]]:
         """A peer has connected: the id of its link, None if it is refused. Another link may have to go for it."""
         refusal = self._door.refusal(peer.ip, self._links.values(), now)
         if refusal:
@@ -240,16 +251,19 @@ class Links:
         if surplus is None:
             return link.id, []
         self._remove(self._links[surplus])
-        return (None if surplus == link.id else link.id), [CloseLink(surplus)]
+        return (None if surplus == link.id else link.id), [
+            CloseLink(surplus),
+            *self._push(self._pressure.ends(surplus)),
+        ]
 
-    def dialled(self, link: int, now: float) -> list[LinksEffect]:
+    def dialled(self, link: int, now: float) -> list[Written]:
         """The connection that was dialled stands: the handshake begins, or what waits is written."""
         known = self._links.get(link)
         if known is None:
             return [CloseLink(link)]
         known.connected, known.since, known.heard = True, now, now
         # A connection reads as little at once as a stranger's until it is told otherwise.
-        pace: list[LinksEffect] = [ReadLink(link, NEIGHBOR_READ)] if known.close else []
+        pace: list[Written] = [ReadLink(link, NEIGHBOR_READ)] if known.close else []
         if known.secure is not None:
             try:
                 return [*pace, WriteLink(link, known.secure.dial(known.key))]
@@ -259,7 +273,7 @@ class Links:
         known.up = True
         return [*pace, *self.drained(link)]
 
-    def closed(self, link: int, now: float) -> tuple[str | None, list[LinksEffect]]:
+    def closed(self, link: int, now: float) -> tuple[str | None, list[Written]]:
         """A connection ended, or was never made: the IP address if no other to it is left, and what to do.
 
         A Node that answered no secure link is dialled again to speak JSON.
@@ -269,7 +283,7 @@ class Links:
             return None, []
         if known.speech is LinkSpeech.TRY and known.connected:
             return None, self._fall_back(known, now)
-        return self._remove(known), []
+        return self._remove(known), self._push(self._pressure.ends(link))
 
     def _remove(self, known: Link) -> str | None:
         del self._links[known.id]
@@ -285,19 +299,19 @@ class Links:
             return None
         return ip
 
-    def _fall_back(self, known: Link, now: float) -> list[LinksEffect]:
+    def _fall_back(self, known: Link, now: float) -> list[Written]:
         self._remove(known)
         self._json_until[known.peer.ip] = now + REMEMBER_JSON
         again = self._add(known.peer, True, LinkSpeech.JSON, now)
         again.queues, again.fresh, again.close = known.queues, known.fresh, known.close
         again.waiting, again.queued = known.waiting, known.queued
         self._queued += known.queued
-        return [CloseLink(known.id), Dial(again.id, again.peer)]
+        return [CloseLink(known.id), *self._push(self._pressure.ends(known.id)), Dial(again.id, again.peer)]
 
-    def tick(self, now: float) -> tuple[list[int], list[LinksEffect]]:
+    def tick(self, now: float) -> tuple[list[int], list[Written]]:
         """Links that are dead and to be closed by the Node, and what else is due."""
         dead: list[int] = []
-        effects: list[LinksEffect] = []
+        effects: list[Written] = []
         if self._json_until:
             self._json_until = {ip: until for ip, until in self._json_until.items() if until > now}
         stalled = now - self._looked > LOOK + STALLED
@@ -306,7 +320,7 @@ class Links:
             if not link.connected:
                 continue
             standing = link.up and link.secure is not None and not link.resting and not link.unfinished
-            if standing and now < _silence_ends(link):
+            if standing and not link.queues and now < _silence_ends(link):
                 continue  # So it is most often.
             if self._overdue(link, now):
                 dead.append(link.id)
@@ -318,6 +332,10 @@ class Links:
                     effects.append(self._ping(link, link.secure, now))
                 else:
                     dead.append(link.id)
+            if link.up and link.writable and link.queues:
+                effects += self.drained(link.id)  # It was told of what it has to write at once, and can take more.
+            if link.resting and link.secure is None:
+                effects += self._look_behind(link, now)
             if link.resting and self._may_go_on(link, now):
                 link.resting = False
                 effects.append(ReadLink(link.id, self._read_size(link)))
@@ -343,6 +361,8 @@ class Links:
                     due = silence_ends
             elif link.connected and link.speech is LinkSpeech.TRY:
                 due = min(due, link.since + TRY_FOR)
+            if link.up and link.writable and link.queues:
+                return now
             if link.resting:
                 due = min(due, now + REST)
         return max(now, due)
@@ -382,13 +402,66 @@ class Links:
         return [ReadLink(link.id, 0)]
 
     def _may_go_on(self, link: Link, now: float) -> bool:
+        if link.secure is None and self._pressure.behind(link.id):
+            return False
         stuck = link.queued > STUCK or len(link.queues) > STUCK_FLOWS
         return link.close or (not stuck and self._door.rested(link.peer.ip, now))
+
+    def _look_behind(self, link: Link, now: float) -> list[Written]:
+        """What a link that isn't read has brought, and waits for others. If nothing of it gets on, it is dropped: Nodes
+        may wait for one another in a circle."""
+        behind = [(slow, flow) for id, flow in self._pressure.behind(link.id) if (slow := self._links.get(id))]
+        size = sum(slow.waiting.get(flow, 0) for slow, flow in behind)
+        if behind:
+            link.unfinished_since = now
+        if size != link.behind:
+            link.behind, link.behind_since = size, now
+        if not size or now - link.behind_since < STUCK_FOR:
+            return []
+        return [effect for slow, flow in behind for effect in self._drop(slow, flow)]
+
+    def _push(self, changes: Iterable[Change]) -> list[Written]:
+        """Stop packages where they come from, or let them come again: a secure link is told of each route, one of JSON
+        isn't read, and what is read of our own clients and servers is the Node's."""
+        effects: list[Written] = []
+        for (id, flow), stop in changes:
+            link = self._links.get(id)
+            if id == OURSELVES:
+                effects.append(Hold(flow, stop))
+            elif link is None:
+                continue
+            elif link.secure is not None:
+                assert isinstance(flow, bytes)
+                effects.append(WriteLink(id, link.secure.hold(flow, stop)))
+            elif stop:
+                effects += self._rest(link)
+            elif link.resting and link.close and not self._pressure.behind(id):
+                link.resting = False
+                effects.append(ReadLink(id, self._read_size(link)))
+        return effects
+
+    def _hold(self, link: Link, flow: bytes, on: bool) -> list[Written]:
+        """The peer can't take packages of a route, or can again."""
+        if on:
+            if not link.close or len(link.held) >= MAX_HELD:
+                return []
+            link.held.add(flow)
+            link.fresh.pop(flow, None)
+            queue = link.queues.pop(flow, None)
+            if queue:
+                link.parked[flow] = queue
+            return []
+        link.held.discard(flow)
+        queue = link.parked.pop(flow, None)
+        if not queue:
+            return []
+        link.queues[flow] = queue
+        return self.drained(link.id) if link.writable else []
 
     def _read_size(self, link: Link) -> int:
         return NEIGHBOR_READ if link.close else STRANGER_READ
 
-    def _look_at(self, link: Link, out: list[LinksEffect]) -> None:
+    def _look_at(self, link: Link, out: list[Written]) -> None:
         """See whether it is a neighbor's by now, or no more."""
         close = self._door.is_close(link.peer.ip, link.key)
         if close != link.close:
@@ -396,7 +469,7 @@ class Links:
             if not link.resting:
                 out.append(ReadLink(link.id, self._read_size(link)))
 
-    def _count_unfinished(self, link: Link, size: int, now: float, out: list[LinksEffect]) -> None:
+    def _count_unfinished(self, link: Link, size: int, now: float, out: list[Written]) -> None:
         """Frames whose end hasn't come are bounded for all links together, and in time."""
         if size == link.unfinished:
             return
@@ -411,7 +484,7 @@ class Links:
 
     # --- receiving ---
 
-    def received(self, link: int, data: memoryview, now: float, out: list[LinksEffect]) -> Iterator[LinkArrival]:
+    def received(self, link: int, data: memoryview, now: float, out: list[Written]) -> Iterator[LinkArrival]:
         """What has arrived, one after the other; each has to be dealt with before the next is asked for.
 
         `data` is writable, and overwritten: frames of secure links are opened in place.
@@ -432,7 +505,7 @@ class Links:
         else:
             yield from self._messages(known, known.secure, data, now, out)
 
-    def _frames(self, known: Link, data: memoryview, now: float, out: list[LinksEffect]) -> list[bytes]:
+    def _frames(self, known: Link, data: memoryview, now: float, out: list[Written]) -> list[bytes]:
         """What a JSON link has brought."""
         if self._policy is LinkPolicy.SECURE:
             raise CryptoError("this Node speaks over secure links only")
@@ -442,7 +515,7 @@ class Links:
         return frames
 
     def _messages(
-        self, known: Link, secure: SecureLink, data: memoryview, now: float, out: list[LinksEffect]
+        self, known: Link, secure: SecureLink, data: memoryview, now: float, out: list[Written]
     ) -> Iterator[LinkArrival]:
         """What a secure link has brought."""
         secure.answers_pings = known.writable  # Who doesn't read gets no PONGs.
@@ -458,6 +531,8 @@ class Links:
         answer = secure.take_answer()
         if answer:
             out.append(WriteLink(known.id, answer))
+        for flow, on in secure.take_holds():
+            out += self._hold(known, flow, on)
         # A neighbor's frames are as large as their senders make them, and it may have become one in the midst of one.
         self._count_unfinished(known, 0 if known.close else secure.unfinished, now, out)
         if not known.close:
@@ -466,7 +541,7 @@ class Links:
             known.up = True
             out += self.drained(known.id)
 
-    def _established(self, known: Link, event: Established, out: list[LinksEffect]) -> Iterator[LinkUp]:
+    def _established(self, known: Link, event: Established, out: list[Written]) -> Iterator[LinkUp]:
         known.key, known.speech, known.introduced = event.key, LinkSpeech.SECURE, True
         self._look_at(known, out)
         # The proof of the initiator has to be the first frame of the transport.
@@ -487,16 +562,24 @@ class Links:
     # --- sending ---
 
     def send(
-        self, endpoint: Endpoint, key: PublicKey, package: Package, flow: Flow, known: bool | None, now: float
+        self,
+        endpoint: Endpoint,
+        key: PublicKey,
+        package: Package,
+        flow: Flow,
+        known: bool | None,
+        now: float,
+        source: Source | None = None,
     ) -> list[Written]:
         """Send a package to the peer at an endpoint, dialling it if there is no link.
 
-        `known`: whether its record advertises secure links; None without a record.
+        `known`: whether its record advertises secure links; None without a record. `source`: where such packages are to
+        be stopped, if more come than the link takes.
         """
         item = Sealed(key, package)
         link = self.to(endpoint.ip)
         if link is not None:
-            return self.write(link, item, flow)
+            return self.write(link, item, flow, source)
         if known is False and self._policy is LinkPolicy.SECURE:
             return [
                 Log("info", "not_dialled", f"{endpoint}: this Node speaks over secure links only, that one over none")
@@ -507,7 +590,7 @@ class Links:
         link.close = self._door.is_close(endpoint.ip, key)
         if link.speech is not LinkSpeech.JSON:
             link.secure, link.key = self._new_secure(), key
-        return [Dial(link.id, endpoint), *self.write(link, item, flow)]
+        return [Dial(link.id, endpoint), *self.write(link, item, flow, source)]
 
     def upgrade(self, endpoint: Endpoint, key: PublicKey, now: float) -> list[LinksEffect]:
         """Dial a secure link beside the JSON link to a Node that turns out to know them.
@@ -544,15 +627,15 @@ class Links:
         assert isinstance(self._keys, CryptDE)
         return SecureLink(self._keys, self._contract, self._port, self._extensions, self._random, visitor)
 
-    def write(self, link: Link, item: Waiting, flow: Flow) -> list[Written]:
+    def write(self, link: Link, item: Waiting, flow: Flow, source: Source | None = None) -> list[Written]:
         """Write at once, or let it wait its turn.
 
         More than MAX_FLOW of one circuit is too much for that one if there is less room than that, and more than
         WIDE_FLOW always. More than MAX_QUEUE of all at all links is too much
-        for the flow that holds most. It loses what waits, and Overrun names a circuit. Over MAX_ROUTE packages are
-        dropped one by one.
+        for the flow that holds most. It loses what waits, and Overrun names a circuit. So does a route with more than
+        MAX_ROUTE: long before that, its packages were to be stopped at their source.
         """
-        if link.writable and link.up and not link.queues:
+        if link.writable and link.up and not link.queues and flow not in link.held:
             data = self._encode(link, item)
             link.sent += len(data)
             return [WriteLink(link.id, data)] if data else []
@@ -562,20 +645,24 @@ class Links:
             if waiting > MAX_FLOW and waiting > min(WIDE_FLOW, MAX_QUEUE - self._queued):
                 return self._drop(link, flow)
         elif waiting > MAX_ROUTE:
-            link.dropped += 1
-            return [Log("warning", "queue_full", f"a package for {link.peer} was dropped: the link is too slow")]
-        queue = link.queues.get(flow)
+            return self._drop(link, flow)
+        queues = link.parked if flow in link.held else link.queues
+        queue = queues.get(flow)
         if queue is None:
-            queue = link.queues[flow] = deque()
-            link.fresh[flow] = None
+            queue = queues[flow] = deque()
+            if queues is link.queues:
+                link.fresh[flow] = None
         # What lies in a buffer of the driver's can't stay there.
         queue.append(bytearray(item) if isinstance(item, memoryview) else item)
         link.waiting[flow] = waiting
         link.queued += size
         self._queued += size
         stuck = not link.close and (link.queued > STUCK or len(link.queues) > STUCK_FLOWS)
-        rest: list[Written] = [*self._rest(link)] if stuck else []
-        return rest + self._drop(*self._largest()) if self._queued > MAX_QUEUE else rest
+        effects: list[Written] = [*self._rest(link)] if stuck else []
+        if source is not None:
+            room = MAX_QUEUE - self._queued
+            effects += self._push(self._pressure.waits(link.id, flow, source, waiting, room))
+        return effects + self._drop(*self._largest()) if self._queued > MAX_QUEUE else effects
 
     def _largest(self) -> tuple[Link, Flow]:
         _, link, flow = max(
@@ -588,15 +675,18 @@ class Links:
         """What waits for a flow is lost."""
         size = link.waiting.pop(flow, 0)
         link.queues.pop(flow, None)
+        link.parked.pop(flow, None)
         link.fresh.pop(flow, None)
         link.queued -= size
         self._queued -= size
         link.dropped += 1
         words = f"the link to {link.peer} is too slow: {size} bytes of one flow are dropped"
         log = Log("warning", "queue_full", words)
-        return [Overrun(link.id, flow), log] if isinstance(flow, int) else [log]
+        if isinstance(flow, int):
+            return [Overrun(link.id, flow), log]
+        return [log, *self._push(self._pressure.drains(link.id, flow, 0, MAX_QUEUE - self._queued))]
 
-    def drained(self, link: int) -> list[LinksEffect]:
+    def drained(self, link: int) -> list[Written]:
         """The driver can take more for this link. It asks again until it gets nothing, or its buffer is full.
 
         Flows take turns, and one that has just begun to wait comes first: a bulk transfer doesn't hold up a small one.
@@ -605,7 +695,7 @@ class Links:
         if known is None or not known.up:
             return []
         known.writable = True
-        batch: list[LinksEffect] = []
+        batch: list[Written] = []
         size = 0
         while known.queues and size < BATCH:
             flow = next(iter(known.fresh or known.queues))
@@ -619,6 +709,9 @@ class Links:
                 known.waiting[flow] -= len(item)
             else:
                 del known.waiting[flow]
+            if not isinstance(flow, int):
+                room = MAX_QUEUE - self._queued
+                batch += self._push(self._pressure.drains(link, flow, known.waiting.get(flow, 0), room))
             data = self._encode(known, item)
             if data:
                 batch.append(WriteLink(link, data))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from masq.core.attempt import Attempt
-from masq.core.effects import Accepted, CloseSocket, EndSocket, Forward, Log, Reading, Service, WriteSocket
+from masq.core.effects import Accepted, CloseSocket, EndSocket, Flow, Forward, Log, Reading, Service, WriteSocket
 from masq.core.failure import (
     CLIENT,
     END_CAUSES,
@@ -31,6 +31,7 @@ from masq.types import Address, PublicKey
 from masq.wire.circuit import end_code
 from masq.wire.message import ClientRequest, ClientResponse, DnsResolveFailed, encode_message
 from masq.wire.package import Package, round_trip, shift
+from masq.wire.secure_link import FLOW
 
 ROUTE_LIFE: Final = 60.0
 """Seconds in which new streams of one isolation group share a route."""
@@ -73,6 +74,11 @@ class Way:
     @property
     def first(self) -> PublicKey:
         return self.route.over[1] if len(self.route.over) > 1 else self.route.over[0]
+
+    @property
+    def flow(self) -> bytes:
+        """What the first Node tells this route's packages from others by."""
+        return self.hops[1][:FLOW]
 
     @property
     def exit(self) -> Place:
@@ -136,8 +142,8 @@ class PackageEntry:
         self._random = random
         self._streams: dict[bytes, EntryStream] = {}
         self._sockets: OwnSockets[EntryStream] = OwnSockets(sockets, self)
-        self._congested: dict[PublicKey, None] = {}
-        """Neighbors whose links can't take more now."""
+        self._congested: dict[PublicKey | Flow, None] = {}
+        """Neighbors whose links can't take more now, and flows."""
         self._ways: dict[int, Way] = {}
         self._shared: dict[str, Way] = {}
         self.unanswered = Unanswered()
@@ -244,15 +250,16 @@ class PackageEntry:
             effects += self._again(stream, failure, now)
         return effects
 
-    def hold(self, key: PublicKey, on: bool) -> list[EntryEffect]:
-        """The link to a neighbor is congested, or free again: clients whose data goes there are (not) read."""
+    def hold(self, what: PublicKey | Flow, on: bool) -> list[EntryEffect]:
+        """The link to a neighbor is congested, or too much waits of a flow, or no more: clients whose data goes there
+        are (not) read."""
         effects: list[EntryEffect] = []
         if on:
-            self._congested[key] = None
+            self._congested[what] = None
         else:
-            self._congested.pop(key, None)
+            self._congested.pop(what, None)
         for stream in self._streams.values():
-            if stream.way.first == key and not stream.outgoing.ended:
+            if what in (stream.way.first, stream.way.flow) and not stream.outgoing.ended:
                 if on and stream.reading:
                     stream.reading = False
                     effects.append(Reading(stream.socket, False))
@@ -376,7 +383,7 @@ class PackageEntry:
         if not stream.heard:
             for wallet, wei in charges:
                 stream.provisional[wallet] = stream.provisional.get(wallet, 0) + wei
-        return [Forward(way.first, package, package.hops[0][:32])]
+        return [Forward(way.first, package, way.flow)]
 
     def _owe(
         self, way: Way, exit_size: int | None, relays: tuple[Service, ...], payload_size: int
@@ -450,7 +457,7 @@ class PackageEntry:
         return self._emit(stream, b"", stream.outgoing.ended, limit, now)
 
     def _may_read(self, stream: EntryStream) -> list[EntryEffect]:
-        on = not stream.outgoing.blocked and stream.way.first not in self._congested
+        on = not stream.outgoing.blocked and self._congested.keys().isdisjoint((stream.way.first, stream.way.flow))
         if on == stream.reading or stream.outgoing.ended:
             return []
         stream.reading = on

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from masq.core.effects import CloseSocket, Connect, EndSocket, Forward, Log, Reading, WriteSocket
+from masq.core.effects import CloseSocket, Connect, EndSocket, Flow, Forward, Log, Reading, WriteSocket
 from masq.core.failure import END_CODES, SERVER, Cause, Failure
 from masq.core.limits import QUIET_FOR, QUIET_UNDER_PRESSURE, STALLED_FOR, Limits
 from masq.core.packages.flow import MAX_HELD, WINDOW, Incoming, Losses, Outgoing, shared_window
@@ -19,6 +19,7 @@ from masq.errors import CryptoError, MalformedError
 from masq.types import Address, PublicKey, RatePack
 from masq.wire.message import ClientRequest, ClientResponse, DnsResolveFailed, encode_message
 from masq.wire.package import Hop, Package, shift
+from masq.wire.secure_link import FLOW
 
 MAX_STREAMS: Final = 8_192
 IDLE: Final = 7_200.0
@@ -61,6 +62,11 @@ class ExitStream:
     granted: int = WINDOW
     active: float = 0.0
 
+    @property
+    def flow(self) -> bytes:
+        """What the next Node tells the packages of this way back from others by."""
+        return self.hops[1][:FLOW]
+
 
 class PackageExit:
     """All streams of which this Node is the exit."""
@@ -78,8 +84,8 @@ class PackageExit:
         self._rates = rates
         self._tab = tab
         self._streams: dict[bytes, ExitStream] = {}
-        self._congested: dict[PublicKey, None] = {}
-        """Nodes whose links can't take more now."""
+        self._congested: dict[PublicKey | Flow, None] = {}
+        """Nodes whose links can't take more now, and flows."""
         self._sockets: OwnSockets[ExitStream] = OwnSockets(sockets, self)
 
     def __iter__(self) -> Iterator[ExitStream]:
@@ -195,15 +201,16 @@ class PackageExit:
         stream.congested, stream.held = False, 0
         return self._grant(stream)
 
-    def hold(self, key: PublicKey, on: bool) -> list[ExitEffect]:
-        """The link to a Node is congested, or free again: servers whose data goes there are (not) read."""
+    def hold(self, what: PublicKey | Flow, on: bool) -> list[ExitEffect]:
+        """The link to a Node is congested, or too much waits of a flow, or no more: servers whose data goes there are
+        (not) read."""
         effects: list[ExitEffect] = []
         if on:
-            self._congested[key] = None
+            self._congested[what] = None
         else:
-            self._congested.pop(key, None)
+            self._congested.pop(what, None)
         for stream in self._streams.values():
-            if stream.next_key == key and stream.connected and not stream.outgoing.ended:
+            if what in (stream.next_key, stream.flow) and stream.connected and not stream.outgoing.ended:
                 if on and stream.reading:
                     stream.reading = False
                     effects.append(Reading(stream.socket, False))
@@ -283,7 +290,7 @@ class PackageExit:
         return self._respond(stream, b"", last=stream.outgoing.ended)
 
     def _may_read(self, stream: ExitStream) -> list[ExitEffect]:
-        on = not stream.outgoing.blocked and stream.next_key not in self._congested
+        on = not stream.outgoing.blocked and self._congested.keys().isdisjoint((stream.next_key, stream.flow))
         if on == stream.reading or not stream.connected or stream.outgoing.ended:
             return []
         stream.reading = on
@@ -348,7 +355,7 @@ class PackageExit:
             self._remove(stream)
             return [CloseSocket(stream.socket), Log("warning", "bad_originator_key", str(error))]
         package = Package(shift(stream.hops, self._keys), payload)
-        return [Forward(stream.next_key, package, package.hops[0][:32])]
+        return [Forward(stream.next_key, package, stream.flow)]
 
 
 def _may_rest(stream: ExitStream, quiet_for: float) -> float:

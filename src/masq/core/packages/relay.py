@@ -22,6 +22,7 @@ from masq.wire.message import (
     Spelling,
 )
 from masq.wire.package import Component, Hop, Package, open_hop, open_return_route_id, shift
+from masq.wire.secure_link import FLOW
 
 CACHE: Final = 4_096
 """Opened elements and verified proofs that are remembered: the packages of a stream repeat them."""
@@ -119,7 +120,7 @@ class PackageRelay:
             raise Unpaid("a package to relay without a payer")
         self._once(package)
         shifted = Package(shift(package.hops, self._keys), package.payload)
-        flow = shifted.hops[0][:32]
+        flow = shifted.hops[0][:FLOW]
         return Relayed(Forward(hop.next_key, shifted, flow), payer, len(package.payload))
 
     def _local(self, hop: Hop, package: Package) -> PackageArrival:

@@ -25,7 +25,8 @@ def queues(host: SimNode) -> None:
     for link in busy:
         assert link.queued == sum(link.waiting.values()), f"Node {host.number}: {link.queued} B wait"
         assert max(link.waiting.values(), default=0) <= MAX_ROUTE, f"Node {host.number}: too much waits for one flow"
-        assert link.queues.keys() == link.waiting.keys(), f"Node {host.number}: what waits is miscounted"
+        there = link.queues.keys() | link.parked.keys()
+        assert there == link.waiting.keys(), f"Node {host.number}: what waits is miscounted"
     assert sum(link.queued for link in busy) <= MAX_QUEUE, f"Node {host.number}: too much waits in all"
 
 
