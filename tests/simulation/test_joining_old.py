@@ -32,3 +32,27 @@ def test_it_gets_the_introducer_and_the_introducee_and_debuts_to_each_once(mode:
     world.run(10)
     assert [debuts(each, host) for each in old if debuts(each, host)] in ([1, 1], [1, 1, 1])
     assert not any(each.node.overlooked for each in old)
+
+
+def linked(one: SimNode, other: SimNode) -> bool:
+    """Whether each lists the other, and a secure link stands."""
+    node, key = one.node, other.node.keys.public_key
+    graph = node.neighborhood.graph
+    return graph.is_full(graph.root_key, key) and any(link.key == key for link in node.links)
+
+
+MODES = [(Mode.STANDARD, Mode.STANDARD), (Mode.CONSUME_ONLY, Mode.STANDARD), (Mode.STANDARD, Mode.ORIGINATE_ONLY)]
+
+
+@pytest.mark.parametrize("modes", MODES)
+@pytest.mark.parametrize("seed", [1, 2])
+def test_two_of_ours_that_share_a_neighbor_of_0_9_1_alone_link_up(seed: int, modes: tuple[Mode, Mode]) -> None:
+    world = World(seed)
+    old = old_mesh(world, 4)
+    one, other = (world.add(as_contacts(old[at]), mode=mode) for at, mode in zip((0, 2), modes, strict=True))
+    world.run(1)
+    assert not linked(one, other)
+    assert world.run_until(lambda: linked(one, other) and linked(other, one), 60)
+    print(f"after {world.now:.1f} s")
+    world.run(120)
+    assert linked(one, other)

@@ -10,6 +10,7 @@ from masq.core.network.exchange import Exchange
 from masq.core.network.gossip import GossipKind, GossipRefused, classify, may_be_dialled, usable
 from masq.core.network.hearsay import Hearsay
 from masq.core.network.joining import Joining
+from masq.core.network.kin import Kin
 from masq.core.network.own_record import OwnRecord, Profile
 from masq.core.network.partners import Partners, Says
 from masq.core.network.places import IsLinked, Places
@@ -68,6 +69,7 @@ class Neighborhood:
         self._rounds = Rounds(own, self._partners, now)
         self._visitors = Visitors(own, self.contacts, self._places, self._rounds, random)
         self._joining = Joining(own, self.contacts, self._places)
+        self._kin = Kin(own, self.contacts, self._places, random)
         radius = max(3, radius)
         self._radius = radius + FARTHER
         self._hearsay = Hearsay(own, self.contacts, self._places, self.speakers, radius, self._radius)
@@ -129,6 +131,7 @@ class Neighborhood:
                 return [*self._joining.introduced(message, source, now)]
             case GossipKind.STANDARD:
                 heard: list[NeighborhoodEffect] = [*self._hearsay.heard(message, source, now, sender)]
+                heard += self._kin.shown(message, now)
                 if len(message.records) == 1 and sender == message.records[0].record.public_key:
                     heard += self._visitors.another(message.records[0], source, now)
                 return heard
@@ -204,6 +207,7 @@ class Neighborhood:
             self.contacts.forget(now)
             self._hearsay.forget(now)
             self._partners.prune()
+        self._kin.tick(now)
         due = [*self._rounds.tick(now), *self._exchange.tick(now), *self.contacts.tick(now)]
         return [*due, *self.recognition.tick(now)]
 
