@@ -240,11 +240,13 @@ def test_anything_that_is_heard_counts_as_life() -> None:
     assert watched(ours, end.id, 4.1, 30.0) == ([4.0 + PING_AFTER], 4.0 + PING_AFTER + PATIENCE)
 
 
-def test_after_we_were_away_a_link_is_asked_again_before_it_is_judged() -> None:
+@pytest.mark.parametrize("away", [STALLED + 0.1, LOOK + 1.0])
+def test_after_we_were_away_a_link_is_asked_again_before_it_is_judged(away: float) -> None:
+    """A Node that waits for the CPU hears its timers before what has come meanwhile."""
     ours = links()
     end = visited(ours, ALPHA)
     assert watched(ours, end.id, 0.0, PING_AFTER) == ([PING_AFTER], None)
-    late = PING_AFTER + LOOK + STALLED + 1
+    late = PING_AFTER + PATIENCE + away
     assert watched(ours, end.id, late, late + 10) == ([late], late + PATIENCE)
 
 

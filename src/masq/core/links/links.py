@@ -70,8 +70,8 @@ STUCK_FOR: Final = 60.0
 """Seconds in which nothing of what a link has brought may get on, before that is dropped for the rest of it to come."""
 MAX_HELD: Final = 1_024
 """Routes that a peer may hold back."""
-STALLED: Final = 1.0
-"""Seconds beyond that: it was us who weren't there, and nobody is judged for it."""
+STALLED: Final = 0.5
+"""Seconds after which it is us who were late, and have an answer to read perhaps: nobody is judged for it."""
 
 GOSSIP_FLOW: Final = b""
 """The flow of a Node's own talk."""
@@ -205,7 +205,6 @@ class Links:
         self._pressure = Pressure()
         self._queued = 0
         self._next = 1
-        self._looked = float("inf")
 
     def __iter__(self) -> Iterator[Link]:
         return iter(self._links.values())
@@ -314,8 +313,6 @@ class Links:
         effects: list[Written] = []
         if self._json_until:
             self._json_until = {ip: until for ip, until in self._json_until.items() if until > now}
-        stalled = now - self._looked > LOOK + STALLED
-        self._looked = now
         for link in list(self._links.values()):
             if not link.connected:
                 continue
@@ -328,7 +325,7 @@ class Links:
                 effects += self._fall_back(link, now)
             elif link.secure is not None and link.secure.up and now >= _silence_ends(link):
                 # Before it is up, it is overdue after UNKNOWN_FOR.
-                if stalled or link.pinged <= link.heard:
+                if link.pinged <= link.heard or now > link.dead_at + STALLED:
                     effects.append(self._ping(link, link.secure, now))
                 else:
                     dead.append(link.id)
