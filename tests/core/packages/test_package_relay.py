@@ -141,7 +141,7 @@ def test_a_request_comes_with_its_hop_its_way_back_and_its_payer() -> None:
 
 def test_a_request_without_a_payer_is_served_by_a_zero_hop_node_alone() -> None:
     """S10."""
-    package = Package([hop(Component.PROXY_CLIENT, NEXT.public_key)], sealed(REQUEST))
+    package = Package([hop(Component.PROXY_CLIENT, NEXT.public_key), b"back"], sealed(REQUEST))
     with pytest.raises(Unpaid):
         relay().arrive(package)
     arrival = relay(charges=False).arrive(package)
@@ -209,6 +209,12 @@ def test_a_package_without_a_route_is_dropped() -> None:
         relay().arrive(Package([], sealed(REQUEST)))
 
 
+def test_a_request_without_a_way_back_is_dropped() -> None:
+    element = hop(Component.PROXY_CLIENT, NEXT.public_key, PAYS(OURS.public_key))
+    with pytest.raises(Misrouted, match="way back"):
+        relay().arrive(Package([element], sealed(REQUEST)))
+
+
 def test_an_answer_without_the_number_of_its_way_is_dropped() -> None:
     package = answer(RESPONSE)
     with pytest.raises(Misrouted, match="return route id"):
@@ -247,7 +253,7 @@ def test_anything_else_is_a_peer_s_fault_and_leaves_nothing_behind(data: bytes) 
 @given(request=client_requests)
 def test_any_request_arrives_as_it_was_sent(request: ClientRequest) -> None:
     element = hop(Component.PROXY_CLIENT, NEXT.public_key, PAYS(OURS.public_key))
-    arrival = relay().arrive(Package([element], sealed(request)))
+    arrival = relay().arrive(Package([element, b"back"], sealed(request)))
     assert isinstance(arrival, ForExit)
     assert arrival.request == request
 

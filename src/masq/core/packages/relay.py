@@ -132,6 +132,8 @@ class PackageRelay:
             payer = self._proofs.payer_of(hop)
             if payer is None and self._charges:
                 raise Unpaid("a request without a payer")
+            if len(package.hops) < 2:
+                raise Misrouted("a request without a way back")
             self._once(package)
             return ForExit(message, hop, package, payer)
         if isinstance(message, ClientResponse | DnsResolveFailed):
