@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 from masq.errors import MalformedError
@@ -68,15 +68,7 @@ class News(NamedTuple):
         value = cbor.decode(data)
         if not isinstance(value, dict):
             raise MalformedError("news: not a map")
-        ports = {cbor.unsigned(port, "port", 16) for port in cbor.array(value.get("ports", []), "ports")}
-        return cls(
-            _records(value.get("records", [])),
-            tuple(sorted(ports)[:MAX_PORTS]),
-            tuple((piece[:ID], int.from_bytes(piece[ID:], "big")) for piece in _pieces(value, "offers", _OFFER)),
-            tuple(_pieces(value, "wanted", ID)),
-            cbor.boolean(value.get("everything", False), "everything"),
-            tuple(map(_peer, cbor.array(value.get("peers", []), "peers")[:MAX_PEERS])),
-        )
+        return cls(**{name: read(value[name]) for name, read in _FIELDS.items() if name in value})
 
 
 def _records(value: Any) -> tuple[NodeRecord, ...]:
@@ -91,8 +83,29 @@ def _records(value: Any) -> tuple[NodeRecord, ...]:
     return tuple(records)
 
 
-def _pieces(value: dict[str, Any], name: str, size: int) -> list[bytes]:
-    whole = cbor.byte_string(value.get(name, b""), name)
+def _ports(value: Any) -> tuple[int, ...]:
+    ports = {cbor.unsigned(port, "port", 16) for port in cbor.array(value, "ports")}
+    return tuple(sorted(ports)[:MAX_PORTS])
+
+
+def _offers(value: Any) -> tuple[tuple[bytes, int], ...]:
+    return tuple([(piece[:ID], int.from_bytes(piece[ID:], "big")) for piece in _pieces(value, "offers", _OFFER)])
+
+
+def _wanted(value: Any) -> tuple[bytes, ...]:
+    return tuple(_pieces(value, "wanted", ID))
+
+
+def _everything(value: Any) -> bool:
+    return cbor.boolean(value, "everything")
+
+
+def _peers(value: Any) -> tuple[tuple[PublicKey, NodeAddress], ...]:
+    return tuple(map(_peer, cbor.array(value, "peers")[:MAX_PEERS]))
+
+
+def _pieces(value: Any, name: str, size: int) -> list[bytes]:
+    whole = cbor.byte_string(value, name)
     if len(whole) % size:
         raise MalformedError(f"{name}: {len(whole)} bytes are no multiple of {size}")
     return [whole[start : start + size] for start in range(0, len(whole), size)]
@@ -107,6 +120,17 @@ def _peer(value: Any) -> tuple[PublicKey, NodeAddress]:
     if len(known) > MAX_KEY:
         raise MalformedError(f"key: {len(known)} bytes are more than {MAX_KEY}")
     return known, NodeAddress(str(ipaddress.ip_address(packed)), (cbor.unsigned(port, "port", 16),))
+
+
+_FIELDS: Final[dict[str, Callable[[Any], Any]]] = {
+    "records": _records,
+    "ports": _ports,
+    "offers": _offers,
+    "wanted": _wanted,
+    "everything": _everything,
+    "peers": _peers,
+}
+"""What may be there, and how it is read. Most often one of them is."""
 
 
 def in_frames(records: Sequence[NodeRecord]) -> list[News]:

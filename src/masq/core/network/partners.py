@@ -74,8 +74,9 @@ class Partners:
     def speaks(self, key: PublicKey) -> bool:
         """Whether a Node can be told differences now. All others are told everything, as 0.9.1 is."""
         record, address = self._graph.record(key), self._graph.address(key)
-        knows = record is not None and GOSSIP2 in record.extensions and GOSSIP2 in self._own.profile.extensions
-        return knows and address is not None and self._says(key, address.ip)
+        if record is None or address is None or GOSSIP2 not in record.extensions:
+            return False
+        return GOSSIP2 in self._own.profile.extensions and self._says(key, address.ip)
 
     def of(self, key: PublicKey) -> Partner:
         partner = self._by_key.get(key)
