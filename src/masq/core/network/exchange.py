@@ -52,7 +52,7 @@ class Exchange:
         self._radius = radius
         self._random = random
         self._asked: dict[bytes, tuple[PublicKey, float]] = {}
-        """Records that were asked for, of whom, and when."""
+        """Records that were asked for, of whom, and when: the first ones first."""
         self._peers_at = float("-inf")
         self._reach: frozenset[bytes] = frozenset()
         self._within: frozenset[PublicKey] = frozenset()
@@ -196,4 +196,5 @@ class Exchange:
         return [*effects, *self.want(now)] if self._asked else effects
 
     def wakes(self) -> list[float]:
-        return [then + ANSWER_WITHIN for _, then in self._asked.values()]
+        first = next(iter(self._asked.values()), None)
+        return [] if first is None else [first[1] + ANSWER_WITHIN]

@@ -37,24 +37,24 @@ def wires(host: SimNode) -> None:
 
 
 def sockets(host: SimNode) -> None:
-    unread = max(host.sockets.unread(), default=0)
+    if not len(host.sockets):
+        return
+    unread = max(host.sockets.unread())
     most = SOCKET_HIGH_WATER + MAX_HELD + SLACK
     assert unread <= most, f"Node {host.number} writes {unread} B to a socket that nobody reads"
 
 
 def package_streams(host: SimNode) -> None:
-    for held in (
-        *(stream.held for stream in host.node.package_entry),
-        *(stream.held for stream in host.node.package_exit),
-    ):
-        assert held <= MAX_HELD, f"Node {host.number} holds {held} B for one stream"
+    for stream in (*host.node.package_entry, *host.node.package_exit):
+        assert stream.held <= MAX_HELD, f"Node {host.number} holds {stream.held} B for one stream"
 
 
 def circuit_streams(host: SimNode) -> None:
     node = host.node
-    for stream in (*node.circuit_exit.streams(), *node.circuit_entry.streams()):
+    served = list(node.circuit_exit.streams())
+    for stream in (*served, *node.circuit_entry.streams()):
         assert stream.unreturned <= MAX_WINDOW, f"Node {host.number} keeps {stream.unreturned} B for one stream"
         waiting = sum(map(len, stream.backlog))
         assert waiting <= MAX_UNANSWERED + MAX_DATA, f"Node {host.number}: {waiting} B of one stream wait for credit"
-    held = sum(stream.held for stream in node.circuit_exit.streams())
+    held = sum(stream.held for stream in served)
     assert held <= MAX_HELD_AT_EXIT + LOOK_EVERY, f"Node {host.number} holds {held} B for the streams it serves"
