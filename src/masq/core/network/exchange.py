@@ -187,10 +187,8 @@ class Exchange:
     def tick(self, now: float) -> list[Say]:
         """Ask again for what didn't come, and, once in a while, for everything."""
         effects: list[Say] = []
-        for key, partner in self._partners.items():
-            again = partner.asked > float("-inf") and now - partner.asked >= ASK_AGAIN
-            if again and self._partners.speaks(key):
-                effects += self._partners.ask(key, now)
+        for key in self._partners.asked_before(now - ASK_AGAIN):
+            effects += self._partners.ask(key, now)
         if now >= self._peers_at:
             effects += self._tell_one(now)
         return [*effects, *self.want(now)] if self._asked else effects

@@ -38,6 +38,8 @@ class Graph:
         self._by_ip: dict[str, PublicKey] = {address.ip: root.public_key} if address else {}
         self.revision = 0
         """Changes with every change of a record: what was derived from the graph is stale then."""
+        self.forgotten = 0
+        """How many times a Node was."""
         self._lists: dict[PublicKey, frozenset[PublicKey]] = {}
         """Whom each Node lists."""
         self._listed: dict[PublicKey, int] = {root.public_key: 1}
@@ -158,6 +160,7 @@ class Graph:
             known = self._known.pop(key)
             if self._by_id.get(id_of(key)) is known:
                 del self._by_id[id_of(key)]
+            self.forgotten += 1
             self._changed(key)
             for other in self._lists.pop(key):
                 self._unlist(other)

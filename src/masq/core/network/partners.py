@@ -60,6 +60,8 @@ class Partners:
         self._graph = own.graph
         self._says = says
         self._by_key: dict[PublicKey, Partner] = {}
+        self._forgotten = 0
+        """How many Nodes the graph had forgotten when it was looked what of theirs is of use."""
 
     def __contains__(self, key: PublicKey) -> bool:
         return key in self._by_key
@@ -93,9 +95,16 @@ class Partners:
         graph = self._graph
         for key in [key for key in self._by_key if key not in graph.root.neighbors and key not in self._own.parted]:
             del self._by_key[key]
-        known = graph.ids()
+        known, forgets = graph.ids(), self._forgotten != graph.forgotten
+        self._forgotten = graph.forgotten
         for partner in self._by_key.values():
-            partner.has = {id: version for id, version in partner.has.items() if id in known}
+            if forgets or len(partner.has) > len(known):
+                partner.has = {id: version for id, version in partner.has.items() if id in known}
+
+    def asked_before(self, then: float) -> list[PublicKey]:
+        """Those that were asked for everything, and not since a time."""
+        late = [key for key, partner in self._by_key.items() if float("-inf") < partner.asked <= then]
+        return [key for key in late if self.speaks(key)]
 
     def due(self, key: PublicKey, now: float) -> list[Say]:
         """What a neighbor is to be told now: our own record, if it changed; who has news; and that we follow it."""
