@@ -235,6 +235,10 @@ class Ours:
         self._address = self.graph.root_address
         return self._take(effects)
 
+    def is_found(self, peer: Peer) -> list[Tell]:
+        """A Node dials us, and proves its key."""
+        return self._take(self.core.proven(peer.key, peer.source, 6001, self.now, None))
+
     def loses(self, peer: Peer) -> list[Tell]:
         return self._take(self.core.link_lost(peer.ip, self.now))
 

@@ -60,6 +60,30 @@ def test_who_was_never_seen_at_its_address_keeps_it() -> None:
     assert node.events().count("address_doubted") == 1, "told once"
 
 
+def test_who_dialled_nobody_before_and_was_found_at_its_address_leaves_it() -> None:
+    """The first Node of a network: all others came to it."""
+    node = ours()
+    before = at(node)
+    node.is_found(GAMMA)
+    node.befriends(GAMMA)
+    node.is_seen(ALPHA, NEW)
+    node.is_seen(BETA, NEW)
+    assert at(node) == before, "who came is there still"
+    node.loses(GAMMA)
+    node.is_seen(BETA, NEW)
+    assert at(node) == NEW
+
+
+def test_who_was_seen_elsewhere_before_anybody_found_it_keeps_its_address() -> None:
+    node = ours()
+    before = at(node)
+    for _ in range(2):
+        for peer in (ALPHA, BETA):
+            node.is_seen(peer, NEW)
+        node.is_found(GAMMA)
+    assert at(node) == before, "it is behind such a router"
+
+
 def test_one_voice_against_others_is_nothing() -> None:
     node = ours()
     before = here_once(node)

@@ -167,8 +167,8 @@ class LinkUp:
 
     key: PublicKey
     port: int
-    seen: str = ""
-    """Where it says that we come from, if we dialled it."""
+    seen: str | None = ""
+    """Where it says that we come from; None: it dialled us."""
 
 
 LinkArrival = bytes | Package | Frame | LinkUp
@@ -554,7 +554,7 @@ class Links:
                 continue  # It carries what is sent to another address.
             # The other one is read on, and closed by nobody: what is under way on it must not be lost.
             self._by_ip[known.peer.ip] = known.id if known.outbound == lower else other.id
-        yield LinkUp(event.key, event.port, event.seen if known.outbound else "")
+        yield LinkUp(event.key, event.port, event.seen if known.outbound else None)
 
     # --- sending ---
 

@@ -143,8 +143,11 @@ class Neighborhood:
         words = f"{source} could not take our Debut: {failure.value} ({REASONS[failure]})"
         return [Log("warning", "gossip_failure", words)]
 
-    def proven(self, key: PublicKey, peer: Endpoint, port: int, now: float, seen: str = "") -> list[NeighborhoodEffect]:
-        """A secure link proved `key` at the other end, which listens at `port` (0: nowhere), and sees us at `seen`.
+    def proven(
+        self, key: PublicKey, peer: Endpoint, port: int, now: float, seen: str | None = ""
+    ) -> list[NeighborhoodEffect]:
+        """A secure link proved `key` at the other end, which listens at `port` (0: nowhere), and sees us at `seen`; or
+        it found us where we say that we are (None).
 
         A contact known by its descriptor is known wholly now, a Node is where its link comes from, and what was said
         for it over JSON counts.
@@ -157,6 +160,8 @@ class Neighborhood:
             free = not self._places.held(peer.ip, key, peer) and known.accepts_connections == bool(port)
             if free and key in self.graph.root.neighbors:
                 self.graph.learn_address(key, place)
+        if seen is None:
+            self._whereabouts.found()
         effects = self._seen(peer.ip, key, seen, now) if seen else []
         waiting = self.speakers.proven(key, peer.ip, now)
         return effects if waiting is None else [*effects, *self.receive(*waiting, now, key)]

@@ -26,8 +26,9 @@ class Whereabouts:
     """What the Nodes say that we have dialled, and are linked to.
 
     An address is only left for another one if somebody has seen us there once: behind some routers one comes from
-    elsewhere than where one is reached. And only if no neighbor is left that came to us there: none of ours is, then,
-    who doesn't see us at the other one.
+    elsewhere than where one is reached. Who dialled nobody before, as the first Node of a network, leaves it if somebody
+    has found it there. And only if no neighbor is left that came to us there: none of ours is, then, who doesn't see us
+    at the other one.
     """
 
     def __init__(self, own: OwnRecord, contacts: Contacts) -> None:
@@ -36,6 +37,7 @@ class Whereabouts:
         self._voices: dict[str, tuple[PublicKey, str]] = {}
         """By the address of who speaks: its key, and where it sees us."""
         self._was_here = False
+        self._was_found = False
         self._doubted = ""
         """The last place that was told of, and that we aren't at."""
 
@@ -59,11 +61,16 @@ class Whereabouts:
             return None
         if not self._all_say(str(place)):
             return None
-        if not self._was_here:
+        moved = self._was_here or (self._was_found and not self._doubted)
+        if not moved:
             before, self._doubted = self._doubted, str(place)
             if before == self._doubted:
                 return None
-        return Sighting(str(place), self._was_here)
+        return Sighting(str(place), moved)
+
+    def found(self) -> None:
+        """Somebody has come to us at the address that we tell."""
+        self._was_found = True
 
     def left(self, ip: str) -> None:
         """No link to that address is left."""
