@@ -480,4 +480,4 @@ def test_what_comes_right_behind_the_proof_arrives_behind_it() -> None:
     assert id is not None
     heard(theirs, arrive(ours, id, theirs.dial(ROOT.key))[1])
     arrivals, _ = arrive(ours, id, theirs.take_answer() + theirs.package(PACKAGE))
-    assert arrivals == [LinkUp(ALPHA.key, 6001), PACKAGE]
+    assert arrivals == [LinkUp(ALPHA.key, 6001, None), PACKAGE]

@@ -105,7 +105,7 @@ def test_a_stream_of_json_and_a_secure_link_share_the_port_at_the_same_time() ->
     assert arrivals == []
     heard(theirs, second)
     assert arrived(ours, json, JSON[1:]) == ([JSON], b"")
-    assert arrived(ours, secure, theirs.take_answer()) == ([LinkUp(visitor.public_key, 6001)], b"")
+    assert arrived(ours, secure, theirs.take_answer()) == ([LinkUp(visitor.public_key, 6001, None)], b"")
     for _ in range(2):
         assert arrived(ours, secure, theirs.package(PACKAGE)) == ([PACKAGE], b"")
         assert arrived(ours, json, JSON * 2) == ([JSON, JSON], b"")
@@ -151,7 +151,7 @@ def test_nothing_is_written_to_a_visitor_before_its_proof() -> None:
     assert ours.drained(id) == []
     heard(theirs, second)
     (up,), answer = arrived(ours, id, theirs.take_answer())
-    assert (up, answer) == (LinkUp(visitor.public_key, 6001), b"")
+    assert (up, answer) == (LinkUp(visitor.public_key, 6001, None), b"")
     sent = ours.send(PEER, visitor.public_key, PACKAGE, b"flow", True, 0.0)
     assert heard(theirs, written(sent, id)) == [PACKAGE]
 

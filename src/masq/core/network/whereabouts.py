@@ -26,9 +26,9 @@ class Whereabouts:
     """What the Nodes say that we have dialled, and are linked to.
 
     An address is only left for another one if somebody has seen us there once: behind some routers one comes from
-    elsewhere than where one is reached. Who dialled nobody before, as the first Node of a network, leaves it if somebody
-    has found it there. And only if no neighbor is left that came to us there: none of ours is, then, who doesn't see us
-    at the other one.
+    elsewhere than where one is reached. Who dialled nobody before, as the first Node of a network, leaves it if
+    somebody has found it there. And only if no neighbor is left that came to us there: none of ours is, then, who
+    doesn't see us at the other one.
     """
 
     def __init__(self, own: OwnRecord, contacts: Contacts) -> None:
