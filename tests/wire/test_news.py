@@ -98,5 +98,11 @@ def test_no_records_need_no_frame() -> None:
     assert in_frames(()) == []
 
 
-def test_an_id_is_the_beginning_of_a_key() -> None:
-    assert id_of(Peer(1).key) == Peer(1).key[:ID]
+def test_an_id_is_the_beginning_of_the_digest_of_a_key() -> None:
+    assert id_of(bytes(64)) == bytes.fromhex("f5a5fd42d16a2030")
+    assert len(id_of(Peer(1).key)) == ID
+
+
+def test_a_key_that_begins_as_another_one_has_another_id() -> None:
+    """The first half of a key is anybody's to claim: it opens what is sealed, and signs nothing."""
+    assert id_of(Peer(1).key[:32] + Peer(2).key[32:]) != id_of(Peer(1).key)

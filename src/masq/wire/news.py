@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Sequence
+from functools import lru_cache
+from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
 from masq.errors import MalformedError
@@ -15,7 +17,7 @@ from masq.wire.secure_link import MAX_BODY
 GOSSIP2: Final = "gossip2"
 """What a record advertises whose Node speaks it."""
 ID: Final = 8
-"""Bytes of a key that name its Node: the first ones. Nobody can make a key that begins as another one does."""
+"""Bytes of the digest of a key that name its Node."""
 _VERSION: Final = 4
 _OFFER: Final = ID + _VERSION
 MAX_NEWS: Final = MAX_BODY - 512
@@ -23,8 +25,14 @@ MAX_NEWS: Final = MAX_BODY - 512
 MAX_PEERS: Final = 8
 
 
+@lru_cache(4_096)
 def id_of(key: PublicKey) -> bytes:
-    return key[:ID]
+    """What names a Node: the first 8 bytes of SHA-256 of its key.
+
+    Not of the key: its first half opens what is sealed, and nothing binds that to the second, which signs. So anybody
+    could sign records of a key that begins as another one does, and who takes them would not ask for the other's.
+    """
+    return sha256(key).digest()[:ID]
 
 
 class News(NamedTuple):
