@@ -287,8 +287,13 @@ class Routes:
         counts = []
         for relay in there:
             path.append(relay)
-            count = sum(self._fits(record, path, True, search) for record in self._neighbors(relay.public_key))
-            counts.append(min(count, MAX_DEGREE - 1))
+            count = 0
+            for record in self._neighbors(relay.public_key):
+                search.budget -= 1
+                count += self._fits(record, path, True, search)
+                if count == MAX_DEGREE - 1:
+                    break
+            counts.append(count)
             path.pop()
         return counts
 
