@@ -106,6 +106,11 @@ def test_first_hops_are_three_and_stay_the_same_over_restarts() -> None:
     assert {again.find(2, 1_000).over[1] for _ in range(200)} == first, "who comes back is a guard again"
 
 
+def test_over_one_hop_three_see_who_we_are_and_what_we_visit() -> None:
+    net = Net(3, [(DEFAULT_RATE_PACK, False)] * 7)
+    assert len({net.routes.find(1, 1_000).over[1] for _ in range(200)}) == GUARDS
+
+
 def test_there_are_more_first_hops_while_these_lead_to_few_exits() -> None:
     exits = {bytes([first]): [bytes([first, number]) for number in range(5)] for first in range(6)}
     guards = Guards()

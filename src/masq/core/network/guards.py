@@ -29,11 +29,13 @@ class Guards:
         self._taken: list[PublicKey] = _recalled(saved)
 
     def among(
-        self, there: Sequence[PublicKey], beyond: Callable[[PublicKey], Collection[PublicKey]]
+        self, there: Sequence[PublicKey], beyond: Callable[[PublicKey], Collection[PublicKey]] | None
     ) -> list[PublicKey]:
         """Those of `there`, first hops in the order in which they were drawn, that are our guards; some may be new.
-        `beyond`: the exits that a first hop leads to. As a number of them is enough, whatever there is elsewhere,
-        nobody becomes a guard by inventing some."""
+
+        `beyond`: the exits that a first hop leads to; None: it is the exit. As a number of them is enough, whatever
+        there is elsewhere, nobody becomes a guard by inventing some.
+        """
         standing = set(there)
         guards: list[PublicKey] = []
         exits: set[PublicKey] = set()
@@ -41,10 +43,10 @@ class Guards:
             *(key for key in self._taken if key in standing),
             *(key for key in there if key not in self._taken),
         ):
-            if len(guards) >= GUARDS and len(exits) >= FEW_EXITS:
+            if len(guards) >= GUARDS and (beyond is None or len(exits) >= FEW_EXITS):
                 break
             guards.append(key)
-            exits.update(beyond(key))
+            exits.update(beyond(key) if beyond else ())
         for key in guards:
             if key not in self._taken:
                 self._take(key)

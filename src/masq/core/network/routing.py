@@ -12,6 +12,7 @@ import itertools
 import math
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from masq.core.effects import Service
@@ -250,7 +251,8 @@ class Routes:
             there = self._shuffled(there, at, prices, ways, search)
         if path or not there:
             return there
-        guards = self.guards.among([record.public_key for record in there], lambda key: self._beyond(key, search))
+        beyond = partial(self._beyond, search) if search.hops > 1 else None
+        guards = self.guards.among([record.public_key for record in there], beyond)
         return sorted(there, key=lambda record: record.public_key not in guards)
 
     def _fits(self, record: NodeRecord, path: list[NodeRecord], last: bool, search: _Search) -> bool:
@@ -270,7 +272,7 @@ class Routes:
         here, there = self._graph.address(one.public_key), self._graph.address(other.public_key)
         return here is not None and there is not None and network_of(here.ip) == network_of(there.ip)
 
-    def _beyond(self, first: PublicKey, search: _Search) -> frozenset[PublicKey]:
+    def _beyond(self, search: _Search, first: PublicKey) -> frozenset[PublicKey]:
         """The exits that a first hop leads to; on long routes, the Nodes two hops behind it."""
         steps = min(search.hops - 1, 2)
         exits = self._exits.get((first, steps))
