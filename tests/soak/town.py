@@ -23,7 +23,7 @@ from masq.errors import UnavailableError
 from masq.sim.clock import EPOCH
 from masq.sim.host import SimNode
 from masq.sim.memory import Memory
-from masq.sim.turn import WAKE_AFTER
+from masq.sim.turn import ASK_AFTER, WAKE_AFTER
 from masq.sim.workloads.application import Application
 from masq.sim.workloads.browsing import Download
 from masq.sim.world import World
@@ -38,7 +38,7 @@ SCAN_EVERY: Final = 20.0
 TOKENS: Final = 10**24
 LOST_AT_MOST: Final = 1.0
 """Seconds of charges that a kill may cost."""
-SLACK: Final = 2 * WAKE_AFTER
+SLACK: Final = ASK_AFTER + 2 * WAKE_AFTER
 """Seconds that a Node of the simulator is late."""
 PATIENCE: Final = 20_000.0
 """Seconds in which all is well again: who was reverted again and again is tried after hours."""
@@ -262,7 +262,8 @@ class Town(World):
 
     def reorganise(self, depth: int, forgets: bool) -> None:
         self.harmed = True
-        self.chain.reorganise(depth, forgets and not self.rolled_back)
+        # Who is shown a made-up head for a minute takes for deep what isn't: that it is forgotten then is too much.
+        self.chain.reorganise(depth, forgets and not self.rolled_back and not self.chain.leap)
 
     def pay(self, number: int) -> None:
         """Its user browses, and a payment for that is on its way to a block, unless it takes long."""
