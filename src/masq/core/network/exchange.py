@@ -132,8 +132,6 @@ class Exchange:
             self._settle(id, sender, 1)
         effects: list[Say] = []
         self._look_around()
-        if all(partner.sought or not partner.offers for partner in self._partners):
-            return []
         for sender, partner in self._partners.items():
             if partner.sought or not partner.offers:
                 continue

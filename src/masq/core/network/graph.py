@@ -50,7 +50,6 @@ class Graph:
         self._deserted: dict[PublicKey, bool] = {}
         self._within: dict[int, tuple[frozenset[PublicKey], frozenset[PublicKey]]] = {}
         self._size: int | None = None
-        self._whole: bool | None = None
         """What was derived from the graph as it is."""
         self._relist(root)
 
@@ -73,9 +72,7 @@ class Graph:
     @property
     def is_whole(self) -> bool:
         """Whether everybody who is listed is known: then there is nobody else in this part of the network."""
-        if self._whole is None:
-            self._whole = self._listed.keys() <= self._known.keys()
-        return self._whole
+        return self.size == len(self._known)
 
     @property
     def root(self) -> NodeRecord:
@@ -179,7 +176,7 @@ class Graph:
         """Forget what was derived from whom a Node lists."""
         self.revision += 1
         self._full, self._deserted = {}, {}
-        self._size = self._whole = None
+        self._size = None
         self._within = {radius: within for radius, within in self._within.items() if key not in within[1]}
 
     def _relist(self, record: NodeRecord) -> None:

@@ -164,9 +164,11 @@ class Routes:
 
         `revision`: of the graph, when it could.
         """
+        if route.compromise:
+            return False
         hops, graph = len(route.over) - 1, self._graph
         if graph.unchanged(route.over, revision) and not any(map(self._banned, route.over[1:])):
-            return not route.compromise
+            return True
         is_near = hops > 1 and graph.is_full(graph.root_key, route.exit.key)
         near = frozenset([route.exit.key] if is_near else [])
         countries = frozenset[str]().union(*self.exits.groups) or None
@@ -179,7 +181,7 @@ class Routes:
             if not self._fits(record, path, len(path) == hops - 1, search):
                 return False
             path.append(record)
-        return not route.compromise and self.stands(route)
+        return self.stands(route)
 
     def zero_hop(self) -> Route:
         """The route of a Node that is its own exit: from itself to itself and back."""
